@@ -1,0 +1,55 @@
+"""What is said and asked of an error code: its cause and its remedy."""
+
+from data.generator.attribute import Attribute
+
+# {s} is "error E17 on the Heron 20" in questions and "E17" in statements of that product's article.
+CAUSE = Attribute(
+    "cause", "Cause",
+    ("low battery", "a loose cable", "a blocked inlet", "a wet connector", "a full memory", "a missing seal",
+     "a broken probe", "a wrong password", "too much heat", "strong vibration", "a lost network", "a worn bearing",
+     "an old calibration", "a dirty lens", "a short circuit", "a frozen valve", "a weak signal", "an open cover"),
+    (
+        "What causes {s}?",
+        "Why do I get {s}?",
+        "What is the reason for {s}?",
+        "What does {s} mean?",
+        "What has gone wrong when I see {s}?",
+        "What lies behind {s}?",
+        "The display shows {s}. What is the cause?",
+        "What triggers {s}?",
+        "Which fault is reported by {s}?",
+        "What is the origin of {s}?",
+    ),
+    (
+        "{s} is caused by {v}.",
+        "The cause of {s} is {v}.",
+        "{s} means {v}.",
+        "{s} points to {v}.",
+    ),
+)
+REMEDY = Attribute(
+    "remedy", "Remedy",
+    ("replace the battery", "tighten the cable", "clean the inlet", "dry the connector", "clear the memory",
+     "fit a new seal", "replace the probe", "reset the password", "let it cool down", "mount it on rubber",
+     "restart the gateway", "grease the bearing", "calibrate again", "wipe the lens", "check the fuse",
+     "warm the valve", "move the antenna", "close the cover"),
+    (
+        "How do I fix {s}?",
+        "What should I do about {s}?",
+        "What is the remedy for {s}?",
+        "How can I clear {s}?",
+        "How do I get rid of {s}?",
+        "Which repair solves {s}?",
+        "I have {s}. What now?",
+        "What helps against {s}?",
+        "How is {s} resolved?",
+        "What action does {s} call for?",
+    ),
+    (
+        "To fix {s}, {v}.",
+        "If {s} appears, {v}.",
+        "When you see {s}, {v}.",
+        "The remedy for {s}: {v}.",
+    ),
+)
+ERROR_ATTRIBUTES = (CAUSE, REMEDY)

@@ -1,0 +1,1 @@
+"""Room 02: devices, quantization, batches, adapters, training, generation and likelihood."""

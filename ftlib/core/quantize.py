@@ -1,0 +1,160 @@
+"""4-bit storage with bitsandbytes: NF4, its error, and what the matrix products run in."""
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import torch
+from torch.nn import functional as F
+
+
+class QuantizationError(NamedTuple):
+    """How far a weight moves when it is stored in 4 bits."""
+
+    rms: float  # root mean square of the difference, in the weight's unit
+    relative: float  # rms over the weight's own root mean square
+    largest: float  # largest absolute difference
+    bits_per_weight: float  # codes, block scales and their own quantization
+
+
+def nf4_levels() -> torch.Tensor:
+    """The 16 values of NF4, ascending, in -1 ... 1.
+
+    They are quantiles of a normal distribution, scaled so that the largest is 1, with an exact 0
+    (Dettmers et al. 2023, QLoRA, section 3): normal weights use every code about equally often.
+
+    Returns:
+        (16,) float32.
+    """
+    from bitsandbytes.functional import get_4bit_type
+
+    return get_4bit_type("nf4", device="cpu").float()
+
+
+def quantize(weight: torch.Tensor, quant_type: str = "nf4", block_size: int = 64,
+             double_quant: bool = True) -> tuple[torch.Tensor, float]:
+    """Store a weight in 4 bits and read it back.
+
+    Args:
+        weight: any shape. quant_type: "nf4" or "fp4". block_size: weights that share one scale.
+        double_quant: quantize the scales themselves to 8 bits.
+
+    Returns:
+        The weight as it comes back, float32, same shape; and the bits stored per weight.
+    """
+    import bitsandbytes.functional as bnb
+
+    packed, state = bnb.quantize_4bit(weight.detach().float().contiguous(), blocksize=block_size,
+                                      compress_statistics=double_quant, quant_type=quant_type)
+    scales = state.absmax.nbytes + (state.state2.absmax.nbytes + state.offset.nbytes if state.nested else 0)
+    return bnb.dequantize_4bit(packed, state), 8 * (packed.nbytes + scales) / weight.numel()
+
+
+def quantization_error(weight: torch.Tensor, quant_type: str = "nf4", block_size: int = 64,
+                       double_quant: bool = True) -> QuantizationError:
+    """Distance between a weight and what 4 bits keep of it; arguments as for `quantize`."""
+    restored, bits = quantize(weight, quant_type, block_size, double_quant)
+    original = weight.detach().float()
+    rms = (restored - original).square().mean().sqrt().item()
+    size = original.square().mean().sqrt().item()
+    return QuantizationError(rms, rms / max(size, 1e-12), (restored - original).abs().max().item(), bits)
+
+
+def bnb_config(quantization, compute_dtype: torch.dtype):
+    """The recipe's quantization section as transformers' BitsAndBytesConfig."""
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type=quantization.quant_type,
+                              bnb_4bit_use_double_quant=quantization.double_quant,
+                              bnb_4bit_compute_dtype=compute_dtype)
+
+
+def linear_4bit(model: torch.nn.Module) -> list[torch.nn.Module]:
+    """All of the model's 4-bit linear layers."""
+    from bitsandbytes.nn import Linear4bit
+
+    return [module for module in model.modules() if isinstance(module, Linear4bit)]
+
+
+def guard_cpu_repacking(model: torch.nn.Module) -> int:
+    """Keep bitsandbytes from repacking 4-bit weights in place on CPUs with AVX512-BF16.
+
+    There, one forward in eval mode rewrites the weight for an inference kernel and marks it with
+    `packing_format_for_cpu`; every later forward takes that kernel, in training too, and it has no
+    backward: the gradient of the input is silently lost (bitsandbytes 0.50).
+
+    Args:
+        model: with 4-bit layers that have not been called in eval mode yet.
+
+    Returns:
+        The number of layers guarded.
+
+    Raises:
+        RuntimeError: a weight is repacked already; load the model anew and guard it first.
+    """
+    layers = linear_4bit(model)
+    for layer in layers:
+        if getattr(layer.weight.quant_state, "packing_format_for_cpu", False):
+            raise RuntimeError("a 4-bit weight was repacked for inference before the guard: load the model again")
+        layer.support_avx512bf16_for_cpu = False
+    return len(layers)
+
+
+@functools.cache
+def _cached_class() -> type:
+    import bitsandbytes as bnb
+
+    class CachedLinear4bit(bnb.nn.Linear4bit):
+        """A 4-bit layer whose weight is also kept dequantized, outside the state dict."""
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            """x W^T + b as one plain GEMM; x (..., in) -> (..., out)."""
+            weight = self.dequantized
+            bias = None if self.bias is None else self.bias.to(weight.dtype)
+            return F.linear(x.to(weight.dtype), weight, bias).to(x.dtype)
+
+        def _apply(self, fn, recurse=True):
+            self.dequantized = fn(self.dequantized)
+            return super()._apply(fn, recurse)
+
+    return CachedLinear4bit
+
+
+def cache_weights(model: torch.nn.Module, dtype: torch.dtype) -> int:
+    """Make every 4-bit layer compute with its dequantized weight; the state dict stays as it is.
+
+    Streaming dequantizes each weight in each forward and again in each backward. The weight is
+    frozen, so where memory allows it is dequantized once.
+
+    Args:
+        model: with 4-bit layers. dtype: what the products run in.
+
+    Returns:
+        Bytes that the dequantized weights take.
+    """
+    import bitsandbytes.functional as bnb
+
+    total = 0
+    for layer in linear_4bit(model):
+        layer.dequantized = bnb.dequantize_4bit(layer.weight.data, layer.weight.quant_state).to(dtype)
+        layer.__class__ = _cached_class()
+        total += layer.dequantized.nbytes
+    return total
+
+
+def choose_gemm(wanted: str, bytes_needed: int, bytes_free: int) -> tuple[str, str]:
+    """Decide between streamed and cached weights.
+
+    Args:
+        wanted: "auto", "streamed" or "cached". bytes_needed: all weights dequantized.
+        bytes_free: free memory on the device.
+
+    Returns:
+        The choice and its reason.
+    """
+    sizes = f"dequantized weights take {bytes_needed / 2**20:,.0f} MiB of {bytes_free / 2**20:,.0f} MiB free"
+    if wanted != "auto":
+        return wanted, f"gemm: {wanted}, set by the recipe ({sizes})"
+    if bytes_needed <= bytes_free // 4:  # the rest is for activations, gradients and everything else
+        return "cached", f"gemm: cached, because {sizes}"
+    return "streamed", f"gemm: streamed from 4 bits, because {sizes}"

@@ -1,0 +1,247 @@
+"""transformers' Trainer with token-normalized loss, atomic checkpoints and exact resume."""
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch.utils.data import DataLoader
+from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_callback import PrinterCallback
+from transformers.trainer_utils import get_last_checkpoint, rotate_checkpoints
+from transformers.utils import logging as hf_logging
+
+from ftlib.core.loss import summed_loss
+
+STAGING = ".partial"
+
+
+def arguments(out_dir: Path, *, total_steps: int, accumulation: int, batch_rows: int, max_grad_norm: float,
+              log_every_steps: int, keep: int, seed: int, bf16: bool, workers: int = 0,
+              activation_checkpointing: bool = False) -> TrainingArguments:
+    """TrainingArguments for `CausalTrainer`, which does its own evaluating, saving and showing."""
+    args = TrainingArguments(
+        output_dir=str(out_dir), max_steps=total_steps, gradient_accumulation_steps=accumulation,
+        per_device_train_batch_size=batch_rows, max_grad_norm=max_grad_norm, logging_steps=log_every_steps,
+        logging_first_step=True, logging_nan_inf_filter=False,  # the filter waits for the device at every step
+        save_strategy="no", eval_strategy="no", save_total_limit=keep, seed=seed, bf16=bf16,
+        use_cpu=not torch.cuda.is_available(), dataloader_num_workers=workers, remove_unused_columns=False,
+        dataloader_pin_memory=torch.cuda.is_available(), disable_tqdm=True, report_to=[],
+        activation_checkpointing=activation_checkpointing,
+        activation_checkpointing_kwargs={"use_reentrant": False} if activation_checkpointing else None)
+    args._n_gpu = min(args.n_gpu, 1)  # one device: DataParallel would split the label positions
+    return args
+
+
+class CausalTrainer(Trainer):
+    """Full-parameter and adapter training of a causal language model.
+
+    Args:
+        batches: index lists, one per micro-batch, for the whole training; a pure function of the
+            recipe, so that a resumed training sees exactly the batches that are left.
+        evaluator: called with the model in eval mode every `eval_every_steps` and at the end;
+            returns numbers for the log, among them `eval_loss` where `patience` is set.
+        eval_every_steps: steps between evaluations; 0 for none.
+        patience: evaluations without a lower `eval_loss` before training stops; 0 for never.
+        keep_best: save the model at its lowest `eval_loss` as best-<step>.
+        save_every_seconds: time between checkpoints.
+        only_labelled_logits: compute logits at labelled positions only.
+        metrics_path: JSON lines, one per log.
+        on_log: called with every logged dict.
+        Others: as for `transformers.Trainer`.
+    """
+
+    loss_is_scaled_for_ga = True
+
+    def __init__(self, *, batches: Sequence[list[int]], metrics_path: Path, save_every_seconds: float,
+                 evaluator: Callable[[torch.nn.Module], dict[str, float]] | None = None, eval_every_steps: int = 0,
+                 patience: int = 0, keep_best: bool = False, only_labelled_logits: bool = True,
+                 on_log: Callable[[dict], None] | None = None, **kwargs):
+        super().__init__(callbacks=[Pace(eval_every_steps if evaluator else 0, save_every_seconds)], **kwargs)
+        self.remove_callback(PrinterCallback)
+        self.model_accepts_loss_kwargs = True  # so that Trainer counts the labels of the whole accumulation
+        self._loss_shifts_labels = True
+        self.batches, self.evaluator, self.on_log = batches, evaluator, on_log
+        self.patience, self.keep_best, self.eval_every_steps = patience, keep_best, eval_every_steps
+        self.only_labelled_logits, self.metrics_path = only_labelled_logits, Path(metrics_path)
+        self._tokens_since_log, self._paused, self._log_clock = 0, 0.0, time.perf_counter()
+
+    # -- data ------------------------------------------------------------------------------
+    def get_train_dataloader(self) -> DataLoader:
+        """The batches in their order; a resumed training skips the index lists, not the rows."""
+        loader = DataLoader(self.train_dataset, batch_sampler=self.batches, collate_fn=self.data_collator,
+                            num_workers=self.args.dataloader_num_workers,
+                            pin_memory=self.args.dataloader_pin_memory)
+        return self.accelerator.prepare(loader)
+
+    # -- loss ------------------------------------------------------------------------------
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        """Sum of the labelled tokens' losses over the number of labels in the whole accumulation."""
+        self._tokens_since_log = self._tokens_since_log + inputs["attention_mask"].sum()
+        if self.only_labelled_logits:
+            loss = summed_loss(model, inputs) / num_items_in_batch
+        else:
+            plain = {k: inputs[k] for k in ("input_ids", "attention_mask", "labels")}
+            loss = model(**plain, num_items_in_batch=num_items_in_batch, use_cache=False).loss
+        return loss * self.accelerator.num_processes
+
+    def _clip_grad_norm(self, model):
+        parameters = [p for p in model.parameters() if p.grad is not None]
+        return torch.nn.utils.clip_grad_norm_(parameters, self.args.max_grad_norm, foreach=True)
+
+    def floating_point_ops(self, inputs) -> int:
+        """0: counting walks over all parameters at every step, and nothing here reads it."""
+        return 0
+
+    # -- evaluation ------------------------------------------------------------------------
+    def evaluate(self, *args, **kwargs) -> dict[str, float]:
+        """Run `evaluator`, keep the best model, decide on stopping early."""
+        started = time.perf_counter()
+        self.model.eval()
+        with torch.compiler.set_stance("force_eager"):  # else eval mode and its shapes are compiled as well
+            metrics = self.evaluator(self.model)
+        self.model.train()
+        if "eval_loss" in metrics and (self.keep_best or self.patience):
+            self._compare_with_best(metrics["eval_loss"])
+        self._paused += time.perf_counter() - started
+        self.log(metrics)
+        return metrics
+
+    def _compare_with_best(self, loss: float) -> None:
+        state = self.state
+        if state.best_metric is None or loss < state.best_metric:
+            state.best_metric, state.best_global_step = loss, state.global_step
+            if self.keep_best:
+                self._save_aside(f"best-{state.global_step}")
+        elif self.patience and state.global_step - state.best_global_step >= self.patience * self.eval_every_steps:
+            self.control.should_training_stop = True
+
+    def load_best(self) -> None:
+        """Put the model's trained parameters back to the lowest validation loss."""
+        if self.keep_best and self.state.best_global_step:
+            self._load_from_checkpoint(str(Path(self.args.output_dir) / f"best-{self.state.best_global_step}"))
+
+    # -- checkpoints -----------------------------------------------------------------------
+    def resume(self) -> None:
+        """Train from the last whole checkpoint, or from the start."""
+        out_dir = Path(self.args.output_dir)
+        shutil.rmtree(out_dir / STAGING, ignore_errors=True)
+        last = get_last_checkpoint(str(out_dir))
+        self._forget_after(int(last.rsplit("-", 1)[1]) if last else 0)
+        if last is None and self.evaluator:
+            self.log(self.evaluator(self.model))  # step 0: where the training starts from
+        self._log_clock, self._paused = time.perf_counter(), 0.0
+        self.train(resume_from_checkpoint=last)
+
+    def _forget_after(self, step: int) -> None:
+        """Drop logged lines that the resumed training is going to write again."""
+        if not self.metrics_path.exists():
+            return
+        kept = []
+        for line in self.metrics_path.read_text(encoding="utf-8").splitlines():
+            if line.endswith("}") and json.loads(line)["step"] <= step:
+                kept.append(line + "\n")
+        staged = self.metrics_path.with_suffix(".tmp")
+        staged.write_text("".join(kept), encoding="utf-8")
+        os.replace(staged, self.metrics_path)
+
+    def _get_output_dir(self, trial) -> str:
+        return str(Path(self.args.output_dir) / STAGING)
+
+    def _save_checkpoint(self, model, trial) -> None:
+        """Written aside and renamed when whole: a kill at any moment leaves the previous one."""
+        started = time.perf_counter()
+        out_dir, name = Path(self.args.output_dir), f"checkpoint-{self.state.global_step}"
+        shutil.rmtree(out_dir / STAGING, ignore_errors=True)
+        super()._save_checkpoint(model, trial)
+        _rename(out_dir / STAGING / name, out_dir / name)
+        rotate_checkpoints(output_dir=str(out_dir), save_total_limit=self.args.save_total_limit)
+        for best in out_dir.glob("best-*"):
+            if best.name != f"best-{self.state.best_global_step}":
+                shutil.rmtree(best)
+        self._paused += time.perf_counter() - started
+
+    def _save_aside(self, name: str) -> None:
+        out_dir = Path(self.args.output_dir)
+        self._save(str(out_dir / STAGING / name))
+        _rename(out_dir / STAGING / name, out_dir / name)
+
+    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
+        """Only safetensors: Trainer's own version also pickles its arguments."""
+        options = {"save_embedding_layers": False} if hasattr(self.model, "peft_config") else {}
+        shown = hf_logging.is_progress_bar_enabled()
+        hf_logging.disable_progress_bar()  # else one bar per checkpoint in a headless log
+        self.model.save_pretrained(output_dir, **options)
+        if shown:
+            hf_logging.enable_progress_bar()
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model=None) -> None:
+        """Weights only; tied weights are stored once and arrive through the other name."""
+        folder = Path(resume_from_checkpoint)
+        if hasattr(self.model, "peft_config"):
+            from peft import set_peft_model_state_dict
+
+            set_peft_model_state_dict(self.model, load_file(folder / "adapter_model.safetensors"))
+        elif (folder / "model.safetensors").exists():
+            self.model.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
+        else:  # sharded
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+
+    # -- log -------------------------------------------------------------------------------
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Append to metrics.jsonl: step, tokens so far, and the throughput since the last log."""
+        now, tokens = time.perf_counter(), int(self._tokens_since_log)
+        self.state.num_input_tokens_seen += tokens
+        entry = {"step": self.state.global_step, "tokens": self.state.num_input_tokens_seen}
+        if "loss" in logs:
+            seconds = now - self._log_clock - self._paused
+            logs["tokens_per_second"] = tokens / max(seconds, 1e-9)
+            logs["seconds"] = seconds
+            self._log_clock, self._paused = now, 0.0
+        self._tokens_since_log = 0
+        entry |= {k: round(v, 8) if isinstance(v, float) else v for k, v in logs.items()}
+        if "train_runtime" not in entry:  # Trainer's closing summary repeats what the lines add up to
+            with self.metrics_path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(entry) + "\n")
+            if self.on_log:
+                self.on_log(entry)
+        super().log(logs)
+
+
+class Pace(TrainerCallback):
+    """When to log, evaluate and save: by steps, by the clock, and once at the end."""
+
+    def __init__(self, eval_every_steps: int, save_every_seconds: float):
+        self.eval_every_steps, self.save_every_seconds = eval_every_steps, save_every_seconds
+        self.last_save = time.monotonic()
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        """Start the clock of the checkpoints."""
+        self.last_save = time.monotonic()
+
+    def on_step_end(self, args, state, control, **kwargs):
+        """Set the flags that Trainer's loop reads after each step."""
+        last = state.global_step >= state.max_steps
+        if self.eval_every_steps and (last or state.global_step % self.eval_every_steps == 0):
+            control.should_evaluate = True
+        if last or control.should_evaluate:
+            control.should_log = True  # the losses up to here, before the evaluation's line
+        if last or time.monotonic() - self.last_save >= self.save_every_seconds:
+            control.should_save = True
+            control.should_log = True  # counts the tokens into the state that is saved
+            self.last_save = time.monotonic()
+
+    def on_epoch_end(self, args, state, control, **kwargs):
+        """The last step has done all of it; Trainer would do it again."""
+        control.should_log = control.should_evaluate = control.should_save = False
+
+
+def _rename(staged: Path, final: Path) -> None:
+    if final.exists():
+        shutil.rmtree(final)
+    os.replace(staged, final)

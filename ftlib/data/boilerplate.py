@@ -1,0 +1,125 @@
+"""Greetings, signatures and empty phrases: text that says nothing about the question.
+
+Phrases are learned from the data (the same sentence at the edge of many different answers) beside the few that every
+support desk writes.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from ftlib.data.similar import normalize
+
+_LEAST_ROWS = 5  # a phrase must stand at the edge of this many different texts ...
+_LEAST_SHARE = 0.001  # ... and of this share of all rows
+_REMEMBERED = 200_000  # phrases counted at once; rare ones are forgotten beyond that
+
+_GREETING = re.compile(
+    r"^(?:(?:hi|hello|hey|dear|greetings|good (?:morning|afternoon|evening|day))\b(?:[ ,]+(?:there|all|team|everyone"
+    r"|support|sir|madam|or|sirs|folks|(?:the )?[A-Z]\w+(?: (?:support|service))?(?: team)?)\b)*\s*[,!.:–-]+\s*)+",
+    re.I,
+)
+_CLOSING = re.compile(
+    r"(?:^|(?<=[.!?\n\s]))(?:(?:(?:kind|best|warm|many) regards|regards|sincerely|yours (?:sincerely|faithfully|truly)"
+    r"|cheers|(?:many )?thanks(?: (?:in advance|a lot|so much))?|thank you(?: (?:in advance|very much))?"
+    r"|have a (?:nice|great|good) day)\s*(?:[,!.]\s*[^.?!]{0,60}|\n[^?]{0,120})?|sent from my [^.?!]{1,30}|--\s*\n[^?]{0,200})[.!]?$",
+    re.I,
+)
+_NOTHING_SAID = re.compile(
+    r"^(?:(?:thanks|thank you)[^.!]*(?:contact|writing|reaching|message|request|inquiry|enquiry|patience)[^.!]*"
+    r"|(?:we|i|our team|someone|an? (?:agent|colleague))[^.!]*(?:get back|come back|be in touch|look into|follow up"
+    r"|forward(?:ed)?|pass(?:ed)? (?:this|it|your)|escalat|repl(?:y|ied)|respond)[^.!]*"
+    r"|(?:please|kindly)[^.!]*(?:see|refer|visit|check|consult|contact|create)[^.!]*(?:website|homepage"
+    r"|faq|manual|documentation|support|ticket|us|web site|help cent(?:er|re)|colleague|service desk)[^.!]*"
+    r"|(?:this|your|the) (?:ticket|request|case|issue|question|matter)[^.!]*(?:closed|resolved|received|forwarded"
+    r"|assigned|registered|noted|being|handled|processed)[^.!]*"
+    r"|(?:ticket|case|request) (?:closed|resolved|solved|received)[^.!]*|(?:let (?:us|me) know|feel free|do not hesitate"
+    r"|don't hesitate|is there anything else|we (?:hope|appreciate|value|apologi[sz]e)|sorry for)[^.!?]*|see (?:above|below|attachment)"
+    r"|as discussed[^.!]*|your (?:opinion|feedback|satisfaction)[^.!]*)(?:[.!?]\s*|$)",
+    re.I,
+)
+
+
+class Phrases(NamedTuple):
+    """Learned boiler-plate, normalized: what opens texts and what closes them."""
+
+    opening: frozenset[str]
+    closing: frozenset[str]
+
+
+def learn(texts: Iterable[str], count: int) -> Phrases:
+    """Finds the sentences that open or close many different texts.
+
+    Args:
+        texts: questions or answers, each seen once.
+        count: how many they are.
+
+    Returns:
+        Phrases. A sentence that is a whole text of its own somewhere is content and not among them.
+    """
+    opening: Counter[str] = Counter()
+    closing: Counter[str] = Counter()
+    whole: set[int] = set()
+    for text in texts:
+        parts = _parts(text)
+        if len(parts) > 1:
+            opening[normalize(parts[0])] += 1
+            closing[normalize(parts[-1])] += 1
+        elif text:
+            whole.add(hash(normalize(text)))
+        for counter in (opening, closing):
+            if len(counter) > _REMEMBERED:
+                for phrase in [phrase for phrase, seen in counter.items() if seen == 1]:
+                    del counter[phrase]
+    least = max(_LEAST_ROWS, _LEAST_SHARE * count)
+
+    def often(counter: Counter[str]) -> frozenset[str]:
+        return frozenset(
+            p for p, n in counter.items() if n >= least and len(p.split()) > 2 and hash(p) not in whole and not _digit(p)
+        )
+
+    return Phrases(often(opening), often(closing))
+
+
+def _digit(text: str) -> bool:
+    return any(char.isdigit() for char in text)
+
+
+def _parts(text: str) -> list[str]:
+    """Paragraphs, or sentences where there is only one paragraph."""
+    paragraphs = [part for part in re.split(r"\n\s*\n", text) if part.strip()]
+    return paragraphs if len(paragraphs) > 1 else [part for part in re.split(r"(?<=[.!?])\s+|\n", text) if part.strip()]
+
+
+def strip(text: str, phrases: Phrases) -> str:
+    """Takes greetings, closings and learned phrases off both ends until none is left.
+
+    Args:
+        text: a question or an answer.
+        phrases: from :func:`learn`.
+
+    Returns:
+        What remains; the text itself where nothing else would remain.
+    """
+    rest = text
+    while True:
+        before = rest
+        rest = _CLOSING.sub("", _GREETING.sub("", rest, count=1).strip(), count=1).strip()
+        parts = _parts(rest)
+        if len(parts) > 1 and normalize(parts[-1]) in phrases.closing:
+            rest = rest[: rest.rindex(parts[-1])].rstrip()
+        elif len(parts) > 1 and normalize(parts[0]) in phrases.opening:
+            rest = rest[rest.index(parts[0]) + len(parts[0]) :].lstrip()
+        if rest == before:
+            return rest
+        if not any(char.isalnum() for char in rest):
+            return before
+
+
+def says_nothing(text: str) -> bool:
+    """Whether an answer is only polite: every sentence of it is a support desk's empty phrase."""
+    rest = _GREETING.sub("", text).strip()
+    while rest and (match := _NOTHING_SAID.match(rest)):
+        rest = rest[match.end() :].strip()
+    return bool(text) and not rest

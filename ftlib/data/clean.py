@@ -1,0 +1,166 @@
+"""Text repair: what can be mended is mended and named, what can't is rejected with a reason.
+
+``repair`` is idempotent: it repeats its steps until nothing changes, because mending an encoding can bring an HTML
+entity to light and an entity a tag.
+"""
+
+import html
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import NamedTuple
+
+_MOST_ROUNDS = 12  # nested damage deeper than this is left as it is found
+
+# Only real tags: "<serial number>" and "x < 5" are text.
+_TAGS = (
+    "a|abbr|article|aside|b|big|blockquote|body|br|button|center|cite|code|dd|del|div|dl|dt|em|figure|font|footer|form"
+    "|h[1-6]|head|header|hr|html|i|iframe|img|input|ins|kbd|label|li|link|main|mark|meta|nav|ol|option|p|pre|q|s|samp"
+    "|script|section|select|small|span|strike|strong|style|sub|sup|svg|table|tbody|td|textarea|tfoot|th|thead|title"
+    "|tr|tt|u|ul|var|video"
+)
+_TAG = re.compile(rf"<!--.*?-->|<!doctype[^<>]*>|</?(?:{_TAGS})(?:\s[^<>]*)?/?>", re.I | re.S)
+_ENTITY = re.compile(r"&(?:#\d{2,6}|#x[0-9a-f]{2,6}|[a-z][a-z0-9]{1,20});", re.I)
+_BLOCK = ["br", "p", "div", "li", "tr", "ul", "ol", "table", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "pre"]
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_TERMINAL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_SPACES = re.compile(r"[^\S\n]+")
+_EMPTY_LINES = re.compile(r"\n{3,}")
+
+# Ends that no finished answer has: an ellipsis, an open bracket or quote, a comma, a word that needs another.
+_CUT_END = re.compile(
+    r"(?:\.\.\.|…|[,;:(\[{/&+]|[a-z]-|(?:^|\s)(?:the|a|an|of|to|in|on|at|by|for|with|and|or|from|is|are|was|be"
+    r"|that|which|your|our|its|than|into|until|please|must|should|will|can|if|when|as|between|per))$"
+)
+_PAIRS = (("(", ")"), ("[", "]"), ("{", "}"), ("“", "”"))
+
+
+class Repaired(NamedTuple):
+    """A mended text and the names of the steps that changed it, in the order of their first effect."""
+
+    text: str
+    changes: tuple[str, ...]
+
+
+def repair(text: str) -> Repaired:
+    """Mends encoding, HTML and white space.
+
+    Args:
+        text: any text.
+
+    Returns:
+        Repaired; ``changes`` holds some of ``encoding``, ``html``, ``whitespace``. Repairing its text again changes
+        nothing.
+    """
+    changes: dict[str, None] = {}
+    for _ in range(_MOST_ROUNDS):
+        before = text
+        for name, step in _STEPS:
+            mended = step(text)
+            if mended != text:
+                changes.setdefault(name)
+                text = mended
+        if text == before:
+            break
+    return Repaired(text, tuple(changes))
+
+
+def mend_encoding(text: str) -> str:
+    """Undoes UTF-8 that was read as another encoding (``GerÃ¤t`` -> ``Gerät``), through ftfy."""
+    if text.isascii():
+        return text
+    import ftfy
+
+    return ftfy.fix_encoding(text)
+
+
+def strip_html(text: str) -> str:
+    """HTML to text: tags of real HTML go, block tags leave a line break, entities are resolved."""
+    if "<" in text and _TAG.search(text):
+        text = _without_tags(text)
+    if "&" in text and _ENTITY.search(text):
+        text = _ENTITY.sub(lambda match: html.unescape(match.group()), text)
+    return text
+
+
+def _without_tags(text: str) -> str:
+    from bs4 import BeautifulSoup
+
+    # What only looks like a tag must survive the parser.
+    kept = []
+    at = 0
+    for match in _TAG.finditer(text):
+        kept += [text[at : match.start()].replace("<", "&lt;"), match.group()]
+        at = match.end()
+    soup = BeautifulSoup("".join(kept) + text[at:].replace("<", "&lt;"), "lxml")
+    for tag in soup(["script", "style"]):
+        tag.decompose()
+    for tag in soup.find_all(_BLOCK):
+        tag.insert_before("\n")
+        if tag.name != "br":
+            tag.insert_after("\n")
+    return re.sub(r"[^\S\n]*\n\s*", "\n", soup.get_text())
+
+
+def tidy(text: str) -> str:
+    """Line ends, terminal codes, invisible characters and runs of white space; at most one empty line."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = _INVISIBLE.sub("", _TERMINAL.sub("", text))
+    text = _SPACES.sub(" ", text)
+    if "\n" in text:
+        text = _EMPTY_LINES.sub("\n\n", "\n".join(line.strip() for line in text.split("\n")))
+    return text.strip()
+
+
+_STEPS: tuple[tuple[str, Callable[[str], str]], ...] = (
+    ("encoding", mend_encoding),
+    ("html", strip_html),
+    ("whitespace", tidy),
+)
+
+
+def is_empty(text: str) -> bool:
+    """No letter and no digit, or one of the fillers that exports write for nothing."""
+    return not any(char.isalnum() for char in text) or text.casefold() in (
+        "n/a", "na", "none", "null", "nan", "nil", "tbd", "todo", "undefined", "see above"
+    )  # fmt: skip
+
+
+def is_truncated(text: str) -> bool:
+    """The text ends where no sentence or value can: on a comma, an article, inside brackets, with an ellipsis."""
+    if _CUT_END.search(text):
+        return True
+    return any(text.count(left) > text.count(right) for left, right in _PAIRS) or text.count('"') % 2 == 1
+
+
+@lru_cache(maxsize=4)
+def language_detector(wanted: str):
+    """A lingua detector over the wanted language and the common European ones; few languages keep it sure and small.
+
+    Args:
+        wanted: ISO 639-1 code.
+
+    Returns:
+        A function from a text to True where it is surely not in the wanted language.
+
+    Raises:
+        ValueError: lingua does not know the code.
+    """
+    from lingua import IsoCode639_1, Language, LanguageDetectorBuilder
+
+    own = Language.from_iso_code_639_1(IsoCode639_1.from_str(wanted))
+    common = {
+        Language.ENGLISH, Language.GERMAN, Language.FRENCH, Language.SPANISH,
+        Language.ITALIAN, Language.PORTUGUESE, Language.DUTCH,
+    }  # fmt: skip
+    detector = LanguageDetectorBuilder.from_languages(*(common | {own})).build()
+
+    def is_foreign(text: str) -> bool:
+        if sum(char.isalpha() for char in text) < 16:  # too little to judge
+            return False
+        best, *rest = detector.compute_language_confidence_values(text)
+        share = next((value.value for value in (best, *rest) if value.language == own), 0.0)
+        return best.language != own and best.value >= 0.4 and share <= best.value / 3
+
+    return is_foreign

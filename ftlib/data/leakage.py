@@ -1,0 +1,234 @@
+"""Does the training set hold what the evaluation asks? Exact, normalized, near, group and answer overlaps; n-grams.
+
+A leaked question turns a measurement of understanding into one of memory, so the default answer is not a warning.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ftlib.data import files
+from ftlib.data.duplicates import Sketches, candidates, fetch, sketch, subject
+from ftlib.data.formats import GROUP_SEPARATOR
+from ftlib.data.load import each
+from ftlib.data.similar import jaccard, normalize, same, words
+from ftlib.recipe import UserError
+
+KINDS = ("exact", "normalized", "near", "group")  # what blocks; answer_in_train is only reported
+_EXAMPLES = 10
+_LONG_ANSWER = 5  # words; shorter answers ("24 months") are shared by many questions by nature
+_COLUMNS = ("id", "question", "context", "answer", "group")
+
+
+class Overlap(NamedTuple):
+    """A training row that an evaluation row gives away.
+
+    Attributes:
+        kind: one of KINDS.
+        row: number of the training row.
+        other: number of the evaluation row.
+        similarity: Jaccard similarity of the two questions, 0..1.
+    """
+
+    kind: str
+    row: int
+    other: int
+    similarity: float
+
+
+def overlaps(table, sketches: Sketches, train: np.ndarray, others: Sequence[dict[str, Any]], similarity: float):
+    """Every overlap between training rows and evaluation rows, the strictest kind of each pair only.
+
+    Args:
+        table: ``datasets.Dataset``.
+        sketches: of its rows.
+        train: int64, numbers of the training rows.
+        others: evaluation rows with question, context, answer and group.
+        similarity: least Jaccard similarity of near-duplicate questions.
+
+    Returns:
+        List of Overlap, in the order of the training rows.
+    """
+    if not len(train) or not others:
+        return []
+    asked = sketch(others, len(others))
+    pairs = set(_equal_pairs(sketches.question[train], asked.question))
+    both = np.concatenate([asked.minhash, sketches.minhash[train]])
+    near = [block for block in candidates(both, similarity, first=len(others))]
+    pairs |= {(int(j) - len(others), int(i)) for i_block, j_block in near for i, j in zip(i_block, j_block, strict=True)}
+    found = []
+    rows = fetch(table, train[[pair[0] for pair in pairs]], _COLUMNS) if pairs else {}
+    for at, other in sorted(pairs):
+        row = rows[int(train[at])]
+        if kind := compare(row, others[other], similarity):
+            found.append(Overlap(kind, int(train[at]), other, round(jaccard(subject(row), subject(others[other])), 3)))
+    return found + list(_group_overlaps(table, train, others))
+
+
+def compare(row: dict[str, Any], other: dict[str, Any], similarity: float) -> str:
+    """How one row's question gives another's away: ``exact``, ``normalized``, ``near`` or "".
+
+    The same question about two different contexts ("When was it built?") is no leak.
+    """
+    a, b = subject(row), subject(other)
+    contexts_differ = row["context"] and other["context"] and not same(row["context"], other["context"], similarity)
+    if contexts_differ:
+        return ""
+    if a == b:
+        return "exact"
+    if normalize(a) == normalize(b):
+        return "normalized"
+    return "near" if same(a, b, similarity) else ""
+
+
+def _equal_pairs(train: np.ndarray, others: np.ndarray) -> Iterator[tuple[int, int]]:
+    by_hash = defaultdict(list)
+    for number, key in enumerate(others.tolist()):
+        by_hash[key].append(number)
+    for at in np.flatnonzero(np.isin(train, others)):
+        for other in by_hash[int(train[at])]:
+            yield int(at), other
+
+
+def _group_overlaps(table, train: np.ndarray, others: Sequence[dict[str, Any]]) -> Iterator[Overlap]:
+    groups: dict[str, int] = {}
+    for number, other in enumerate(others):
+        for key in filter(None, other["group"].split(GROUP_SEPARATOR)):
+            groups.setdefault(key, number)
+    if groups:
+        inside = np.zeros(len(table), dtype=bool)
+        inside[train] = True
+        for number, row in enumerate(each(table, ["group"])):
+            shared = [key for key in row["group"].split(GROUP_SEPARATOR) if key in groups] if inside[number] else ()
+            if shared:
+                yield Overlap("group", number, groups[shared[0]], 0.0)
+
+
+def answers_in_train(table, train: np.ndarray, others: Sequence[dict[str, Any]]) -> dict[str, int]:
+    """How many evaluation answers stand word for word among the training answers.
+
+    Returns:
+        ``rows`` evaluated, ``seen`` of them, ``long`` answers of five words and more, ``long_seen`` of these. Short
+        answers are shared by many questions by nature, so this is reported and blocks nothing.
+    """
+    wanted: dict[str, list[int]] = defaultdict(list)
+    for number, other in enumerate(others):
+        wanted[normalize(other["answer"])].append(number)
+    inside = np.zeros(len(table), dtype=bool)
+    inside[train] = True
+    seen: set[int] = set()
+    for number, row in enumerate(each(table, ["answer"])):
+        if inside[number]:
+            seen.update(wanted.pop(normalize(row["answer"]), ()))
+    long = {n for n, other in enumerate(others) if len(words(other["answer"])) >= _LONG_ANSWER}
+    return {"rows": len(others), "seen": len(seen), "long": len(long), "long_seen": len(long & seen)}
+
+
+def report(table, found: Sequence[Overlap], others: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Counts by kind, with examples side by side.
+
+    Args:
+        table: ``datasets.Dataset``.
+        found: from :func:`overlaps`.
+        others: the evaluation rows.
+
+    Returns:
+        kind -> {train_rows, other_rows, examples: [{train, other, similarity}]}.
+    """
+    out = {}
+    for kind in KINDS:
+        of_kind = [overlap for overlap in found if overlap.kind == kind]
+        shown = of_kind[:_EXAMPLES]
+        rows = fetch(table, [overlap.row for overlap in shown], ("id", "question", "answer"))
+        examples = [
+            {
+                "train": rows[overlap.row],
+                "other": {name: others[overlap.other][name] for name in ("id", "question", "answer")},
+                "similarity": overlap.similarity,
+            }
+            for overlap in shown
+        ]
+        out[kind] = {
+            "train_rows": len({overlap.row for overlap in of_kind}),
+            "other_rows": len({overlap.other for overlap in of_kind}),
+            "examples": examples,
+        }
+    return out
+
+
+def enforce(found: Sequence[Overlap], policy: str, where: str) -> None:
+    """Stops where the recipe says so.
+
+    Args:
+        found: overlaps.
+        policy: ``block``, ``warn`` or ``drop``.
+        where: what was compared, e.g. ``train and test``.
+
+    Raises:
+        UserError: the policy is ``block`` and there is any overlap.
+    """
+    if found and policy == "block":
+        counts = ", ".join(f"{sum(o.kind == kind for o in found)} {kind}" for kind in KINDS)
+        raise UserError.of(
+            f"leakage between {where}",
+            "no training row that gives an evaluation row away (data.leakage: block)",
+            f"{len({o.row for o in found})} training rows: {counts}",
+            "look at leakage.examples, mend the data, or set data.leakage: drop to leave these training rows out",
+        )
+
+
+def evaluation_texts(path: str | Path) -> list[str]:
+    """The questions of an evaluation file such as ARC.
+
+    Args:
+        path: a file or folder of records with ``question`` (text, or ``{"stem": ...}``), ``instruction``, ``prompt``,
+            ``query`` or ``text``.
+
+    Raises:
+        UserError: no question in it.
+    """
+    texts = []
+    for record in files.records(path):
+        value = record.value or {}
+        text = next((value[n] for n in ("question", "instruction", "prompt", "query", "text") if n in value), "")
+        text = text.get("stem", "") if isinstance(text, dict) else text
+        if isinstance(text, str) and text.strip():
+            texts.append(text)
+    if not texts:
+        raise UserError.of(str(path), "evaluation questions", "none", "check data.decontaminate and evaluate.arc_path")
+    return texts
+
+
+def ngrams(text: str, n: int) -> set[int]:
+    """Hashes of the word n-grams; a text shorter than n is one n-gram if it has at least half as many words."""
+    found = words(text)
+    if len(found) < n:
+        return {hash(tuple(found))} if len(found) >= (n + 1) // 2 else set()
+    return {hash(tuple(found[i : i + n])) for i in range(len(found) - n + 1)}
+
+
+def contaminated(rows: Iterable[dict[str, Any]], evaluation: Sequence[str], n: int) -> list[tuple[int, int]]:
+    """Rows that share an n-gram with an evaluation text, as in the decontamination of GPT-3 and lm-eval.
+
+    Args:
+        rows: dicts with question, context and answer.
+        evaluation: evaluation texts.
+        n: words an n-gram.
+
+    Returns:
+        (row number, number of the evaluation text) of each row with an overlap.
+    """
+    lengths = sorted({min(n, len(words(text))) for text in evaluation})
+    owner = {gram: number for number, text in enumerate(evaluation) for gram in ngrams(text, n)}
+    found = []
+    for number, row in enumerate(rows):
+        flat = words(f"{row['question']} {row['context']} {row['answer']}")
+        for size in lengths:
+            grams = (hash(tuple(flat[i : i + size])) for i in range(len(flat) - size + 1))
+            if (hit := next((gram for gram in grams if gram in owner), None)) is not None:
+                found.append((number, owner[hit]))
+                break
+    return found

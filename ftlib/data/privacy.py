@@ -1,0 +1,168 @@
+"""Personal data and secrets: e-mail addresses, phone numbers, cards, IBANs, IP addresses, keys by their shape.
+
+Each kind is a wide pattern that finds candidates and a check that a random number does not pass (Luhn and issuer,
+IBAN's checksum, the numbering plan of a country), so that prices, serial numbers and firmware versions stay.
+"""
+
+import ipaddress
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+_EMAIL = re.compile(
+    r"(?<![\w.+-])[A-Za-z0-9][\w.+'-]{0,63}(?:@|\s?[\[(]at[\])]\s?)"
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]{2,24}\b"
+)
+_DIGITS = re.compile(r"(?<![\w.])(?:\d[ -]?){12,18}\d(?![\w])")
+_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]){11,30}\b")
+_IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w]|\.\d)")
+_IPV6 = re.compile(r"(?<![\w:])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:])")
+_VERSION = re.compile(r"(?:\bv(?:er(?:sion)?)?\.?|firmware|release|build|software|revision)\s*:?\s*$", re.I)
+_PHONE = re.compile(r"(?<![\w.,])(?:\+|00|\(0?)?\d(?:[\s().\-/]{0,3}\d){5,14}(?![\w])")
+_DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}")
+_SECRETS = re.compile(
+    r"\b(?:sk|pk|rk)[-_](?:live|test|proj|ant)?[-_]?[A-Za-z0-9_-]{16,}"
+    r"|\bhf_[A-Za-z0-9]{20,}|\bgh[pousr]_[A-Za-z0-9]{20,}|\bgithub_pat_\w{20,}|\bglpat-[\w-]{20,}"
+    r"|\bxox[abprs]-[A-Za-z0-9-]{10,}|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bAIza[\w-]{35}"
+    r"|\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}|-----BEGIN [A-Z ]*PRIVATE KEY-----(?:.*?-----END [A-Z ]*KEY-----)?"
+    r"|(?<=://)[^\s/:@]+:[^\s/@]+(?=@)"
+    r"|(?:(?<=password: )|(?<=password is )|(?<=passwd=)|(?<=password=)|(?<=api key: )|(?<=api_key=)|(?<=token: ))"
+    r"[^\s,;]{6,}",
+    re.I | re.S,
+)
+# Issuers and lengths of the cards in use; a Luhn checksum alone is passed by one number in ten.
+_ISSUERS = re.compile(
+    r"4\d{12}(?:\d{3}){0,2}|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|3[47]\d{13}"
+    r"|6(?:011|5\d\d|4[4-9]\d)\d{12}|35(?:2[89]|[3-8]\d)\d{12}|3(?:0[0-5]|[68]\d)\d{11}|(?:5018|5020|5038|6304|67\d\d)\d{8,15}"
+)
+
+
+class Found(NamedTuple):
+    """A place in a text: ``text[start:end]`` is of ``kind``."""
+
+    kind: str
+    start: int
+    end: int
+
+
+def scan(text: str, kinds: Collection[str], regions: Sequence[str] = (), allow: Collection[str] = ()) -> list[Found]:
+    """Finds personal data.
+
+    Args:
+        text: any text.
+        kinds: some of ``email, phone, card, iban, ip, secret``.
+        regions: ISO 3166 countries whose national phone formats count; international ones always do.
+        allow: texts (an address, a domain) whose carriers are not reported.
+
+    Returns:
+        Places in order, not overlapping; where two kinds claim one place, the stricter check wins.
+    """
+    taken: list[Found] = []
+    for kind in _ORDER:
+        if kind in kinds:
+            for found in _FINDERS[kind](text, tuple(regions)):
+                free = all(found.end <= other.start or found.start >= other.end for other in taken)
+                if free and not any(item in text[found.start : found.end] for item in allow):
+                    taken.append(found)
+    return sorted(taken, key=lambda found: found.start)
+
+
+def mask(text: str, found: Sequence[Found]) -> str:
+    """Replaces each place by its kind in brackets, e.g. ``[email]``.
+
+    Args:
+        text: the text that was scanned.
+        found: places in order, not overlapping.
+    """
+    parts, at = [], 0
+    for place in found:
+        parts += [text[at : place.start], f"[{place.kind}]"]
+        at = place.end
+    return "".join(parts) + text[at:]
+
+
+def actions(kinds: Collection[str], default: str, by_kind: Mapping[str, str]) -> dict[str, str]:
+    """What to do for each kind: ``mask``, ``drop`` or ``report``."""
+    return {kind: by_kind.get(kind, default) for kind in kinds}
+
+
+def _secrets(text: str, regions: tuple[str, ...]) -> Iterator[Found]:
+    for match in _SECRETS.finditer(text):
+        if not match.group().startswith("["):  # a mask from an earlier pass
+            yield Found("secret", *match.span())
+
+
+def _emails(text: str, regions: tuple[str, ...]) -> Iterator[Found]:
+    if "@" in text or "at" in text:
+        for match in _EMAIL.finditer(text):
+            yield Found("email", *match.span())
+
+
+def _ibans(text: str, regions: tuple[str, ...]) -> Iterator[Found]:
+    from stdnum import iban
+
+    for match in _IBAN.finditer(text):
+        words = re.split(r"([ -])", match.group())
+        while words:  # the pattern may run on into the next capital words
+            if iban.is_valid("".join(words), check_country=False):
+                yield Found("iban", match.start(), match.start() + len("".join(words)))
+                break
+            words = words[:-2]
+
+
+def _cards(text: str, regions: tuple[str, ...]) -> Iterator[Found]:
+    from stdnum import luhn
+
+    for match in _DIGITS.finditer(text):
+        number = re.sub(r"\D", "", match.group())
+        if _ISSUERS.fullmatch(number) and luhn.is_valid(number):
+            yield Found("card", *match.span())
+
+
+def _addresses(text: str, regions: tuple[str, ...]) -> Iterator[Found]:
+    for match in (*_IPV4.finditer(text), *(_IPV6.finditer(text) if "::" in text or text.count(":") > 4 else ())):
+        try:
+            address = ipaddress.ip_address(match.group())
+        except ValueError:
+            continue
+        if not address.is_unspecified and not _VERSION.search(text[: match.start()]):
+            yield Found("ip", *match.span())
+
+
+def _phones(text: str, regions: tuple[str, ...]) -> Iterator[Found]:
+    for match in _PHONE.finditer(text):
+        if any(_is_phone(match.group().strip(), region) for region in (None, *regions)):
+            yield Found("phone", *match.span())
+
+
+@lru_cache(maxsize=65536)
+def _is_phone(candidate: str, region: str | None) -> bool:
+    """Whether a country's numbering plan has it, and it is written as people write numbers to dial."""
+    import phonenumbers
+
+    international = candidate.startswith(("+", "00"))
+    if international != (region is None) or _DATE.fullmatch(candidate):
+        return False
+    try:
+        number = phonenumbers.parse(re.sub(r"^00", "+", candidate), region)
+    except phonenumbers.NumberParseException:
+        return False
+    if international:  # the plus sign says what it is; ranges that are assigned today may not be tomorrow's
+        return phonenumbers.is_possible_number(number)
+    if not phonenumbers.is_valid_number(number):
+        return False
+    national = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.NATIONAL)
+    grouped = re.findall(r"\d+", candidate) == re.findall(r"\d+", national) and not candidate.isdigit()
+    return candidate.startswith(("0", "(")) or grouped
+
+
+_FINDERS = {
+    "secret": _secrets,
+    "email": _emails,
+    "iban": _ibans,
+    "card": _cards,
+    "ip": _addresses,
+    "phone": _phones,
+}
+_ORDER = tuple(_FINDERS)

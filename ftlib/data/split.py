@@ -1,0 +1,146 @@
+"""Which row goes where: by a hash of its group, so that neither order nor number of rows moves a row.
+
+A hash of (seed, group) is a fair coin that every row carries with it: adding rows never moves old ones, in contrast
+to shuffling or to exact quotas per stratum. The price is that shares are met in expectation only; so the share that
+each stratum got is reported with its interval.
+"""
+
+from collections import Counter, defaultdict
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+
+from ftlib.data.formats import GROUP_SEPARATOR
+from ftlib.data.load import each
+from ftlib.data.similar import fingerprint
+from ftlib.recipe import UserError
+
+TRAIN, VAL, TEST = 0, 1, 2
+NAMES = ("train", "val", "test")
+
+
+def share(seed: int, salt: str, key: str) -> float:
+    """A number in [0, 1) that depends on nothing but its arguments."""
+    digest = blake2b(f"{seed}\x1f{salt}\x1f{key}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") / 2**64
+
+
+def side(seed: int, key: str, val_fraction: float, test_fraction: float) -> int:
+    """TRAIN, VAL or TEST for a group.
+
+    Args:
+        seed: the recipe's seed.
+        key: the group.
+        val_fraction: share of groups for validation, 0..1.
+        test_fraction: share of groups for the test set, 0 where a file gives it.
+    """
+    if share(seed, "test", key) < test_fraction:
+        return TEST
+    return VAL if share(seed, "val", key) < val_fraction else TRAIN
+
+
+def assign(table, alive: np.ndarray, recipe, seed: int, *, test_from_file: bool) -> np.ndarray:
+    """The side of every row.
+
+    Args:
+        table: ``datasets.Dataset`` with group, question, answer and created.
+        alive: bool (n,), rows that take part.
+        recipe: the recipe's ``data.split``.
+        seed: the recipe's seed.
+        test_from_file: whether the test set is given, so that no row is taken for it.
+
+    Returns:
+        int8 (n,) of TRAIN, VAL, TEST; -1 where a row takes no part.
+
+    Raises:
+        UserError: a temporal split without dates.
+    """
+    keys = group_keys(table)
+    sides = np.full(len(table), -1, dtype=np.int8)
+    test_fraction = 0.0 if test_from_file else recipe.test_fraction
+    if recipe.method == "temporal":
+        by_key = _temporal(table, alive, keys, recipe, test_fraction)
+    else:
+        by_key = {key: side(seed, key, recipe.val_fraction, test_fraction) for key in set(keys)}
+    for row in np.flatnonzero(alive):
+        sides[row] = by_key[keys[row]]
+    return sides
+
+
+def group_keys(table) -> list[str]:
+    """The group of every row; rows that share any of their group values have one key.
+
+    Rows without a group are grouped by their question, so that a question never stands on both sides.
+    """
+    raw = [
+        row["group"] or f"{fingerprint(row['question'] or row['answer']):016x}"
+        for row in each(table, ("group", "question", "answer"))
+    ]
+    if not any(GROUP_SEPARATOR in key for key in raw):
+        return raw
+    parent: dict[str, str] = {}
+
+    def find(key: str) -> str:
+        while parent.setdefault(key, key) != key:
+            parent[key] = parent[parent[key]]
+            key = parent[key]
+        return key
+
+    for key in set(raw):
+        first, *others = (find(part) for part in key.split(GROUP_SEPARATOR))
+        for other in others:
+            a, b = sorted((find(first), find(other)))
+            parent[b] = a
+    return [find(key.split(GROUP_SEPARATOR)[0]) for key in raw]
+
+
+def _temporal(table, alive: np.ndarray, keys: list[str], recipe, test_fraction: float) -> dict[str, int]:
+    """The side of each group by the date of its newest row."""
+    latest: dict[str, str] = defaultdict(str)
+    for row, key, use in zip(each(table, ["created"]), keys, alive, strict=True):
+        if use:
+            latest[key] = max(latest[key], row["created"])
+    dates = sorted(latest.values())
+    if not dates or not dates[0]:
+        raise UserError.of(
+            "data.split.method = temporal",
+            "a date in `created` for every row",
+            f"{sum(not date for date in dates)} groups without one",
+            "map the column with data.columns: {created: ...} or use method: hash",
+        )
+    test_from = recipe.test_from or (_quantile(dates, 1 - test_fraction) if test_fraction else "\uffff")
+    val_from = recipe.val_from or _quantile(dates, 1 - test_fraction - recipe.val_fraction)
+    return {k: TEST if test_fraction and d >= test_from else VAL if d >= val_from else TRAIN for k, d in latest.items()}
+
+
+def _quantile(values: list[str], q: float) -> str:
+    return values[min(len(values) - 1, int(q * len(values)))]
+
+
+def strata(table, sides: np.ndarray, column: str) -> dict[str, Any]:
+    """How each stratum was shared out, with the 95 % interval (Wilson) of its validation share.
+
+    Args:
+        table: ``datasets.Dataset``.
+        sides: from :func:`assign`.
+        column: metadata column, e.g. ``slice``.
+
+    Returns:
+        stratum -> {train, val, test, val_share, val_share_ci95}.
+    """
+    from scipy.stats import binomtest
+
+    counts: dict[str, Counter[int]] = defaultdict(Counter)
+    for row, at in zip(each(table, [column]), sides.tolist(), strict=True):
+        if at >= 0:
+            counts[row[column] or "(none)"][at] += 1
+    report = {}
+    for name, count in sorted(counts.items()):
+        total = count[TRAIN] + count[VAL]
+        low, high = binomtest(count[VAL], total).proportion_ci(method="wilson") if total else (0.0, 1.0)
+        report[name] = {label: count[at] for at, label in enumerate(NAMES)} | {
+            "val_share": round(count[VAL] / total, 4) if total else None,
+            "val_share_ci95": [round(low, 4), round(high, 4)],
+        }
+    return report

@@ -1,0 +1,19 @@
+"""The one exception for what the user can mend."""
+
+from __future__ import annotations
+
+
+class UserError(Exception):
+    """A mistake in what the user gave us; the command line turns it into exit code 2."""
+
+    @classmethod
+    def of(cls, where: str, expected: str, found: str, fix: str) -> UserError:
+        """Build the standard four-line message.
+
+        Args:
+            where: the file, line or field that is wrong.
+            expected: what would have been right.
+            found: what stands there.
+            fix: what to do next.
+        """
+        return cls(f"{where}\n  expected: {expected}\n  found:    {found}\n  to do:    {fix}")

@@ -1,0 +1,295 @@
+"""How ftlib's pictures look, and the few kinds of picture that several rooms share.
+
+Each function takes plain data and returns a matplotlib Figure that belongs to no
+window, so that it is drawn once: by `Stage.figure`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's colours: they stay apart for colour-blind readers and in grey print.
+COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F"]
+INK, GRID = "#22272E", "#E4E7EB"
+
+Interval = tuple[float, float]
+
+_STYLE = {
+    "figure.facecolor": "white",
+    "figure.dpi": 110,
+    "font.size": 10.5,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": "#9AA3AE",
+    "axes.titlesize": 12,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "lines.linewidth": 2.0,
+}
+
+
+class style:
+    """ftlib's look: `style()` sets it for what follows, `with style():` for a block."""
+
+    def __init__(self) -> None:
+        import matplotlib
+        from cycler import cycler
+
+        self._before = dict(matplotlib.rcParams)
+        matplotlib.rcParams.update(_STYLE | {"axes.prop_cycle": cycler(color=COLOURS)})
+
+    def __enter__(self) -> style:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        import matplotlib
+
+        dict.update(matplotlib.rcParams, self._before)  # as it was, without its deprecation checks
+
+
+def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Decorate a function that draws, so that titles and legends come out in ftlib's look as well."""
+
+    @functools.wraps(draw)
+    def draw_in_style(*args: Any, **options: Any) -> Figure:
+        with style():
+            return draw(*args, **options)
+
+    return draw_in_style
+
+
+def new_figure(
+    width: float = 7.0, height: float = 3.6, rows: int = 1, columns: int = 1, **options: Any
+) -> tuple[Figure, Any]:
+    """An empty figure in ftlib's look, sizes in inches.
+
+    Args:
+        width, height: of the whole figure.
+        rows, columns: of axes in it.
+        options: passed to matplotlib's `Figure.subplots`, e.g. `sharey=True`.
+
+    Returns:
+        The figure and its axes (one Axes, or an array of them).
+    """
+    from matplotlib.figure import Figure
+
+    with style():
+        figure = Figure(figsize=(width, height), layout="constrained")
+        return figure, figure.subplots(rows, columns, **options)
+
+
+@styled
+def bars_with_intervals(
+    values: Mapping[str, tuple[float, Interval | None]],
+    *,
+    title: str = "",
+    xlabel: str = "",
+    percent: bool = True,
+    n: Mapping[str, int] | None = None,
+    target: float | None = None,
+) -> Figure:
+    """One horizontal bar a name, with its 95 % interval and its value written out.
+
+    Args:
+        values: name -> (value, (low, high) or None), drawn from the top down.
+        title, xlabel: texts.
+        percent: values are shares in 0..1 and shown in percent.
+        n: how many items each was measured on, shown beside the name.
+        target: a value to draw as a dashed line.
+    """
+    names = list(values)
+    figure, axes = new_figure(7.0, 0.9 + 0.42 * max(len(names), 2))
+    labels = [f"{name}  (n={n[name]})" if n and name in n else name for name in names]
+    for at, name in enumerate(names):
+        value, interval = values[name]
+        axes.barh(at, value, color=COLOURS[at % len(COLOURS)], height=0.62, alpha=0.9)
+        _interval_line(axes, interval, at)
+        text = f"{value:.1%}" if percent else f"{value:,.4g}"
+        axes.annotate(
+            text, (max(value, interval[1] if interval else value), at), (6, 0), textcoords="offset points", va="center"
+        )
+    if target is not None:
+        axes.axvline(target, color=INK, linestyle="--", linewidth=1)
+    axes.set_yticks(range(len(names)), labels)
+    axes.invert_yaxis()
+    axes.grid(axis="y", visible=False)
+    axes.margins(x=0.14)
+    if percent:
+        axes.set_xlim(0, 1.12)
+        axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
+        _percent(axes, "x")
+    axes.set(title=title, xlabel=xlabel)
+    return figure
+
+
+@styled
+def dots_by_group(
+    groups: Mapping[str, Mapping[str, tuple[float, Interval | None]]],
+    *,
+    title: str = "",
+    xlabel: str = "",
+    percent: bool = True,
+    zero_line: bool = False,
+) -> Figure:
+    """Several systems compared in several groups: a dot with its interval for each.
+
+    Args:
+        groups: group -> system -> (value, (low, high) or None).
+        title, xlabel: texts.
+        percent: values are shares and shown in percent.
+        zero_line: draw a line at 0, for differences.
+    """
+    systems = list(dict.fromkeys(name for group in groups.values() for name in group))
+    figure, axes = new_figure(7.4, 1.2 + len(groups) * (0.22 * len(systems) + 0.25))
+    for at, group in enumerate(groups.values()):
+        for order, name in enumerate(systems):
+            if name not in group:
+                continue
+            height = at + (order - (len(systems) - 1) / 2) * 0.8 / max(len(systems), 2)
+            value, interval = group[name]
+            colour = COLOURS[order % len(COLOURS)]
+            if interval:
+                axes.plot(interval, [height, height], color=colour, linewidth=2.4, alpha=0.55, solid_capstyle="round")
+            axes.plot(value, height, "o", color=colour, markersize=7, label=name if at == 0 else None)
+    if zero_line:
+        axes.axvline(0, color=INK, linewidth=1)
+    axes.set_yticks(range(len(groups)), list(groups))
+    axes.invert_yaxis()
+    if percent:
+        _percent(axes, "x")
+    axes.set(title=title, xlabel=xlabel)
+    if len(systems) > 1:
+        figure.legend(loc="outside right upper")
+    return figure
+
+
+@styled
+def histogram(
+    values: Sequence[float] | Mapping[str, Sequence[float]],
+    *,
+    title: str = "",
+    xlabel: str = "",
+    ylabel: str = "rows",
+    bins: int = 40,
+    mark: float | None = None,
+    mark_label: str = "",
+) -> Figure:
+    """The distribution of one list of numbers or several.
+
+    Args:
+        values: numbers, or name -> numbers.
+        title, xlabel, ylabel: texts.
+        bins: how many bars over the whole range.
+        mark: a value to draw as a dashed line, e.g. a limit.
+        mark_label: what it is.
+    """
+    import numpy as np
+
+    series = dict(values) if isinstance(values, Mapping) else {"": values}
+    figure, axes = new_figure(7.0, 3.2)
+    everything = np.concatenate([np.asarray(part, dtype=float) for part in series.values()] or [np.zeros(0)])
+    edges = np.histogram_bin_edges(everything, bins=min(bins, max(len(np.unique(everything)), 1)))
+    for order, (name, part) in enumerate(series.items()):
+        axes.hist(
+            part, bins=edges, color=COLOURS[order % len(COLOURS)], alpha=0.75 if len(series) > 1 else 0.9, label=name
+        )
+    if mark is not None:
+        axes.axvline(mark, color=INK, linestyle="--", linewidth=1.2, label=mark_label)
+    axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
+    if len(series) > 1 or mark_label:
+        axes.legend()
+    return figure
+
+
+@styled
+def curve(
+    series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    *,
+    title: str = "",
+    xlabel: str = "",
+    ylabel: str = "",
+    log_y: bool = False,
+    mark: float | None = None,
+    mark_label: str = "",
+) -> Figure:
+    """Lines over a common axis, e.g. losses over steps.
+
+    Args:
+        series: name -> (xs, ys); a series of 30 points or fewer also shows its points.
+        title, xlabel, ylabel: texts.
+        log_y: a logarithmic vertical axis.
+        mark: an x to draw as a dashed line, e.g. the best step.
+        mark_label: what it is.
+    """
+    figure, axes = new_figure(7.0, 3.6)
+    for order, (name, (xs, ys)) in enumerate(series.items()):
+        marker = "o" if len(xs) <= 30 else ""
+        axes.plot(xs, ys, color=COLOURS[order % len(COLOURS)], marker=marker, markersize=4, label=name)
+    if mark is not None:
+        axes.axvline(mark, color=INK, linestyle="--", linewidth=1.2, label=mark_label)
+    if log_y:
+        axes.set_yscale("log")
+    axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
+    if len(series) > 1 or mark_label:
+        axes.legend()
+    return figure
+
+
+@styled
+def heatmap(
+    values: Sequence[Sequence[float]],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    *,
+    title: str = "",
+    percent: bool = True,
+) -> Figure:
+    """A table of shares as colours, each value written into its cell; NaN stays empty.
+
+    Args:
+        values: (rows, columns).
+        rows, columns: their names.
+        title: text.
+        percent: values are shares in 0..1.
+    """
+    import numpy as np
+
+    table = np.asarray(values, dtype=float)  # (rows, columns)
+    figure, axes = new_figure(2.2 + 1.05 * len(columns), 1.1 + 0.46 * len(rows))
+    axes.imshow(table, cmap="Blues", vmin=0, vmax=1 if percent else None, aspect="auto")
+    for (row, column), value in np.ndenumerate(table):
+        if not np.isnan(value):
+            text = f"{value:.0%}" if percent else f"{value:.3g}"
+            axes.text(column, row, text, ha="center", va="center", color="white" if value > 0.6 else INK)
+    axes.set_xticks(range(len(columns)), list(columns))
+    axes.set_yticks(range(len(rows)), list(rows))
+    axes.grid(visible=False)
+    axes.set_title(title)
+    return figure
+
+
+def _interval_line(axes: Axes, interval: Interval | None, at: float) -> None:
+    if interval:
+        low, high = interval
+        axes.errorbar((low + high) / 2, at, xerr=(high - low) / 2, color=INK, capsize=4, linewidth=1.4)
+
+
+def _percent(axes: Axes, which: str) -> None:
+    from matplotlib.ticker import PercentFormatter
+
+    getattr(axes, f"{which}axis").set_major_formatter(PercentFormatter(1.0, decimals=0))

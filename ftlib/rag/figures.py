@@ -1,0 +1,257 @@
+"""The pictures of room 05; each takes measured results and returns a matplotlib Figure."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ftlib.evaluate.stats import Interval
+from ftlib.plots import COLOURS, INK, new_figure
+from ftlib.rag.arms import LABELS
+from ftlib.rag.compare import Verdict
+from ftlib.rag.cost import Cost, Prices, break_even, price_per_1000, setup_price
+from ftlib.rag.stale import Staleness
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# One colour an arm, the same in every picture of the notebook.
+ARM_COLOURS = {
+    "base": COLOURS[6],
+    "few_shot": COLOURS[4],
+    "rag": COLOURS[0],
+    "finetuned": COLOURS[1],
+    "rag_finetuned": COLOURS[2],
+}
+
+
+def decision_map(
+    verdicts: Sequence[Verdict], headline: str, footers: Mapping[str, Sequence[str]] | None = None
+) -> "Figure":
+    """The decision at a glance: accuracy of every arm in every scenario, with who is unbeaten where.
+
+    Args:
+        verdicts: one row each; arms that a scenario did not measure stay empty.
+        headline: the recommendation, set above the table.
+        footers: arm to lines below its column, e.g. latency and price.
+
+    Returns:
+        Figure: cells coloured by accuracy with their intervals; the leader framed bold, arms level with it framed thin.
+    """
+    import textwrap
+
+    arms = list(dict.fromkeys(arm for verdict in verdicts for arm in verdict.means))
+    deep = max((len(lines) for lines in (footers or {}).values()), default=0)
+    figure, axes = new_figure(3.0 + 1.5 * len(arms), 1.9 + 0.62 * len(verdicts) + 0.24 * deep)
+    for at, verdict in enumerate(verdicts):
+        for column, arm in enumerate(arms):
+            if arm in verdict.means:
+                _cell(axes, column, at, verdict.means[arm], _frame(verdict, arm))
+    for column, arm in enumerate(arms):
+        axes.annotate(
+            "\n".join((footers or {}).get(arm, ())),
+            (column, len(verdicts) - 0.42),
+            ha="center",
+            va="top",
+            fontsize=9,
+            annotation_clip=False,
+        )
+    axes.set(xlim=(-0.5, len(arms) - 0.5), ylim=(len(verdicts) - 0.5 + 0.36 * deep, -0.5))
+    axes.set_xticks(range(len(arms)), [LABELS.get(arm, arm) for arm in arms], fontweight="bold")
+    axes.set_yticks(range(len(verdicts)), [f"{_title(v.scenario)}\nn = {v.n}" for v in verdicts])
+    axes.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    width = round(15 * (3.0 + 1.5 * len(arms)) / 2)
+    figure.suptitle("\n".join(textwrap.wrap(headline, width)), fontsize=12.5, fontweight="bold", ha="left", x=0.02)
+    return figure
+
+
+def leads(verdicts: Sequence[Verdict]) -> "Figure":
+    """How far the leader of each scenario is ahead of the other arms, paired on the same questions.
+
+    Args:
+        verdicts: one group each.
+
+    Returns:
+        Figure: a dot with its 95 % interval for each arm; hollow where the data do not separate it from the leader.
+    """
+    lines = [(verdict, arm) for verdict in verdicts for arm in verdict.leads]
+    figure, axes = new_figure(7.6, 1.2 + 0.2 * len(lines) + 0.14 * len(verdicts))
+    at, ticks = 0.0, []
+    for verdict in verdicts:
+        ticks.append((at + (len(verdict.leads) - 1) / 2, f"{_title(verdict.scenario)}\n{LABELS[verdict.leader]} leads"))
+        for arm, lead in verdict.leads.items():
+            colour, level = ARM_COLOURS[arm], arm in verdict.level
+            axes.plot([max(lead.low, -1), min(lead.high, 1)], [at, at], color=colour, alpha=0.6, linewidth=2.4)
+            face = "white" if level else colour
+            axes.plot(lead.difference, at, "o", color=colour, markerfacecolor=face, markersize=6.5)
+            at += 1
+        at += 0.7
+    for arm, colour in ARM_COLOURS.items():
+        axes.plot([], [], "o", color=colour, label=LABELS[arm])
+    axes.axvline(0, color=INK, linewidth=1)
+    axes.set_yticks([tick for tick, _ in ticks], [text for _, text in ticks], fontsize=9)
+    axes.invert_yaxis()
+    axes.grid(axis="y", visible=False)
+    _percent(axes.xaxis)
+    _headed(axes, "Lead over each arm (hollow: not separated)")
+    axes.set(xlabel="accuracy of the leader - accuracy of the arm")
+    figure.legend(loc="outside right upper")
+    return figure
+
+
+def hit_curve(any_found: Sequence[Interval], all_found: Sequence[Interval], chosen: int, mrr: Interval) -> "Figure":
+    """Retrieval quality against the number of articles.
+
+    Args:
+        any_found: hit rate at k = 1, 2, ...
+        all_found: share of questions with every needed article at k = 1, 2, ...
+        chosen: the recipe's top_k.
+        mrr: mean reciprocal rank.
+
+    Returns:
+        Figure: two lines with 95 % bands.
+    """
+    figure, axes = new_figure(6.4, 3.6)
+    depths = range(1, len(any_found) + 1)
+    for intervals, colour, label in (
+        (any_found, COLOURS[0], "one article that helps"),
+        (all_found, COLOURS[2], "all articles needed"),
+    ):
+        axes.plot(depths, [i.mean for i in intervals], "o-", color=colour, label=label)
+        axes.fill_between(depths, [i.low for i in intervals], [i.high for i in intervals], color=colour, alpha=0.15)
+    axes.axvline(chosen, color=INK, linestyle="--", linewidth=1, label=f"top_k = {chosen}")
+    axes.set_xticks(depths)
+    _percent(axes.yaxis)
+    axes.set(xlabel="articles retrieved (k)", ylabel="questions")
+    _headed(axes, f"Found among the first k (MRR {mrr.mean:.2f})")
+    axes.legend(loc="lower right")
+    return figure
+
+
+def latencies(values: Mapping[str, Sequence[float]]) -> "Figure":
+    """Seconds to a whole answer, one question at a time.
+
+    Args:
+        values: arm to seconds, one a question.
+
+    Returns:
+        Figure: every question a dot, the median a line.
+    """
+    import numpy as np
+
+    figure, axes = new_figure(7.0, 1.2 + 0.5 * len(values))
+    for at, (arm, seconds) in enumerate(values.items()):
+        spread = np.linspace(-0.22, 0.22, len(seconds))
+        axes.plot(seconds, at + spread, "o", color=ARM_COLOURS[arm], alpha=0.5, markersize=5)
+        axes.plot([np.median(seconds)] * 2, [at - 0.34, at + 0.34], color=INK, linewidth=2)
+    axes.set_yticks(range(len(values)), [LABELS[arm] for arm in values])
+    axes.invert_yaxis()
+    axes.set_xlim(left=0)
+    _headed(axes, "How long one person waits (line: median)")
+    axes.set(xlabel="seconds from question to whole answer")
+    return figure
+
+
+def stale_slopes(measured: Sequence[Staleness]) -> "Figure":
+    """Accuracy before and after the facts changed, and how often the old answer is repeated.
+
+    Args:
+        measured: one an arm.
+
+    Returns:
+        Figure: left a line an arm from before to after, right the shares that repeat the old answer.
+    """
+    figure, (left, right) = new_figure(8.8, 3.7, 1, 2, gridspec_kw={"width_ratios": [3, 2]})
+    for order, arm in enumerate(measured):
+        colour, shift = ARM_COLOURS[arm.arm], 0.03 * (order - (len(measured) - 1) / 2)
+        xs, ends = [shift, 1 + shift], (arm.before, arm.after)
+        left.plot(xs, [i.mean for i in ends], "o-", color=colour, label=LABELS[arm.arm], markersize=8)
+        left.vlines(xs, [i.low for i in ends], [i.high for i in ends], color=colour, alpha=0.6)
+        _bar(right, order, arm.repeats_old, colour)
+    left.set_xticks([0, 1], ["before the change", "after the change"])
+    left.set(xlim=(-0.25, 1.25), ylim=(-0.03, 1.03))
+    _headed(left, f"Right answers to {measured[0].after.n} changed facts")
+    left.legend(loc="best")
+    right.set_yticks(range(len(measured)), [LABELS[arm.arm] for arm in measured])
+    right.invert_yaxis()
+    right.set_xlim(0, 1)
+    _headed(right, "Repeats the old answer")
+    _percent(left.yaxis)
+    _percent(right.xaxis)
+    return figure
+
+
+def cost_lines(costs: Sequence[Cost], prices: Prices) -> "Figure":
+    """What a number of questions costs with each arm, setting up included, between two changes of the knowledge.
+
+    Args:
+        costs: one an arm.
+        prices: what things cost.
+
+    Returns:
+        Figure: both axes logarithmic; dots where one arm becomes cheaper than another.
+    """
+    import numpy as np
+
+    figure, axes = new_figure(7.2, 3.9)
+    questions = np.geomspace(10, 10_000_000, 120)
+    for cost in costs:
+        total = setup_price(cost, prices) + questions * price_per_1000(cost, prices) / 1000
+        axes.loglog(questions, total, color=ARM_COLOURS[cost.arm], label=LABELS[cost.arm])
+        for other in costs:
+            crossing = break_even(cost, other, prices)
+            if crossing:
+                height = setup_price(cost, prices) + crossing * price_per_1000(cost, prices) / 1000
+                axes.plot(crossing, height, "o", color=INK, markersize=5)
+    axes.axvline(prices.questions_per_month, color=INK, linestyle="--", linewidth=1, label="questions a month")
+    axes.set(xlim=(questions[0], questions[-1]), xlabel="questions until the knowledge changes", ylabel=prices.currency)
+    _headed(axes, "Cost, setting up included (dots: break-even)")
+    figure.legend(loc="outside right upper")
+    return figure
+
+
+def _cell(axes: "Axes", column: int, row: int, value: Interval, frame: float) -> None:
+    from matplotlib import colormaps
+    from matplotlib.patches import FancyBboxPatch
+
+    # Half the range of the map: dark text stays readable on every cell.
+    colour = colormaps["YlGnBu"](0.04 + 0.62 * value.mean)
+    box = FancyBboxPatch(
+        (column - 0.43, row - 0.39),
+        0.86,
+        0.78,
+        boxstyle="round,pad=0,rounding_size=0.07",
+        facecolor=colour,
+        edgecolor=INK if frame else "none",
+        linewidth=frame,
+    )
+    axes.add_patch(box)
+    ink = "white" if value.mean > 0.85 else INK
+    style = {"ha": "center", "va": "center", "color": ink}
+    axes.text(column, row - 0.08, f"{value.mean:.0%}", fontsize=13, fontweight="bold", **style)
+    axes.text(column, row + 0.23, f"{max(value.low, 0):.0%} – {min(value.high, 1):.0%}", fontsize=8, **style)
+
+
+def _frame(verdict: Verdict, arm: str) -> float:
+    return 2.6 if arm == verdict.leader else 1.0 if arm in verdict.level else 0.0
+
+
+def _bar(axes: "Axes", at: int, value: Interval, colour: str) -> None:
+    axes.barh(at, value.mean, color=colour, height=0.55, alpha=0.85)
+    axes.plot([max(value.low, 0), min(value.high, 1)], [at, at], color=INK, linewidth=1.4)
+    axes.annotate(f"{value.mean:.0%}", (min(value.high, 1), at), (5, 0), textcoords="offset points", va="center")
+
+
+def _title(scenario: str) -> str:
+    return "all questions" if scenario == "all" else scenario.replace("_", " ")
+
+
+def _headed(axes: "Axes", title: str) -> None:
+    axes.set_title(title, loc="left", fontweight="bold")
+
+
+def _percent(axis: Any) -> None:
+    from matplotlib.ticker import PercentFormatter
+
+    axis.set_major_formatter(PercentFormatter(1.0, decimals=0))

@@ -1,0 +1,280 @@
+"""The recipe: one YAML file that says everything a run depends on.
+
+Every section is a pydantic model that refuses unknown fields, so that a misspelt
+setting is an error and not a silent default. Relative paths inside a recipe are
+relative to the recipe file; relative paths in overrides to the project's root.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+
+from ftlib import recipe_file
+from ftlib.errors import UserError
+from ftlib.recipe_file import PathOrName
+
+__all__ = ["PathOrName", "Recipe", "UserError"]
+
+
+class Section(BaseModel):
+    """A part of the recipe; unknown fields are errors, values are checked on assignment too."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, protected_namespaces=())
+
+
+class PiiRecipe(Section):
+    """What to do with personal data and secrets found in questions, contexts and answers.
+
+    `actions` overrides `action` for single kinds, e.g. `{ip: report}`. `allow` lists texts (an address, a domain)
+    that are the company's own and stay.
+    """
+
+    action: Literal["mask", "drop", "report"] = "mask"
+    actions: dict[Literal["email", "phone", "card", "iban", "ip", "secret"], Literal["mask", "drop", "report"]] = {}
+    kinds: list[Literal["email", "phone", "card", "iban", "ip", "secret"]] = [
+        "email",
+        "phone",
+        "card",
+        "iban",
+        "ip",
+        "secret",
+    ]
+    phone_regions: list[str] = ["US", "GB", "DE", "FR"]
+    allow: list[str] = []
+
+
+class SplitRecipe(Section):
+    """How rows are divided; a hash of the group decides, so neither the order nor the number of rows moves a row.
+
+    `group_by` names columns whose values never stand on both sides (conversation, product, fact, source, ...);
+    rows without a value there are grouped by their question. A temporal split puts the newest rows into val
+    (and test): from the dates given, else from the quantiles that the fractions ask for.
+    """
+
+    method: Literal["hash", "temporal"] = "hash"
+    val_fraction: float = Field(0.05, gt=0, lt=0.5)
+    test_fraction: float = Field(0.1, ge=0, lt=0.5)
+    group_by: str | list[str] = "conversation"
+    stratify_by: Literal["slice", "product", "source", "none"] = "slice"
+    val_from: str | None = None
+    test_from: str | None = None
+
+
+class BiasRecipe(Section):
+    """The audit's word lists: `groups` maps a name to its terms, `personas` describe the asker in counterfactual pairs."""
+
+    groups: dict[str, list[str]] = {
+        "women": ["she", "her", "hers", "woman", "women", "female", "mrs", "ms", "lady"],
+        "men": ["he", "him", "his", "man", "men", "male", "mr", "gentleman"],
+        "older": ["elderly", "senior", "retired", "pensioner"],
+        "younger": ["teenager", "student", "apprentice", "child"],
+        "disabled": ["blind", "deaf", "wheelchair", "disabled", "disability"],
+        "migrants": ["foreigner", "immigrant", "refugee"],
+    }
+    positive: list[str] = ["good", "great", "excellent", "easy", "happy", "reliable", "helpful", "safe", "thanks"]
+    negative: list[str] = ["bad", "poor", "broken", "angry", "useless", "wrong", "complaint", "unsafe", "fault"]
+    personas: list[tuple[str, str]] = [
+        ("I am a man.", "I am a woman."),
+        ("I am 25 years old.", "I am 75 years old."),
+        ("I am a native speaker.", "I am still learning the language."),
+        ("I work in a large firm.", "I work alone."),
+    ]
+    pairs: int = Field(40, ge=0)
+
+
+class DataRecipe(Section):
+    """Room 01: which rows come in and which of them stay.
+
+    `path` is a file, a folder of files or the name of a data set on the hub (`name`, `name:split`).
+    `columns` maps this project's names to the data's, e.g. `{question: ask, answer: reply}`. `max_tokens` bounds the
+    rendered row. `decontaminate` lists evaluation files whose n-grams (of `decontaminate_ngram` words) are not to
+    occur in training.
+    """
+
+    path: Annotated[str, PathOrName]
+    test_path: Path | None = None
+    truth_path: Path | None = None
+    format: Literal[
+        "auto", "alpaca", "messages", "sharegpt", "prompt_completion", "question_answer", "text", "columns"
+    ] = "auto"
+    columns: dict[str, str] = {}
+    language: str | None = "en"
+    max_tokens: PositiveInt = 512
+    on_bad_row: Literal["fail", "reject"] = "fail"
+    near_duplicate_similarity: float = Field(0.8, gt=0, le=1)
+    contradictions: Literal["newest", "majority", "drop", "keep"] = "newest"
+    pii: PiiRecipe = PiiRecipe()
+    split: SplitRecipe = SplitRecipe()
+    leakage: Literal["block", "warn", "drop"] = "drop"
+    decontaminate: list[Path] = []
+    decontaminate_ngram: PositiveInt = 13
+    bias: BiasRecipe = BiasRecipe()
+
+
+class PromptRecipe(Section):
+    """How a question becomes a prompt, in training and in inference alike."""
+
+    template: Annotated[str, PathOrName] = "tokenizer"
+    system: str | None = None
+    refusal: str = "I don't have that information."
+
+
+class ModelRecipe(Section):
+    """The base model: a local folder or a name on the model hub."""
+
+    base: Annotated[str, PathOrName]
+    revision: str | None = None
+    trust_remote_code: bool = False
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+
+
+class QuantizationRecipe(Section):
+    """How the frozen base is stored, and what its matrix products run in."""
+
+    load_in_4bit: bool = True
+    quant_type: Literal["nf4", "fp4"] = "nf4"
+    double_quant: bool = True
+    gemm: Literal["auto", "streamed", "cached"] = "auto"
+
+
+class LoraRecipe(Section):
+    """The adapter: W x + (alpha / r) B A x. `fused` computes it in fewer operations than PEFT, with equal results."""
+
+    r: PositiveInt = 32
+    alpha: float = Field(64, gt=0)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    target_modules: str | list[str] = "all-linear"
+    fused: bool = True
+
+
+class TrainRecipe(Section):
+    """Room 02: the optimisation. Rates are per optimiser step, lengths in tokens.
+
+    `logits: labelled` computes the output layer only where a token is trained; `all` is the plain path.
+    `activation_checkpointing` recomputes activations in the backward pass to save memory.
+    """
+
+    epochs: float = Field(3.0, gt=0)
+    learning_rate: float = Field(2e-4, gt=0)
+    batch_rows: PositiveInt = 32
+    accumulation: PositiveInt = 1
+    max_length: PositiveInt = 512
+    warmup_ratio: float = Field(0.03, ge=0, lt=1)
+    scheduler: Literal["cosine", "linear", "constant"] = "cosine"
+    weight_decay: float = Field(0.0, ge=0)
+    max_grad_norm: float = Field(1.0, gt=0)
+    eval_every_steps: PositiveInt = 50
+    early_stopping_patience: int = Field(3, ge=0)
+    save_every_seconds: float = Field(60.0, gt=0)
+    compile: Literal["auto"] | bool = "auto"
+    loss_on: Literal["answers", "all"] = "answers"
+    logits: Literal["labelled", "all"] = "labelled"
+    activation_checkpointing: Literal["auto"] | bool = "auto"
+
+
+class EvaluateRecipe(Section):
+    """Room 03: generation and scoring of the frozen test set."""
+
+    max_new_tokens: PositiveInt = 48
+    batch_rows: PositiveInt = 32
+    bootstrap_samples: PositiveInt = 2000
+    refusal_phrases: list[str] = []  # further sentences that count as the refusal
+    arc_path: Annotated[str, PathOrName] | None = None  # file in ARC's schema, or a hub name: allenai/ai2_arc
+    arc_subset: str = "ARC-Challenge"
+    arc_split: str = "test"
+    holdout_path: Path | None = None  # general text (JSON lines with `text`) that no training saw
+    limit: PositiveInt | None = None  # test rows, taken evenly from the slices; None for all
+
+
+class ReviewRecipe(Section):
+    """Room 04: how errors are sorted, and how many questions people are asked to look at."""
+
+    near_miss_similarity: float = Field(0.8, gt=0, le=1)  # share of agreeing characters that makes a slip
+    mixup_max_subjects: PositiveInt = 3  # a wrong value that more subjects have points to none of them
+    min_slice_rows: PositiveInt = 10  # smaller slices are not ranked
+    goal: PositiveInt = 60  # questions each reviewer is asked to rate; the first ones are the same for all
+
+
+class RagRecipe(Section):
+    """Room 05: the knowledge base, how it is searched, how the arms are built and what a question costs."""
+
+    documents_path: Path | None = None
+    updates_path: Path | None = None
+    updated_documents_path: Path | None = None
+    top_k: PositiveInt = 1  # articles shown with a question
+    context_order: Literal["best_last", "best_first"] = "best_last"
+    mode: Literal["bm25", "vector", "hybrid"] = "bm25"
+    embedding_model: Annotated[str, PathOrName] | None = None  # for vector and hybrid: a folder or a hub name
+    embedding_pooling: Literal["mean", "cls"] = "mean"
+    query_prefix: str = ""  # what the embedding model wants before a query, e.g. "query: "
+    document_prefix: str = ""
+    few_shot: int = Field(4, ge=0)  # training rows shown as earlier turns
+    latency_questions: PositiveInt = 20  # questions asked one at a time, per arm, to measure latency
+    currency: str = "EUR"
+    price_machine_hour: float = Field(0.10, ge=0)  # of the machine that trains and answers
+    price_million_prompt_tokens: float = Field(0.0, ge=0)  # of a hosted model; 0 on an own machine
+    price_million_answer_tokens: float = Field(0.0, ge=0)
+    questions_per_month: PositiveInt = 10_000
+    changes_per_month: float = Field(1.0, ge=0)  # of the knowledge; each means to index, or to train, again
+
+
+class Recipe(BaseModel):
+    """A whole run: name, seed and one section per room or part."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    seed: int = Field(0, ge=0, lt=2**32)
+    data: DataRecipe
+    prompt: PromptRecipe = PromptRecipe()
+    model: ModelRecipe
+    quantization: QuantizationRecipe = QuantizationRecipe()
+    lora: LoraRecipe = LoraRecipe()
+    train: TrainRecipe = TrainRecipe()
+    evaluate: EvaluateRecipe = EvaluateRecipe()
+    review: ReviewRecipe = ReviewRecipe()
+    rag: RagRecipe = RagRecipe()
+
+    @classmethod
+    def load(cls, path: str | Path, overrides: Mapping[str, Any] | None = None, *, root: Path | None = None) -> Recipe:
+        """Read a recipe file and apply overrides.
+
+        Args:
+            path: the YAML file.
+            overrides: dotted field names to values, e.g. `{"train.epochs": 1}`.
+            root: what relative paths in overrides are relative to; the working directory if None.
+
+        Returns:
+            The checked recipe, all its paths absolute.
+
+        Raises:
+            UserError: the file is missing or is no YAML mapping, or a field or value is not allowed.
+        """
+        path = Path(path)
+        values = recipe_file.read_yaml(path)
+        recipe_file.make_absolute(cls, values, path.resolve().parent)
+        for field, value in (overrides or {}).items():
+            recipe_file.override(cls, values, field, value, root or Path.cwd())
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise recipe_file.explain(cls, error, path, overrides or {}) from None
+
+    def paths(self) -> dict[str, Path]:
+        """All local paths the recipe names, by dotted field; a model's hub name is not a path."""
+        found: dict[str, Path] = {}
+        for field, kind, value in recipe_file.path_values(type(self), self.model_dump()):
+            items = value if isinstance(value, list) else [value]
+            for number, item in enumerate(items):
+                if kind is Path or Path(item).is_absolute():
+                    found[field if len(items) == 1 else f"{field}[{number}]"] = Path(item)
+        return found
+
+    def dump(self) -> str:
+        """The recipe as YAML, every field written out."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

@@ -1,0 +1,112 @@
+"""How a question with two answers looks on the screen: HTML in which every text is escaped.
+
+Colours come from JupyterLab's theme variables, with fallbacks, so that light and dark themes both work.
+"""
+
+import html
+from collections.abc import Sequence
+
+STYLE = """<style>
+.ft-review { font-family: var(--jp-ui-font-family, system-ui, sans-serif); color: var(--jp-ui-font-color1, #22272e);
+  max-width: 980px; padding: 18px 20px; border: 1px solid var(--jp-border-color2, #dfe3e8); border-radius: 14px;
+  background: var(--jp-layout-color1, #fff); box-shadow: 0 1px 3px rgba(0,0,0,.06); overflow: visible; }
+.ft-review .ft-label { font-size: 11px; font-weight: 600; letter-spacing: .07em; text-transform: uppercase;
+  color: var(--jp-ui-font-color2, #667); margin-bottom: 4px; }
+.ft-review .ft-text { white-space: pre-wrap; overflow-wrap: anywhere; unicode-bidi: isolate; line-height: 1.45; }
+.ft-review .ft-question .ft-text { font-size: 19px; font-weight: 600; }
+.ft-review .ft-context { max-height: 180px; overflow: auto; font-size: 13px; margin-top: 8px; padding: 8px 12px;
+  border-left: 3px solid var(--jp-border-color2, #dfe3e8); }
+.ft-review .ft-accepted { margin-top: 12px; padding: 8px 14px; border-radius: 9px; font-size: 15px;
+  background: color-mix(in srgb, #009e73 11%, transparent); }
+.ft-review .ft-answer { border: 1px solid var(--jp-border-color2, #dfe3e8); border-radius: 11px; padding: 12px 16px;
+  min-height: 74px; max-height: 260px; overflow: auto; background: var(--jp-layout-color0, #fbfcfd); font-size: 16px;
+  box-sizing: border-box; }
+.ft-review .ft-empty { opacity: .6; font-style: italic; }
+.ft-review .ft-bar { height: 7px; border-radius: 4px; background: var(--jp-border-color3, #e8ebef); overflow: hidden; }
+.ft-review .ft-bar > div { height: 100%; background: #0072b2; border-radius: 4px; transition: width .25s; }
+.ft-review .ft-counts { display: flex; justify-content: space-between; font-size: 12.5px; margin-bottom: 5px;
+  color: var(--jp-ui-font-color2, #667); line-height: 1.4; }
+.ft-review .ft-chip { display: inline-block; padding: 0 9px; border-radius: 10px; line-height: 19px;
+  margin-left: 6px; letter-spacing: 0; text-transform: none;
+  background: color-mix(in srgb, #0072b2 13%, transparent); }
+.ft-review .ft-done { text-align: center; padding: 30px 10px; font-size: 17px; line-height: 1.6; }
+.ft-review .ft-status { font-size: 12.5px; color: var(--jp-ui-font-color2, #667); min-height: 19px; line-height: 1.5; }
+.ft-review .ft-problem { color: #b3261e; font-weight: 600; white-space: pre-wrap; }
+.ft-review .ft-hint { font-size: 12.5px; color: var(--jp-ui-font-color2, #667); line-height: 30px; }
+.ft-review kbd { padding: 1px 6px; border: 1px solid var(--jp-border-color1, #bbb); border-radius: 4px;
+  background: var(--jp-layout-color2, #f3f4f6); font: 11.5px var(--jp-code-font-family, monospace); }
+.ft-review button.ft-verdict { border-radius: 10px; height: 44px; font-size: 13.5px; font-weight: 600; margin: 0;
+  padding: 0 5px; color: var(--jp-ui-font-color1, #22272e);
+  border: 1px solid color-mix(in srgb, var(--ft-ink) 45%, transparent);
+  background: color-mix(in srgb, var(--ft-ink) 12%, transparent); transition: background .12s; }
+.ft-review button.ft-verdict:hover:enabled { background: color-mix(in srgb, var(--ft-ink) 26%, transparent); }
+.ft-review button.ft-verdict::before { margin-right: 8px; padding: 1px 6px; border-radius: 5px; font-size: 12px;
+  color: #fff; background: var(--ft-ink); }
+.ft-review .ft-first, .ft-review .ft-second { --ft-ink: #0072b2; }
+.ft-review .ft-both_right { --ft-ink: #00795a; }
+.ft-review .ft-both_wrong { --ft-ink: #c04f00; }
+.ft-review .ft-unsure { --ft-ink: #6b7280; }
+.ft-review .ft-first::before { content: "1"; } .ft-review .ft-second::before { content: "2"; }
+.ft-review .ft-both_right::before { content: "3"; } .ft-review .ft-both_wrong::before { content: "4"; }
+.ft-review .ft-unsure::before { content: "5"; }
+.ft-review button.ft-plain { border-radius: 9px; height: 32px; background: transparent; margin: 0;
+  color: var(--jp-ui-font-color1, #22272e); border: 1px solid var(--jp-border-color2, #dfe3e8); }
+.ft-review select, .ft-review input, .ft-review textarea { border-radius: 8px !important; }
+.ft-review .ft-side, .ft-review .ft-side .widget-html-content { height: 100%; margin: 0; }
+.ft-review .ft-side .ft-answer { height: 100%; }
+.ft-review button:focus-visible { outline: 3px solid #56b4e9; outline-offset: 1px; }
+.ft-review .ft-keys input { color: transparent; caret-color: transparent; text-align: center; }
+.ft-review .ft-keys input:focus { box-shadow: 0 0 0 3px #56b4e9; border-color: #0072b2; }
+.ft-review .ft-keys input::selection { background: transparent; }
+.ft-pair { display: grid; grid-template-columns: 1fr 1fr; gap: 14px; margin-top: 14px; }
+</style>"""
+
+
+def escaped(text: str) -> str:
+    """Text made safe for HTML, one that holds nothing visible said to be empty."""
+    return html.escape(text) if text.strip() else '<span class="ft-empty">(empty)</span>'
+
+
+def question(text: str, context: str, accepted: Sequence[str], slice_name: str = "") -> str:
+    """The question, its context if any, and the accepted answers."""
+    chip = f'<span class="ft-chip">{html.escape(slice_name.replace("_", " "))}</span>' if slice_name else ""
+    given = f'<div class="ft-context ft-text">{html.escape(context)}</div>' if context else ""
+    answers = "  <b>or</b>  ".join(escaped(answer) for answer in accepted)
+    return (f'<div class="ft-question"><div class="ft-label">Question {chip}</div>'
+            f'<div class="ft-text">{escaped(text)}</div>{given}</div>'
+            f'<div class="ft-accepted"><div class="ft-label">Expected</div><div class="ft-text">{answers}</div></div>')
+
+
+def answer(place: int, text: str) -> str:
+    """One answer; ``place`` is 1 or 2 and says nothing of the system behind it."""
+    return (f'<div class="ft-answer"><div class="ft-label">Answer {place}</div>'
+            f'<div class="ft-text">{escaped(text)}</div></div>')
+
+
+def progress(done: int, total: int, goal: int, note: str = "") -> str:
+    """Counts and a bar: how many of the goal (or of all under a filter that is smaller) are rated."""
+    aim = min(goal, total)
+    share = 100 * min(done, aim) / aim if aim else 0
+    beyond = f" &middot; {total} under these filters" if total > aim else ""
+    return (f'<div class="ft-counts"><span><b>{done}</b> rated of {aim} asked for{beyond}</span>'
+            f'<span>{html.escape(note)}</span></div>'
+            f'<div class="ft-bar" role="progressbar" aria-valuenow="{done}" aria-valuemax="{aim}">'
+            f'<div style="width:{share:.1f}%"></div></div>')
+
+
+def finished(total: int) -> str:
+    """What stands in the place of a question when none is left."""
+    message = f"All {total} questions under these filters are rated." if total else "No question passes these filters."
+    return f'<div class="ft-done">{message}<br>Choose another slice, or go back to look at your ratings.</div>'
+
+
+def status(message: str, *, problem: bool = False) -> str:
+    """The line at the foot; a problem stands out."""
+    return f'<div class="ft-status{" ft-problem" if problem else ""}" role="status">{html.escape(message)}</div>'
+
+
+def preview(text: str, context: str, accepted: Sequence[str], answers: tuple[str, str], slice_name: str = "") -> str:
+    """A still picture of one item, for notebooks that nobody is watching."""
+    pair = "".join(answer(place, one) for place, one in enumerate(answers, start=1))
+    return (f'{STYLE}<div class="ft-review">{question(text, context, accepted, slice_name)}'
+            f'<div class="ft-pair">{pair}</div></div>')

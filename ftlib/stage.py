@@ -1,0 +1,234 @@
+"""One stage of a run: a `.partial` folder that becomes the final one when it is whole."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import math
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ftlib import fingerprint
+from ftlib.recipe import UserError
+
+NOTEBOOKS = {
+    "01_data": "01_data_prep",
+    "02_train": "02_train_qlora",
+    "03_evaluate": "03_evaluate",
+    "04_review": "04_error_analysis",
+    "05_compare": "05_rag_vs_ft",
+}
+SECONDS_TO_WAIT_FOR_LOCK = 20.0
+_held_locks: dict[Path, int] = {}  # the stages this process is writing, by lock file
+
+
+class Stage:
+    """Where a notebook writes, and what it found.
+
+    Attributes:
+        name: "01_data" ... "05_compare".
+        path: the folder to write into; after `finish` the final folder.
+        resumed: True where an earlier, killed attempt with the same inputs left its work.
+    """
+
+    def __init__(self, run_path: Path, name: str, key: dict[str, Any], on_finish: Callable[[str], None]):
+        self.name, self._key, self._on_finish = name, key, on_finish
+        self._final = run_path / name
+        self.path = run_path / f"{name}.partial"
+        lock(run_path, name)
+        old = read_manifest(self.path)
+        self.resumed = bool(old) and old.get("key") == key
+        if not self.resumed:
+            shutil.rmtree(self.path, ignore_errors=True)
+            old = {}
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._begun = time.monotonic()
+        self._manifest: dict[str, Any] = {
+            "stage": name,
+            "notebook": NOTEBOOKS[name],
+            "key": key,
+            "begun_unix": time.time(),
+            "earlier_seconds": _seconds_spent(old, self.path),
+            "headlines": old.get("headlines", {}),
+            "figures": old.get("figures", {}),
+        }
+        self._save()
+
+    def headline(self, key: str, value: float, ci95: tuple[float, float] | None = None, n: int | None = None) -> None:
+        """Note a number for summary.json.
+
+        Args:
+            key: its name there; the interval and n stand beside it as `key_ci95` and `key_n`.
+            value: the number; NaN (nothing to measure) becomes null.
+            ci95: lower and upper end of the 95 % interval.
+            n: how many items it was measured on.
+        """
+        entry: dict[str, Any] = {"value": _plain(value)}
+        if ci95 is not None:
+            entry["ci95"] = [_plain(ci95[0]), _plain(ci95[1])]
+        if n is not None:
+            entry["n"] = int(n)
+        self._manifest["headlines"][key] = entry
+        self._save()
+
+    def figure(self, fig: Any, name: str, caption: str) -> None:
+        """Save a matplotlib figure as figures/<name>.png, show it in the notebook, close it.
+
+        Args:
+            fig: the figure.
+            name: letters, digits, _ and -; it orders the pictures of the report.
+            caption: what the picture says, one sentence.
+        """
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+            raise ValueError(f"figure name {name!r} may hold only letters, digits, _ and -")
+        file = self.path / "figures" / f"{name}.png"
+        file.parent.mkdir(exist_ok=True)
+        fig.savefig(file, dpi=120, bbox_inches="tight")
+        self._manifest["figures"][name] = caption
+        self._save()
+        _show(fig, file, caption)
+
+    def finish(self) -> Path:
+        """Seal the stage: write its manifest with all digests, rename it to its final name.
+
+        Returns:
+            The final folder.
+        """
+        import resource
+
+        files = [
+            file
+            for file in fingerprint.files_under(self.path)
+            if file.name != "manifest.json" or file.parent != self.path
+        ]
+        outputs = {file.relative_to(self.path).as_posix(): fingerprint.sha256(file) for file in files}
+        peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        self._manifest |= {
+            "outputs": outputs,
+            "wall_seconds": round(self._manifest["earlier_seconds"] + time.monotonic() - self._begun, 2),
+            "peak_memory_bytes": peak_kib * 1024,
+            "code": fingerprint.code(),
+            "libraries": fingerprint.libraries(),
+            "hardware": fingerprint.hardware(),
+            "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        }
+        self._save()
+        replace_folder(self.path, self._final)
+        self.path = self._final
+        unlock(self._final.parent, self.name)
+        self._on_finish(self.name)
+        return self._final
+
+    def _save(self) -> None:
+        write_json(self.path / "manifest.json", self._manifest)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """A stage folder's manifest, {} where there is none or it is broken."""
+    try:
+        found = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON beside the target and rename: a reader sees the old file or the new one."""
+    partial = path.with_name(path.name + ".tmp")
+    with partial.open("w", encoding="utf-8") as file:
+        json.dump(value, file, indent=2, ensure_ascii=False, allow_nan=False)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def replace_folder(partial: Path, final: Path) -> None:
+    """Put a whole folder in the place of an old one; `recover` mends a kill in between."""
+    old = final.with_name(final.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if final.exists():
+        os.rename(final, old)
+    os.rename(partial, final)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def recover(run_path: Path) -> None:
+    """Finish or take back a rename that a kill cut in two."""
+    for name in NOTEBOOKS:
+        final, partial, old = (run_path / f"{name}{suffix}" for suffix in ("", ".partial", ".old"))
+        if not final.exists() and read_manifest(partial).get("finished"):
+            os.rename(partial, final)
+        elif not final.exists() and old.exists():
+            os.rename(old, final)
+        if final.exists() and old.exists():
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def lock(run_path: Path, name: str) -> None:
+    """Claim a stage for this process; the claim ends with `unlock` or with the process.
+
+    Raises:
+        UserError: another live process is still writing this stage after some seconds of waiting.
+    """
+    import fcntl
+
+    file = (run_path / f".{name}.lock").resolve()
+    unlock(run_path, name)  # the same notebook run again in the same kernel
+    descriptor = os.open(file, os.O_CREAT | os.O_RDWR, 0o644)
+    deadline = time.monotonic() + SECONDS_TO_WAIT_FOR_LOCK
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:  # a killed run's kernel needs a moment to notice and leave
+            if time.monotonic() > deadline:
+                os.close(descriptor)
+                fix = "wait for it, or shut down the notebook kernel that holds it"
+                raise UserError.of(
+                    str(run_path / name), "no other writer", "another process writes this stage", fix
+                ) from None
+            time.sleep(0.2)
+    _held_locks[file] = descriptor
+
+
+def unlock(run_path: Path, name: str) -> None:
+    """Give the stage free again."""
+    descriptor = _held_locks.pop((run_path / f".{name}.lock").resolve(), None)
+    if descriptor is not None:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+
+
+def _seconds_spent(manifest: dict[str, Any], folder: Path) -> float:
+    """Seconds of work in a killed attempt: from its begin to its last written file."""
+    if not manifest:
+        return 0.0
+    last = max((file.stat().st_mtime for file in folder.rglob("*") if file.is_file()), default=0.0)
+    return manifest.get("earlier_seconds", 0.0) + max(0.0, last - manifest.get("begun_unix", last))
+
+
+def _plain(value: Any) -> float | int | None:
+    number = value.item() if hasattr(value, "item") else value
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
+        raise TypeError(f"a headline is a number, not {type(value).__name__}")
+    return number if math.isfinite(number) else None
+
+
+def _show(fig: Any, file: Path, caption: str) -> None:
+    """Show the saved picture in a notebook and close the figure, so that it is shown once."""
+    import sys
+
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close(fig)
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if shell is not None and getattr(shell, "kernel", None) is not None:
+        from IPython.display import Image, display
+
+        display(Image(data=file.read_bytes(), format="png", alt=caption))

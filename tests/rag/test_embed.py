@@ -1,0 +1,80 @@
+"""Sentence vectors from a real, randomly initialised encoder made on the spot."""
+
+import numpy as np
+import pytest
+import torch
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+from ftlib.rag.embed import Embedder
+from ftlib.rag.index import Index
+from ftlib.recipe import RagRecipe, UserError
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "heron", "weighs", "blue", "volt", "lamp"]
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Whitespace
+    from tokenizers.processors import TemplateProcessing
+
+    folder = tmp_path_factory.mktemp("encoder")
+    tokenizer = Tokenizer(WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = Whitespace()
+    tokenizer.post_processor = TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    special = {"pad_token": "[PAD]", "unk_token": "[UNK]"}
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=16, **special)
+    fast.save_pretrained(folder)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(WORDS),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=16,
+    )
+    BertModel(config).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+def test_vectors_have_norm_one_and_do_not_depend_on_the_batch(encoder, pooling):
+    embed = Embedder(encoder, pooling=pooling, batch_rows=2)
+    texts = ["heron", "heron weighs blue volt lamp", "volt"]
+    together = embed(texts, False)
+    assert together.shape == (3, 16) and together.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
+    for i, text in enumerate(texts):
+        np.testing.assert_allclose(embed([text], False)[0], together[i], atol=1e-5)
+
+
+def test_prefixes_mark_queries_and_long_texts_are_cut(encoder):
+    embed = Embedder(encoder, query_prefix="blue ")
+    np.testing.assert_allclose(embed(["lamp"], True), embed(["blue lamp"], False), atol=1e-6)
+    assert embed(["heron " * 400], False).shape == (1, 16)
+    assert embed([], False).shape == (0, 16)
+
+
+def test_an_index_searches_with_it(encoder, tmp_path):
+    embed = Embedder(encoder)
+    documents = [{"id": word, "text": word} for word in WORDS[4:]]
+    index = Index.build(tmp_path / "kb", documents, mode="vector", embed=embed, embed_name=embed.name)
+    for word in WORDS[4:]:
+        key, score = index.search(word, 1)[0]
+        assert key == word and score == pytest.approx(1, abs=1e-4)
+
+
+class Named:
+    def __init__(self, **fields):
+        self.rag = RagRecipe(**fields)
+
+
+def test_the_recipe_decides(encoder):
+    assert Embedder.of(Named()) is None
+    with pytest.raises(UserError, match="embedding_model"):
+        Embedder.of(Named(mode="vector"))
+    with pytest.raises(UserError, match="no-such-folder"):
+        Embedder.of(Named(mode="hybrid", embedding_model="./no-such-folder"))
+    assert Embedder.of(Named(mode="hybrid", embedding_model=encoder, embedding_pooling="cls")).pooling == "cls"

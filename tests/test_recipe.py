@@ -1,0 +1,127 @@
+"""The recipe: what is allowed, what is refused and how the refusal reads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ftlib.recipe import Recipe, UserError
+
+ROOT = Path(__file__).parents[1]
+RECIPES = sorted((ROOT / "data" / "recipes").glob("*.yaml"))
+
+
+def write(folder: Path, **sections) -> Path:
+    values = {"name": "t", "data": {"path": "rows.jsonl"}, "model": {"base": "some/model"}} | sections
+    file = folder / "recipe.yaml"
+    file.write_text(yaml.safe_dump(values), encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize("file", RECIPES, ids=lambda file: file.stem)
+def test_committed_recipes_load(file):
+    recipe = Recipe.load(file)
+    assert recipe.name == file.stem
+    assert all(path.is_absolute() for path in recipe.paths().values())
+
+
+def test_paths_are_relative_to_the_recipe_and_overrides_to_the_root(tmp_path):
+    (tmp_path / "recipes").mkdir()
+    file = write(tmp_path / "recipes", data={"path": "../rows.jsonl"})
+    recipe = Recipe.load(file, {"data.test_path": "other/test.jsonl"}, root=tmp_path / "project")
+    assert Path(recipe.data.path) == tmp_path / "rows.jsonl"
+    assert Path(recipe.data.test_path) == tmp_path / "project" / "other" / "test.jsonl"
+
+
+def test_a_hub_name_stays_a_name_and_a_folder_becomes_absolute(tmp_path):
+    assert Recipe.load(write(tmp_path)).model.base == "some/model"
+    assert "model.base" not in Recipe.load(write(tmp_path)).paths()
+    (tmp_path / "base").mkdir()
+    assert Recipe.load(write(tmp_path, model={"base": "base"})).model.base == str(tmp_path / "base")
+    assert Recipe.load(write(tmp_path, data={"path": "gone.jsonl"})).paths()["data.path"] == tmp_path / "gone.jsonl"
+    assert Recipe.load(write(tmp_path, model={"base": "./nowhere"})).model.base == str(tmp_path / "nowhere")
+
+
+def test_resolved_recipe_loads_again_from_anywhere(tmp_path):
+    recipe = Recipe.load(write(tmp_path), {"train.learning_rate": "3e-3", "data.columns.question": "q"})
+    (tmp_path / "elsewhere").mkdir()
+    copy = tmp_path / "elsewhere" / "recipe.yaml"
+    copy.write_text(recipe.dump(), encoding="utf-8")
+    assert Recipe.load(copy) == recipe
+    assert recipe.train.learning_rate == 0.003
+    assert recipe.data.columns == {"question": "q"}
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ({"train.epoch": 1}, ["train.epoch", "did you mean epochs?"]),
+        ({"train.epochs": -1}, ["train.epochs", "greater than 0", "-1"]),
+        ({"lora.r": "many"}, ["lora.r", "integer", "many"]),
+        ({"data.format": "csv"}, ["data.format", "'alpaca'", "csv"]),
+        ({"quantization": 3}, ["quantization", "3"]),
+        ({"modle.base": "x"}, ["modle", "did you mean model?"]),
+        ({"seed.x": 1}, ["seed", "integer"]),
+        ({"lora.r": 0, "seed": "a"}, ["seed", "1 more to mend"]),
+    ],
+)
+def test_a_wrong_value_names_field_value_and_what_is_allowed(tmp_path, override, words):
+    with pytest.raises(UserError) as caught:
+        Recipe.load(write(tmp_path), override)
+    message = str(caught.value)
+    assert message.startswith("override ")
+    for part in ["expected:", "found:", "to do:", *words]:
+        assert part in message
+
+
+def test_an_unknown_field_in_the_file_names_the_file(tmp_path):
+    file = write(tmp_path, lora={"rank": 8})
+    with pytest.raises(UserError) as caught:
+        Recipe.load(file)
+    assert f"{file}, field lora.rank" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name: [unclosed", ["line 1"]),
+        ("just a sentence", ["str", "demo.yaml"]),
+        ("", ["NoneType"]),
+        ("name: x\nmodel: {base: a/b}\n", ["field data", "nothing"]),
+        ("name: a b\ndata: {path: x}\nmodel: {base: a/b}\n", ["field name", "a b"]),
+    ],
+)
+def test_a_broken_file_is_one_clear_error(tmp_path, text, words):
+    file = tmp_path / "recipe.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        Recipe.load(file)
+    for part in [str(file), *words]:
+        assert part in str(caught.value)
+
+
+def test_a_missing_file_and_a_binary_file(tmp_path):
+    with pytest.raises(UserError, match="no such file"):
+        Recipe.load(tmp_path / "none.yaml")
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match="UTF-8"):
+        Recipe.load(tmp_path / "binary.yaml")
+
+
+def test_remote_code_is_off_unless_the_recipe_says_so():
+    for file in RECIPES:
+        assert "trust_remote_code" not in file.read_text(encoding="utf-8")
+        assert Recipe.load(file).model.trust_remote_code is False
+
+
+def test_loading_a_recipe_needs_no_heavy_library():
+    code = (
+        "import sys; from ftlib.recipe import Recipe; Recipe.load('data/recipes/demo.yaml');"
+        "print([name for name in ('torch', 'transformers', 'matplotlib', 'pandas') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

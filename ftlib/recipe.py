@@ -106,7 +106,7 @@ class DataRecipe(Section):
     language: str | None = "en"
     max_tokens: PositiveInt = 512
     on_bad_row: Literal["fail", "reject"] = "fail"
-    near_duplicate_similarity: float = Field(0.8, gt=0, le=1)
+    near_duplicate_similarity: float = Field(0.7, gt=0, le=1)
     contradictions: Literal["newest", "majority", "drop", "keep"] = "newest"
     pii: PiiRecipe = PiiRecipe()
     split: SplitRecipe = SplitRecipe()

@@ -17,19 +17,23 @@ import torch  # noqa: E402
 from data.base_model import tokenizer as tokenizers  # noqa: E402
 from data.base_model.architecture import build  # noqa: E402
 from data.base_model.corpus import Corpus  # noqa: E402
-from data.base_model.examine import scores  # noqa: E402
+from data.base_model.examine import held_out, scores  # noqa: E402
 from data.generator.demo import NAME, Demo  # noqa: E402
 from data.generator.reading import Reader  # noqa: E402
+from ftlib import jsonl  # noqa: E402
 from ftlib.core import device  # noqa: E402
 from ftlib.core.optimizer import muon_adamw, warmup_cosine  # noqa: E402
 from ftlib.core.train import pretrain  # noqa: E402
 
 SEED = 7
+TOKENIZER_SEED = 1
+N_HOLDOUT = 80
 COMPANY_SEED = 20
 BATCH_ROWS = 16
-STEPS = 1200
-WARMUP_STEPS = 60
+STEPS = 1000
+WARMUP_STEPS = 50
 MUON = {"lr_matrix": 4e-3, "lr_other": 2e-3, "adjust_lr": "match_rms_adamw"}
+ADAMW = {"lr_matrix": 1e-3, "lr_other": 2e-3}
 
 
 def main() -> None:
@@ -37,7 +41,7 @@ def main() -> None:
     given = _arguments()
     demo = Demo.sample(COMPANY_SEED)
     reader = Reader(frozenset(product.name for product in demo.products), frozenset({NAME}))
-    tokenizer = tokenizers.learn_to(given.out, reader, SEED)
+    tokenizer = tokenizers.learn_to(given.out, Reader(), TOKENIZER_SEED)
     model = build(len(tokenizer), tokenizers.MAX_POSITIONS, SEED, structured=not given.plain_start)
     corpus = Corpus(tokenizer, reader, given.steps * BATCH_ROWS, SEED)
     machine = device.describe()
@@ -49,6 +53,7 @@ def main() -> None:
         eval_every_steps=given.eval_every, log_every_steps=25, seed=SEED, bf16=machine.bf16, compile=given.compile,
         on_log=lambda entry: print(json.dumps(entry), flush=True))
     save(model.eval(), tokenizer, given.out)
+    jsonl.write(given.out / "holdout.jsonl", holdout(reader))
     final = scores(model, tokenizer, reader, 4 * given.eval_dialogues)
     print(json.dumps({"steps": result.steps, "tokens": result.tokens, **final}), flush=True)
 
@@ -60,10 +65,20 @@ def save(model, tokenizer, folder: Path) -> None:
     model.float()
 
 
+def holdout(reader: Reader) -> list[dict]:
+    """Articles of companies outside the corpus, to measure what an adapter does to general text."""
+    return [{"id": f"holdout-{i:03}", "text": dialogue.context}
+            for i, dialogue in enumerate(held_out(reader, "article", N_HOLDOUT))]
+
+
 def _optimizer(model, given: argparse.Namespace) -> torch.optim.Optimizer:
     if given.optimizer == "muon":
         return muon_adamw(model, **MUON)
-    return torch.optim.AdamW(model.parameters(), lr=1.5e-3, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
+    inside = [p for p in model.model.layers.parameters() if p.ndim == 2]
+    chosen = {id(p) for p in inside}
+    others = [p for p in model.parameters() if id(p) not in chosen]
+    groups = [{"params": inside, "lr": ADAMW["lr_matrix"]}, {"params": others, "lr": ADAMW["lr_other"]}]
+    return torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
 
 
 def _arguments() -> argparse.Namespace:
@@ -73,7 +88,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--eval-every", type=int, default=100, help="steps between scores")
     parser.add_argument("--eval-dialogues", type=int, default=24, help="dialogues of each kind per score")
     parser.add_argument("--save-every-seconds", type=float, default=240)
-    parser.add_argument("--optimizer", choices=("muon", "adamw"), default="muon")
+    parser.add_argument("--optimizer", choices=("adamw", "muon"), default="adamw")
     parser.add_argument("--plain-start", action="store_true", help="transformers' own initialization, to compare")
     parser.add_argument("--compile", action="store_true", help="torch.compile the layers (pays on bf16 hardware)")
     return parser.parse_args()

@@ -52,7 +52,8 @@ def learn(texts: Iterable[str], count: int) -> Phrases:
     """Finds the sentences that open or close many different texts.
 
     Args:
-        texts: questions or answers, each seen once.
+        texts: answers. Questions are not learned from: what opens many of them ("I want to set the time zone.") is
+            often what they are about.
         count: how many they are.
 
     Returns:
@@ -117,9 +118,11 @@ def strip(text: str, phrases: Phrases) -> str:
             return before
 
 
-def says_nothing(text: str) -> bool:
-    """Whether an answer is only polite: every sentence of it is a support desk's empty phrase."""
+def says_nothing(text: str, phrases: Phrases) -> bool:
+    """Whether an answer is only polite: every sentence of it is learned boiler-plate or an empty phrase."""
     rest = _GREETING.sub("", text).strip()
-    while rest and (match := _NOTHING_SAID.match(rest)):
-        rest = rest[match.end() :].strip()
-    return bool(text) and not rest
+    if not rest or any(normalize(rest) in known for known in phrases):
+        return bool(text)
+    learned = phrases.opening | phrases.closing
+    left = [part for part in re.split(r"(?<=[.!?])\s+|\n", rest) if part.strip() and normalize(part) not in learned]
+    return all(_NOTHING_SAID.fullmatch(part.strip()) for part in left)

@@ -1,7 +1,7 @@
 """One pass over all rows: mend, mask, measure, and say of each row whether it can stay."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,6 +10,8 @@ from ftlib.data.boilerplate import Phrases
 from ftlib.data.load import batched, each, schema
 from ftlib.recipe import UserError
 
+_NO_PHRASES = Phrases(frozenset(), frozenset())
+_SAMPLED = 50_000  # answers that show whether sentences end with a full stop
 _TEXTS = ("question", "context", "answer")
 
 
@@ -21,11 +23,31 @@ def checked_schema():
     return pa.unify_schemas([schema(), pa.schema([*found, ("detail", pa.large_string()), ("tokens", pa.int32())])])
 
 
-def phrases_of(table) -> tuple[Phrases, Phrases]:
-    """Boiler-plate that the questions and the answers of a table share, learned in one pass over each."""
-    questions = (clean.repair(row["question"]).text for row in each(table, ["question"]))
-    answers = (clean.repair(row["answer"]).text for row in each(table, ["answer"]))
-    return boilerplate.learn(questions, len(table)), boilerplate.learn(answers, len(table))
+class Habits(NamedTuple):
+    """What is usual in this data, learned from all answers before any is judged.
+
+    Attributes:
+        phrases: boiler-plate.
+        punctuated: whether sentences end with a full stop.
+    """
+
+    phrases: Phrases
+    punctuated: bool
+
+
+def habits(table) -> Habits:
+    """Learns the habits of a table in one pass over its answers."""
+    sample: list[str] = []
+
+    def answers() -> Iterator[str]:
+        for row in each(table, ["answer"]):
+            text = clean.repair(row["answer"]).text
+            if len(sample) < _SAMPLED:
+                sample.append(text)
+            yield text
+
+    phrases = boilerplate.learn(answers(), len(table))
+    return Habits(phrases, clean.ends_sentences(sample))
 
 
 class Checker:
@@ -33,7 +55,7 @@ class Checker:
 
     Args:
         data: the recipe's data section.
-        phrases: boiler-plate of questions and of answers, from :func:`phrases_of`.
+        usual: from :func:`habits`.
         count_tokens: texts -> tokens of each, as numpy ints.
         overhead: tokens that the prompt template adds to a row.
 
@@ -41,8 +63,8 @@ class Checker:
         UserError: ``data.language`` is no language code that the detector knows.
     """
 
-    def __init__(self, data, phrases: tuple[Phrases, Phrases], count_tokens, overhead: int):
-        self._data, self._phrases = data, phrases
+    def __init__(self, data, usual: Habits, count_tokens, overhead: int):
+        self._data, self._usual = data, usual
         self._count_tokens, self._overhead = count_tokens, overhead
         self._actions = privacy.actions(data.pii.kinds, data.pii.action, data.pii.actions)
         try:
@@ -86,7 +108,7 @@ class Checker:
         # What is only reported stays; what makes the row go is masked all the same, because the row is written down.
         mended = privacy.mask(mended, [place for place in found if self._actions[place.kind] != "report"])
         if name != "context":
-            shorter = boilerplate.strip(mended, self._phrases[name == "answer"])
+            shorter = boilerplate.strip(mended, self._usual.phrases if name == "answer" else _NO_PHRASES)
             if shorter != mended:
                 mended, steps = shorter, (*steps, "boilerplate")
         return mended, steps, [place.kind for place in found]
@@ -100,10 +122,10 @@ class Checker:
             return "empty", "answer" if clean.is_empty(answer) else "question"
         if row["tokens"] > self._data.max_tokens:
             return "overlong", f"{row['tokens']} tokens, data.max_tokens is {self._data.max_tokens}"
-        if row["format"] != "text" and clean.is_truncated(answer):
-            return "truncated", f"ends with {answer[-30:]!r}"
-        if boilerplate.says_nothing(answer):
+        if boilerplate.says_nothing(answer, self._usual.phrases):
             return "boilerplate", "the answer says nothing"
+        if row["format"] != "text" and clean.is_truncated(answer, punctuated=self._usual.punctuated):
+            return "truncated", f"ends with {answer[-30:]!r}"
         if self._is_foreign(f"{question} {answer}"):
             return "language", f"not {self._data.language}"
         return "", ""

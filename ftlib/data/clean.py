@@ -6,7 +6,7 @@ entity to light and an entity a tag.
 
 import html
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -29,10 +29,14 @@ _EMPTY_LINES = re.compile(r"\n{3,}")
 
 # Ends that no finished answer has: an ellipsis, an open bracket or quote, a comma, a word that needs another.
 _CUT_END = re.compile(
-    r"(?:\.\.\.|…|[,;:(\[{/&+]|[a-z]-|(?:^|\s)(?:the|a|an|of|to|in|on|at|by|for|with|and|or|from|is|are|was|be"
-    r"|that|which|your|our|its|than|into|until|please|must|should|will|can|if|when|as|between|per))$"
+    r"(?:\.\.\.|…|[,;:(\[{/&+]|\s[-–—]|\w-|[\[(](?:truncated|cut(?: off)?|\.\.\.|…|snip(?:ped)?|more|continued)[\])]"
+    r"|(?:^|\s)(?:the|a|an|of|to|and|or|from|is|are|was|were|be|which|your|our|its|than|into|until|please|must"
+    r"|should|will|can|if|when|as|between|because|whether))$",
+    re.I,
 )
 _PAIRS = (("(", ")"), ("[", "]"), ("{", "}"), ("“", "”"))
+_SENTENCE_WORDS = 7  # an answer this long that begins like a sentence has a full stop where people write them
+_FULL_STOP = re.compile(r"[.!?:)\]}\"'”’»]$|[^\x00-\x7f]$")
 
 
 class Repaired(NamedTuple):
@@ -127,11 +131,30 @@ def is_empty(text: str) -> bool:
     )  # fmt: skip
 
 
-def is_truncated(text: str) -> bool:
-    """The text ends where no sentence or value can: on a comma, an article, inside brackets, with an ellipsis."""
+def is_truncated(text: str, *, punctuated: bool = False) -> bool:
+    """The text ends where no sentence or value can: on a comma, an article, inside brackets, with an ellipsis.
+
+    Args:
+        text: an answer.
+        punctuated: whether sentences of this data end with a full stop, so that a long one without is cut.
+    """
     if _CUT_END.search(text):
         return True
-    return any(text.count(left) > text.count(right) for left, right in _PAIRS) or text.count('"') % 2 == 1
+    if any(text.count(left) > text.count(right) for left, right in _PAIRS) or text.count('"') % 2 == 1:
+        return True
+    return punctuated and is_sentence(text, _SENTENCE_WORDS) and not _FULL_STOP.search(text)
+
+
+def is_sentence(text: str, least_words: int = 4) -> bool:
+    """Whether a text begins like a sentence (a capital, then lower case) and is long enough for one."""
+    said = text.split()
+    return len(said) >= least_words and text[0].isupper() and said[1][:1].islower() and "\n" not in text
+
+
+def ends_sentences(texts: Iterable[str]) -> bool:
+    """Whether nearly all sentences among these texts end with punctuation."""
+    ended = [bool(_FULL_STOP.search(text)) for text in texts if is_sentence(text)]
+    return len(ended) >= 20 and sum(ended) >= 0.8 * len(ended)
 
 
 @lru_cache(maxsize=4)

@@ -14,7 +14,7 @@ import numpy as np
 from ftlib.data.similar import shingles
 
 PERMUTATIONS = 64
-_MARGIN = 0.1  # bands are chosen for a similarity this much lower, so that few true pairs are missed
+_MARGIN = 0.2  # bands are chosen for a similarity this much lower, so that few true pairs are missed
 _CROWD = 300  # rows of one band bucket that are compared all with all; in larger ones each with its next _NEXT
 _NEXT = 20
 

@@ -98,11 +98,11 @@ class Preparation:
             changed: rows by change, pii: rows by kind, rejected: rows by reason.
         """
         started, count = time.perf_counter(), len(self.table)
-        phrases = checks.phrases_of(self.table)
-        self._timed("learn boiler-plate", count, started)
+        usual = checks.habits(self.table)
+        self._timed("learn habits", count, started)
         started, data = time.perf_counter(), self.recipe.data
         counter = checks.token_counter(self.renderer.tokenizer)
-        checker = checks.Checker(data, phrases, counter, checks.template_overhead(self.renderer))
+        checker = checks.Checker(data, usual, counter, checks.template_overhead(self.renderer))
         pii: dict[str, int] = dict.fromkeys(data.pii.kinds, 0)
 
         def keep() -> Iterator[dict[str, Any]]:
@@ -119,9 +119,8 @@ class Preparation:
         self.table = load.write(keep(), self._work / "checked.arrow", checks.checked_schema())
         self.alive = np.ones(len(self.table), dtype=bool)
         self._timed("clean", count, started)
-        boiler = {"questions": sorted(phrases[0].opening | phrases[0].closing)[:20]}
-        boiler["answers"] = sorted(phrases[1].opening | phrases[1].closing)[:20]
-        self.report["clean"] = {"changed": dict(self.ledger.changed), "pii": pii, "learned_phrases": boiler}
+        learned = {"phrases": sorted(usual.phrases.opening | usual.phrases.closing), "full_stops": usual.punctuated}
+        self.report["clean"] = {"changed": dict(self.ledger.changed), "pii": pii, "learned": learned}
         return self.report["clean"] | {"rejected": dict(self.ledger.rejected)}
 
     def deduplicate(self) -> dict[str, Any]:

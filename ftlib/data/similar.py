@@ -13,6 +13,7 @@ from functools import lru_cache
 from hashlib import blake2b
 
 SHINGLE = 3  # characters; short questions have too few word n-grams to survive a slip
+_ONE_SLIP = 2 * SHINGLE - 1  # shingles that two swapped letters can change
 _SLACK = 0.05  # share of words that may be new or missing in long texts
 _WORD = re.compile(r"(?:(?<![^\W_])[-+])?\d+(?:[.,]\d+)*[^\W_]*|[^\W_]+(?:['’][^\W_]+)?", re.UNICODE)
 _FILLER = frozenset(
@@ -36,10 +37,11 @@ def fingerprint(*texts: str) -> int:
     return int.from_bytes(blake2b(joined.encode(), digest_size=8).digest(), "little")
 
 
-def shingles(text: str) -> set[bytes]:
-    """Character n-grams of the normalized text, as MinHash takes them."""
-    flat = normalize(text)
-    return {flat[i : i + SHINGLE].encode() for i in range(max(1, len(flat) - SHINGLE + 1))}
+@lru_cache(maxsize=1 << 14)
+def shingles(text: str) -> frozenset[bytes]:
+    """Character n-grams of the text's content words, as MinHash takes them."""
+    flat = " ".join(word for word, _ in _content(text)) or normalize(text)
+    return frozenset(flat[i : i + SHINGLE].encode() for i in range(max(1, len(flat) - SHINGLE + 1)))
 
 
 def jaccard(a: str, b: str) -> float:
@@ -53,23 +55,30 @@ def same(a: str, b: str, similarity: float) -> bool:
 
     Args:
         a, b: texts.
-        similarity: least Jaccard similarity of their shingles, 0..1.
+        similarity: least Jaccard similarity of their shingles, 0..1; a short text may always have one slip.
 
     Returns:
         True where they are near-duplicates.
     """
-    if normalize(a) == normalize(b):
+    if a == b or normalize(a) == normalize(b):
         return True
-    if not a or not b or jaccard(a, b) < similarity:
+    if not a or not b:
         return False
     one, other = _content(a), _content(b)
-    if [w for w, exact in one if exact and w[-1:].isdigit()] != [w for w, exact in other if exact and w[-1:].isdigit()]:
-        return False
     allowed = int(_SLACK * min(len(one), len(other)))
-    return _unmatched(one, other, allowed) <= allowed
+    if abs(len(one) - len(other)) > allowed or _numbers(one) != _numbers(other):
+        return False
+    size = len(shingles(a))
+    least = min(similarity, (size - _ONE_SLIP) / (size + _ONE_SLIP))
+    return jaccard(a, b) >= least and _unmatched(one, other, allowed) <= allowed
 
 
-def _content(text: str) -> list[tuple[str, bool]]:
+def _numbers(content: tuple[tuple[str, bool], ...]) -> list[str]:
+    return [word for word, exact in content if exact and any(char.isdigit() for char in word)]
+
+
+@lru_cache(maxsize=1 << 14)
+def _content(text: str) -> tuple[tuple[str, bool], ...]:
     """(word, must be equal) without filler and doubled words; numbers, codes and names must be equal."""
     found: list[tuple[str, bool]] = []
     shouting = text.isupper()
@@ -79,10 +88,10 @@ def _content(text: str) -> list[tuple[str, bool]]:
         name = position > 0 and not shouting and raw != word
         if word not in _FILLER and (not found or found[-1][0] != word):
             found.append((word, name or any(char.isdigit() for char in raw)))
-    return found
+    return tuple(found)
 
 
-def _unmatched(one: list[tuple[str, bool]], other: list[tuple[str, bool]], allowed: int) -> int:
+def _unmatched(one: tuple[tuple[str, bool], ...], other: tuple[tuple[str, bool], ...], allowed: int) -> int:
     """Words without a partner; a name or number without one counts as too many."""
     if len(one) == len(other):
         pairs: Iterator = zip(one, other, strict=True)

@@ -1,6 +1,6 @@
 """Arms against each other on the same questions: accuracy by slice, and who is beaten by whom."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ftlib.evaluate.scores import Headline, interval, main_slice, number, select
@@ -165,3 +165,31 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
         running = max(running, min(1.0, p_values[name] * (len(p_values) - rank)))
         corrected[name] = running
     return corrected
+
+
+def by_hit(items: Sequence[Mapping], answers: Iterable[Mapping]) -> list[dict]:
+    """Splits the arms that search by whether they found an article that holds the answer.
+
+    Args:
+        items: from `ftlib.evaluate.scores.score_generations`.
+        answers: rows of arms.jsonl; those without a hit to speak of (None) are left out.
+
+    Returns:
+        One ``{arm, article, right, questions}`` for each arm and ``found`` or ``missed``, ``right`` a share.
+    """
+    scores = {(item["arm"], item["id"]): right(item) for item in items}
+    groups: dict[tuple[str, bool], list[float]] = {}
+    for row in answers:
+        if row["hit"] is not None:
+            groups.setdefault((row["arm"], row["hit"]), []).append(scores[row["arm"], row["id"]])
+    return [
+        {"arm": arm, "article": "found" if hit else "missed", "right": sum(v) / len(v), "questions": len(v)}
+        for (arm, hit), v in sorted(groups.items())
+    ]
+
+
+def as_dict(verdict: Verdict) -> dict:
+    """A verdict with every interval and difference by name, for comparison.json."""
+    means = {arm: mean._asdict() for arm, mean in verdict.means.items()}
+    leads = {arm: lead._asdict() for arm, lead in verdict.leads.items()}
+    return verdict._asdict() | {"means": means, "leads": leads}

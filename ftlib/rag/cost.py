@@ -12,8 +12,9 @@ Seconds are those of batched work (throughput); how long a person waits is the l
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ftlib.evaluate.scores import Headline
 from ftlib.evaluate.stats import Interval, mean_ci95
-from ftlib.rag.arms import ADAPTED, RETRIEVING
+from ftlib.rag.arms import ADAPTED, KEYS, RETRIEVING
 
 
 class Prices(NamedTuple):
@@ -91,6 +92,28 @@ def measure(
         _mean(answers, "tokens"),
         mean_ci95(alone) if alone else None,
     )
+
+
+def headlines(costs: Sequence[Cost], prices: Prices, n: int) -> list[Headline]:
+    """``latency_<arm>_seconds``, ``tokens_per_question_<arm>`` and ``price_per_1000_<arm>``.
+
+    Args:
+        costs: one an arm.
+        prices: what things cost.
+        n: questions that the means of tokens and seconds are over.
+
+    Returns:
+        Headlines.
+    """
+    found = []
+    for cost in costs:
+        end = KEYS.get(cost.arm, cost.arm)
+        if cost.latency:
+            limits = (cost.latency.low, cost.latency.high)
+            found.append(Headline(f"latency_{end}_seconds", cost.latency.mean, limits, cost.latency.n))
+        found.append(Headline(f"tokens_per_question_{end}", cost.prompt_tokens + cost.answer_tokens, None, n))
+        found.append(Headline(f"price_per_1000_{end}", price_per_1000(cost, prices), None, n))
+    return found
 
 
 def setup_price(cost: Cost, prices: Prices) -> float:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ftlib.evaluate.scores import Headline
 from ftlib.evaluate.stats import Interval, mean_ci95
 
 
@@ -80,6 +81,20 @@ def quality(
         [complete_rate(rows, found, k, clusters) for k in depths],
         mean_reciprocal_rank(rows, found, clusters),
     )
+
+
+def headlines(measured: Quality, top_k: int) -> list[Headline]:
+    """``hit_rate_at_k`` at the recipe's ``top_k``, ``hit_rate_at_1`` and ``mrr``, each with interval and n.
+
+    Args:
+        measured: from `quality`, at ``top_k`` or deeper.
+        top_k: articles shown with a question.
+
+    Returns:
+        Headlines.
+    """
+    values = {"hit_rate_at_k": measured.hits[top_k - 1], "hit_rate_at_1": measured.hits[0], "mrr": measured.mrr}
+    return [Headline(key, v.mean, (v.low, v.high), v.n) for key, v in values.items()]
 
 
 def hit_rate(

@@ -9,8 +9,10 @@ from ftlib.evaluate.metrics import exact_match
 from ftlib.evaluate.scores import Headline, cluster
 from ftlib.evaluate.stats import Interval, Paired, mean_ci95, paired_difference
 from ftlib.rag.arms import KEYS
+from ftlib.rag.compare import Scenario
 from ftlib.recipe import UserError
 
+AFTER = "after the change"
 FIELDS = ("id", "question", "old_answer", "answer")
 
 
@@ -111,3 +113,16 @@ def headlines(measured: Sequence[Staleness]) -> list[Headline]:
         values = {"em_stale": arm.after, "em_before_change": arm.before, "repeats_old": arm.repeats_old}
         found += [Headline(f"{key}_{end}", v.mean, (v.low, v.high), v.n) for key, v in values.items()]
     return found
+
+
+def scenario(updates: Sequence[Mapping], measured: Sequence[Staleness]) -> Scenario:
+    """The changed facts as a scenario that `ftlib.rag.compare.judge` can judge.
+
+    Args:
+        updates: from `load_updates`.
+        measured: from `measure`, on these updates.
+
+    Returns:
+        The arms' scores after the change.
+    """
+    return Scenario(AFTER, {arm.arm: arm.hits for arm in measured}, [cluster(dict(row)) for row in updates])

@@ -16,7 +16,7 @@ from ftlib.review.case import Case, contains, quantities, skeleton
 from ftlib.review.knowledge import Knowledge
 
 MARKERS = re.compile(r"#{2,}\s*(?:Instruction|Input|Response)|\[/?INST\]|<</?SYS>>|<\|\w+\|>|</?s>|<pad>|<unk>")
-LOOP = re.compile(r"(?:^|\s)((?:\S+\s+){0,7}?\S+)(?:\s+\1(?=\s|$)){2,}")
+LONGEST_LOOP = 8  # words
 
 
 class Rule(NamedTuple):
@@ -63,9 +63,13 @@ def _over_refusal(case: Case) -> str | None:
 
 
 def _repetition(case: Case) -> str | None:
-    found = LOOP.search(case.said)
-    if found and 2 * len(found.group()) > len(case.said):
-        return f"{found.group(1)!r} comes three or more times in a row"
+    words = case.said.split()
+    for size in range(1, LONGEST_LOOP + 1):
+        run = size  # words up to here that repeat with this period
+        for at in range(size, len(words)):
+            run = run + 1 if words[at] == words[at - size] else size
+            if run >= 3 * size and 2 * run > len(words):
+                return f"{' '.join(words[at - size + 1:at + 1])!r} comes three or more times in a row"
     return None
 
 

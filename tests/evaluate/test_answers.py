@@ -59,6 +59,8 @@ def test_a_file_cut_anywhere_reads_as_its_whole_lines(tmp_path_factory, cut):
     assert path.read_bytes() == text[: text.rfind(b"\n", 0, cut) + 1]
 
 
+# peft 0.21 still reads a property that transformers 5.23 renamed.
+@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
 def test_the_adapter_switched_off_answers_as_the_base_does(tiny_model_dir, tiny_recipe, tmp_path):
     import torch
 

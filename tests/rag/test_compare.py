@@ -4,7 +4,7 @@ import pytest
 
 from ftlib.evaluate.scores import score_generations
 from ftlib.evaluate.stats import Interval, Paired
-from ftlib.rag.compare import Scenario, decide, headlines, holm, judge, scenarios
+from ftlib.rag.compare import Scenario, as_dict, by_hit, decide, headlines, holm, judge, scenarios
 
 REFUSAL = "I don't have that information."
 
@@ -71,3 +71,20 @@ def test_headlines_do_not_repeat_what_notebook_03_wrote():
     found = {h.key: h for h in headlines(score_generations(rows, generations, REFUSAL), samples=100)}
     assert set(found) == {"em_base__policy", "em_rag_ft", "em_rag_ft__policy", "refusal_accuracy_rag_ft"}
     assert all(h.value == 1.0 and h.n == 1 and h.ci95[0] < 1 for h in found.values())
+
+
+def test_answers_split_by_whether_the_article_was_found():
+    rows = [{"id": str(i), "slice": "policy", "answer": "x"} for i in range(3)]
+    told = [("x", True), ("y", True), ("x", False)]
+    answers = [{"id": str(i), "arm": "rag", "prediction": text, "hit": hit} for i, (text, hit) in enumerate(told)]
+    items = score_generations(rows, answers, REFUSAL)
+    assert by_hit(items, [*answers, {"id": "0", "arm": "base", "hit": None}]) == [
+        {"arm": "rag", "article": "missed", "right": 1.0, "questions": 1},
+        {"arm": "rag", "article": "found", "right": 0.5, "questions": 2},
+    ]
+
+
+def test_a_verdict_is_written_with_names():
+    verdict = judge(Scenario("s", {"a": [1.0, 0.0, 1.0], "b": [0.0, 0.0, 1.0]}, [1, 2, 3]), samples=50)
+    written = as_dict(verdict)
+    assert written["means"]["a"]["n"] == 3 and written["leads"]["b"]["wins"] == 1 and written["leader"] == "a"

@@ -4,11 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ftlib.evaluate.stats import Interval
 from ftlib.rag.cost import (
     Cost,
     Prices,
     break_even,
     break_even_sentence,
+    headlines,
     measure,
     price_per_1000,
     price_per_month,
@@ -62,3 +64,11 @@ def test_only_the_arms_that_need_it_pay_for_training_and_index():
     }  # fmt: skip
     assert costs["base"].seconds == pytest.approx(0.2) and costs["rag"].seconds == pytest.approx(0.25)
     assert (costs["rag"].prompt_tokens, costs["rag"].answer_tokens, costs["rag"].latency.n) == (20, 3, 1)
+
+
+def test_headlines_name_the_arm_and_leave_out_what_was_not_measured():
+    alone = Interval(0.2, 0.1, 0.3, 20)
+    found = {h.key: h for h in headlines([RAG._replace(arm="rag_finetuned", latency=alone), TUNED], PRICES, 50)}
+    assert found["latency_rag_ft_seconds"] == ("latency_rag_ft_seconds", 0.2, (0.1, 0.3), 20)
+    assert found["tokens_per_question_rag_ft"].value == 410 and found["price_per_1000_finetuned"].n == 50
+    assert "latency_finetuned_seconds" not in found

@@ -6,6 +6,7 @@ from ftlib.rag.retrieval import (
     Found,
     all_found,
     complete_rate,
+    headlines,
     hit_rate,
     is_hit,
     mean_reciprocal_rank,
@@ -77,3 +78,5 @@ def test_quality_is_all_of_them_or_nothing():
     assert [hit.mean for hit in measured.hits] == [0.25, 0.75, 0.75]
     assert [whole.mean for whole in measured.complete] == [0.25, 0.5, 0.75] and measured.mrr.mean == 0.5
     assert quality(ROWS[4:], FOUND, 3) is None
+    found = {h.key: (h.value, h.n) for h in headlines(measured, 2)}
+    assert found == {"hit_rate_at_k": (0.75, 4), "hit_rate_at_1": (0.25, 4), "mrr": (0.5, 4)}

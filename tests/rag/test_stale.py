@@ -3,7 +3,8 @@
 import pytest
 
 from ftlib import jsonl
-from ftlib.rag.stale import headlines, load_updates, measure
+from ftlib.rag.compare import judge
+from ftlib.rag.stale import headlines, load_updates, measure, scenario
 from ftlib.recipe import UserError
 
 UPDATES = [
@@ -56,3 +57,12 @@ def test_headlines_have_interval_and_n():
         "repeats_old_rag_ft": 1.0,
     }
     assert all(h.n == 10 and h.ci95[0] <= h.value <= h.ci95[1] for h in found.values())
+
+
+def test_the_changed_facts_are_a_scenario_to_judge():
+    old = {row["id"]: "30 days" for row in UPDATES}
+    new = {row["id"]: "45 days" for row in UPDATES}
+    measured = [measure("finetuned", UPDATES, old, old, samples=50), measure("rag", UPDATES, old, new, samples=50)]
+    verdict = judge(scenario(UPDATES, measured), samples=200)
+    assert (verdict.scenario, verdict.leader, verdict.level) == ("after the change", "rag", ())
+    assert verdict.leads["finetuned"].n == 10

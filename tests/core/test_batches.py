@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ftlib.core.batches import LengthGroupedBatches, PaddingCollator, SequentialBatches, labelled_positions
+
+
+def test_collator_pads_on_the_right_and_lists_what_is_predicted():
+    rows = [
+        {"input_ids": [1, 5, 6, 7, 2], "labels": [-100, -100, -100, 7, 2]},
+        {"input_ids": [1, 8, 2], "labels": [-100, -100, 2]},
+    ]
+    batch = PaddingCollator(pad_token_id=0)(rows)
+    assert batch["input_ids"].tolist() == [[1, 5, 6, 7, 2], [1, 8, 2, 0, 0]]
+    assert batch["labels"].tolist() == [[-100, -100, -100, 7, 2], [-100, -100, 2, -100, -100]]
+    assert batch["attention_mask"].tolist() == [[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]]
+    assert batch["positions"].tolist() == [2, 3, 6]  # 6 = row 1 * width 5 + place 1
+    assert batch["targets"].tolist() == [7, 2, 2]
+
+
+def test_collator_rounds_widths_up():
+    row = {"input_ids": [1, 2, 3], "labels": [-100, 2, 3]}
+    assert PaddingCollator(0, multiple=8)([row])["input_ids"].shape == (1, 8)
+    assert PaddingCollator(0, multiple=3)([row])["input_ids"].shape == (1, 3)
+
+
+def test_collator_takes_examples_and_refuses_unequal_lengths():
+    from ftlib.data.prompts import Example
+
+    batch = PaddingCollator(0)([Example([1, 2], [-100, 2])])
+    assert batch["targets"].tolist() == [2]
+    with pytest.raises(ValueError, match="2 and 1"):
+        PaddingCollator(0)([{"input_ids": [1, 2], "labels": [1]}])
+
+
+def test_a_label_on_the_first_token_is_nobodys_prediction():
+    positions, targets = labelled_positions(torch.tensor([[4, -100, 6]]))
+    assert positions.tolist() == [1] and targets.tolist() == [6]
+
+
+def test_sequential_batches_count():
+    assert list(SequentialBatches(2, 3)) == [[0, 1, 2], [3, 4, 5]]
+    assert len(SequentialBatches(2, 3)) == 2
+
+
+@given(
+    lengths=st.lists(st.integers(1, 90), min_size=1, max_size=120),
+    batch_rows=st.integers(1, 9),
+    epochs=st.integers(1, 3),
+    seed=st.integers(0, 99),
+)
+def test_each_epoch_holds_every_row_once(lengths, batch_rows, epochs, seed):
+    batches = LengthGroupedBatches(lengths, batch_rows, epochs, seed, pool_batches=4)
+    seen = list(batches)
+    assert len(seen) == len(batches) == epochs * batches.per_epoch
+    for epoch in range(epochs):
+        part = seen[epoch * batches.per_epoch : (epoch + 1) * batches.per_epoch]
+        assert sorted(i for rows in part for i in rows) == list(range(len(lengths)))
+    assert seen == list(LengthGroupedBatches(lengths, batch_rows, epochs, seed, pool_batches=4))
+
+
+def test_grouping_saves_padding_and_epochs_differ():
+    lengths = [(i * 37) % 60 + 5 for i in range(600)]
+    batches = LengthGroupedBatches(lengths, 20, 2, seed=0)
+
+    def places(order):
+        return sum(max(lengths[i] for i in rows) * len(rows) for rows in order)
+
+    shuffled = torch.randperm(600, generator=torch.Generator().manual_seed(0)).tolist()
+    unsorted = [shuffled[i : i + 20] for i in range(0, 600, 20)]
+    assert places(batches.epoch(0)) < 1.1 * sum(lengths) < places(unsorted)
+    assert batches.epoch(0) != batches.epoch(1)
+    assert batches.epoch(0) != LengthGroupedBatches(lengths, 20, 2, seed=1).epoch(0)

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from ftlib.core.batches import PaddingCollator
+from ftlib.core.lora import FusedLora, LowRankLinear, add_lora, fuse, is_fused
+from ftlib.core.loss import summed_loss
+from ftlib.core.model import load_base
+
+
+def test_low_rank_linear_has_the_gradients_of_its_formula():
+    generator = torch.Generator().manual_seed(0)
+    x, w, bias, a, b = (
+        torch.randn(shape, generator=generator, dtype=torch.float64)
+        for shape in ((5, 6), (4, 6), (4,), (2, 6), (4, 2))
+    )
+    for tensor in (x, a, b):
+        tensor.requires_grad_()
+    y = LowRankLinear.apply(x, w, bias, a, b, 0.5)
+    torch.testing.assert_close(y, x @ w.T + bias + 0.5 * (x @ a.T) @ b.T)
+    assert torch.autograd.gradcheck(lambda x, a, b: LowRankLinear.apply(x, w, bias, a, b, 0.5), (x, a, b))
+
+
+@pytest.mark.parametrize("in_4bit", [True, False])
+def test_fused_equals_peft(make_recipe, rows, random_adapter, in_4bit):
+    quantization = {"load_in_4bit": in_4bit, "gemm": "cached"}
+    models = []
+    for fused in (True, False):
+        recipe = make_recipe(quantization=quantization, lora={"r": 4, "alpha": 8, "fused": fused})
+        model = random_adapter(add_lora(load_base(recipe)[0], recipe.lora, 0))
+        assert is_fused(model) is fused
+        models.append(model)
+    batch = PaddingCollator(0)(rows[:5])
+    losses = [summed_loss(model.train(), batch) for model in models]
+    torch.testing.assert_close(losses[0], losses[1], rtol=1e-5, atol=1e-5)
+    for loss in losses:
+        loss.backward()
+    for (name, p), (other, q) in zip(*(model.named_parameters() for model in models), strict=True):
+        assert name == other
+        if p.requires_grad:
+            torch.testing.assert_close(p.grad, q.grad, rtol=1e-3, atol=1e-5)
+    states = [model.state_dict() for model in models]
+    assert states[0].keys() == states[1].keys()
+    with torch.no_grad():
+        logits = [model.eval()(batch["input_ids"]).logits for model in models]
+    torch.testing.assert_close(*logits, rtol=1e-3, atol=1e-4)
+
+
+def test_the_merged_copy_follows_the_adapter(adapted, random_adapter):
+    model, _ = adapted()
+    ids = torch.tensor([[1, 20, 30]])
+    model.eval()
+    with torch.no_grad():
+        at_first = model(ids).logits
+        random_adapter(model)
+        after = model(ids).logits
+        with model.disable_adapter():
+            without = model(ids).logits
+    assert not torch.allclose(at_first, after)
+    torch.testing.assert_close(without, at_first, rtol=1e-4, atol=1e-5)
+    layers = [m for m in model.modules() if isinstance(m, FusedLora)]
+    assert all("_merged" in layer.__dict__ for layer in layers)
+    model.train()
+    assert not any("_merged" in layer.__dict__ for layer in layers)
+
+
+def test_dropout_goes_pefts_way_in_training_only(make_recipe):
+    recipe = make_recipe(lora={"r": 4, "alpha": 8, "dropout": 0.5})
+    model = add_lora(load_base(recipe)[0], recipe.lora, 0)
+    for name, p in model.named_parameters():
+        if "lora_B" in name:
+            p.data.fill_(0.05)
+    ids = torch.tensor([[1, 20, 30]])
+    model.train()
+    assert not torch.equal(model(ids).logits, model(ids).logits)
+    model.eval()
+    assert torch.equal(model(ids).logits, model(ids).logits)
+
+
+def test_the_seed_makes_the_adapter_whatever_ran_before(make_recipe):
+    recipe = make_recipe()
+    weights = []
+    for noise, seed in ((1, 0), (2, 0), (1, 9)):
+        torch.manual_seed(noise)
+        model = add_lora(load_base(recipe)[0], recipe.lora, seed)
+        weights.append(torch.cat([p.flatten() for n, p in model.named_parameters() if "lora_A" in n]))
+    assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
+
+
+def test_a_streamed_base_keeps_pefts_layers(make_recipe):
+    recipe = make_recipe(quantization={"gemm": "streamed"})
+    model = add_lora(load_base(recipe)[0], recipe.lora, 0)
+    assert not is_fused(model) and fuse(model) == 0
+
+
+def test_all_linear_layers_but_the_output_get_an_adapter(adapted):
+    model, _ = adapted()
+    names = {name.split(".lora_A")[0].rsplit(".", 1)[1] for name, _ in model.named_parameters() if "lora_A" in name}
+    assert names == {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
+    assert all(p.dtype == torch.float32 for p in model.parameters() if p.requires_grad)

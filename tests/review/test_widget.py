@@ -1,0 +1,151 @@
+"""The widget without a browser: what it shows, what a click or a key does."""
+
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ftlib.review import cards
+from ftlib.review.session import Item
+from ftlib.review.store import Shown, Store
+from ftlib.review.taxonomy import CATEGORIES
+from ftlib.review.widget import BUTTONS, CATEGORY_OPTIONS, ReviewWidget
+
+HOSTILE = "</div><script>alert(1)</script> & \"'"
+
+
+class Tags(HTMLParser):
+    """Collects the tags and the text of a piece of HTML."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.text = [], ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.fixture
+def items():
+    return [Item(Shown(f"t{i}", f"{HOSTILE} {i}", "", ("340 g",), HOSTILE, "340 g"), f"s{i % 2}", False, True)
+            for i in range(6)]
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "reviews.sqlite")
+
+
+@pytest.fixture
+def widget(items, store):
+    return ReviewWidget(items, store, reviewer="ada", goal=4)
+
+
+@given(st.text(max_size=50))
+def test_no_text_becomes_markup(text):
+    for made in (cards.question(text, text, (text,), text), cards.answer(1, text), cards.status(text, problem=True)):
+        assert set(Tags(made).tags) <= {"div", "span", "b"}
+    assert text.strip() in Tags(cards.answer(1, text)).text or not text.strip() or "\r" in text or "\x00" in text
+
+
+def test_hostile_texts_are_shown_as_text(widget):
+    shown = widget._question.value + "".join(answer.value for answer in widget._answers)
+    assert "<script>" not in shown and "&lt;script&gt;" in shown
+    assert HOSTILE in Tags(shown).text
+
+
+def test_nothing_shown_names_a_system(widget):
+    shown = widget._question.value + widget._progress.value + "".join(answer.value for answer in widget._answers)
+    assert "finetuned" not in shown and "base" not in shown
+
+
+@pytest.mark.parametrize(("choice", "key"), [(choice, key) for choice, key, _ in BUTTONS])
+def test_a_click_and_a_key_do_the_same(widget, store, choice, key):
+    widget._verdicts[choice].click()
+    widget._keys.value = key
+    clicked, typed = store.history()
+    assert clicked.item != typed.item
+    sides = [rating.verdict if rating.verdict not in ("base", "finetuned") else rating.verdict == rating.first_arm
+             for rating in (clicked, typed)]
+    assert sides[0] == sides[1]
+    assert "2</b> rated of 4" in widget._progress.value
+
+
+def test_fast_typing_counts_each_key_once(widget, store):
+    for text in ("1", "13", "134", "134u", "134ux"):
+        widget._keys.value = text
+    assert [rating.undoes is not None for rating in store.history()] == [False, False, False, True]
+    widget._keys.value = ""
+    widget._keys.value = "5"
+    assert store.history()[-1].verdict == "unsure"
+
+
+def test_category_and_comment_are_saved_and_come_back(widget, store):
+    widget._categories[0].value = "near_miss"
+    widget._comment.value = "  one letter  "
+    widget._verdicts["both_wrong"].click()
+    assert (widget._categories[0].value, widget._comment.value) == ("", ""), "the next question starts empty"
+    widget._back.click()
+    assert (widget._categories[0].value, widget._comment.value) == ("near_miss", "one letter")
+    assert "You rated this question before: Both wrong" in widget._status.value
+    widget._undo.click()
+    assert widget._categories[0].value == "" and "Taken back" in widget._status.value
+
+
+def test_a_new_widget_resumes(widget, items, store):
+    widget._verdicts["first"].click()
+    standing = widget.session.item.id
+    again = ReviewWidget(items, store, reviewer="ada")
+    assert again.session.item.id == standing and again.session.done == 1
+
+
+def test_without_a_name_the_buttons_wait(items, store):
+    widget = ReviewWidget(items, store, reviewer="")
+    assert all(button.disabled for button in widget._verdicts.values()) and "Write your name" in widget._status.value
+    widget._keys.value = "1"
+    assert store.history() == []
+    widget._name.value = "ben"
+    assert not widget._verdicts["first"].disabled
+    widget._verdicts["first"].click()
+    assert store.history()[0].reviewer == "ben"
+
+
+def test_filters_and_the_end(widget):
+    widget._slice.value = "s1"
+    assert len(widget.session.items) == 3
+    for _ in range(3):
+        widget._verdicts["both_right"].click()
+    assert "All 3 questions" in widget._question.value
+    assert all(button.disabled for button in widget._verdicts.values()) and not widget._back.disabled
+
+
+def test_a_rating_that_cannot_be_saved_stays_on_the_screen(widget, store):
+    widget._comment.value = "typed with care"
+    for file in store.path.parent.glob("reviews.sqlite*"):
+        file.unlink()
+    store.path.mkdir()
+    before = widget.session.item.id
+    widget._verdicts["first"].click()
+    assert "Not saved" in widget._status.value and "ft-problem" in widget._status.value
+    assert widget.session.item.id == before and widget._comment.value == "typed with care"
+
+
+def test_all_categories_are_offered():
+    assert {name for _, name in CATEGORY_OPTIONS} == {"", "acceptable", *CATEGORIES}
+
+
+def test_it_displays_as_a_widget(widget):
+    data = widget._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in (data[0] if isinstance(data, tuple) else data)
+
+
+def test_preview_is_complete_html():
+    made = cards.preview(HOSTILE, "context", ("340 g", "0.34 kg"), (HOSTILE, ""), "a_slice")
+    assert "Answer 1" in made and "Answer 2" in made and "(empty)" in made and "a slice" in made
+    assert "<script>" not in made

@@ -1,0 +1,140 @@
+"""One set of versions, said once: pyproject.toml, constraints.txt, environment.yml and the Makefile agree."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import ftlib
+
+ROOT = Path(__file__).parents[1]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
+
+
+def constraints() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = [line.split("==") for line in lines if line.strip() and not line.startswith("#")]
+    return {canonicalize_name(name): version for name, version in pins}
+
+
+def declared() -> list[Requirement]:
+    return [Requirement(line) for line in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["test"]]]
+
+
+@pytest.mark.parametrize("requirement", declared(), ids=lambda requirement: requirement.name)
+def test_every_dependency_is_pinned_to_an_allowed_version(requirement):
+    pinned = constraints()[canonicalize_name(requirement.name)]
+    assert requirement.specifier.contains(pinned), f"{requirement} does not allow the pinned {pinned}"
+
+
+def test_pins_are_exact_public_versions():
+    text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    for line in text.splitlines():
+        assert line.startswith("#") or re.fullmatch(r"[A-Za-z0-9_.-]+==[A-Za-z0-9.!]+(\.post\d+)?", line), line
+    assert not re.search(r"file:|@|://|\+cpu|\+cu", text)
+
+
+def test_the_closure_of_the_dependencies_is_pinned():
+    """Whatever our dependencies need in turn is pinned as well, so that two installations are the same."""
+    pins, seen = constraints(), set()
+    waiting = [requirement.name for requirement in declared()]
+    while waiting:
+        name = canonicalize_name(waiting.pop())
+        if name in seen:
+            continue
+        seen.add(name)
+        for line in metadata.requires(name) or []:
+            needed = Requirement(line)
+            if needed.marker is None or needed.marker.evaluate({"extra": ""}):
+                waiting.append(needed.name)
+    assert seen - set(pins) - {"setuptools"} == set()  # pip leaves setuptools out of what it freezes
+
+
+def test_every_imported_library_is_declared():
+    """The modules that ftlib imports all belong to a declared dependency."""
+    import ast
+
+    owners = metadata.packages_distributions()
+    names = {canonicalize_name(requirement.name) for requirement in declared()}
+    imported = set()
+    for file in (ROOT / "ftlib").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                imported.add(node.module.split(".")[0])
+    third_party = {name for name in imported if name in owners and name not in {"ftlib", "data"}}
+    missing = {name for name in third_party if not names & {canonicalize_name(owner) for owner in owners[name]}}
+    # what our declared libraries carry and hand out as part of their own interface
+    carried = {"cycler", "IPython", "nbclient", "traitlets", "jupyter_core", "nbformat", "huggingface_hub"}
+    assert missing - carried == set()
+
+
+def test_conda_environment_installs_the_same():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    plain = [entry for entry in environment["dependencies"] if isinstance(entry, str)]
+    (from_pip,) = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
+    python = next(Requirement(entry) for entry in plain if entry.startswith("python "))
+    assert {entry.split()[0] for entry in plain} == {"python", "pip"}
+    assert python.specifier.contains(PROJECT["requires-python"].removeprefix(">="))
+    assert not python.specifier.contains("3.10")
+    assert from_pip == ["-c constraints.txt", "-e .[test]"]
+
+
+def test_version_and_script():
+    assert metadata.version("ftlib") == ftlib.__version__
+    assert PROJECT["scripts"] == {"ftlib": "ftlib.cli:main"}
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("run", ["ftlib run --recipe data/recipes/demo.yaml --out runs/demo"]),
+        ("test", ["-m pytest", "chromium"]),
+        ("lab", ["jupyter lab", "--ip=127.0.0.1"]),
+        ("bench", ["benchmarks/"]),
+        ("clean", ["rm -rf runs"]),
+    ],
+)
+def test_make_targets(target, words):
+    done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for word in words:
+        assert word in done.stdout
+
+
+def test_make_installs_with_the_pins_and_only_once(tmp_path):
+    """A second call does nothing: the stamp is newer than pyproject.toml and constraints.txt."""
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    for name in ["Makefile", "pyproject.toml", "constraints.txt"]:
+        (tmp_path / name).write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / ".venv" / "bin" / "python").write_text("")
+
+    def plan() -> str:
+        return subprocess.run(["make", "-n", "run"], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+
+    assert "pip install" in plan()
+    assert "-c constraints.txt" in plan()
+    (tmp_path / ".venv" / ".installed").touch()
+    assert "pip install" not in plan()
+    later = (tmp_path / ".venv" / ".installed").stat().st_mtime + 10
+    os.utime(tmp_path / "constraints.txt", (later, later))
+    assert "pip install" in plan()
+
+
+def test_continuous_integration_calls_the_readme_command():
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    assert "make test" in script.read_text(encoding="utf-8")
+    assert "make test" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "make run" in (ROOT / "README.md").read_text(encoding="utf-8")

@@ -89,12 +89,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> int:
     from ftlib.execute import run_all
-    from ftlib.report import table, write_report
+    from ftlib.report import recommendation, table, write_report
 
     overrides = parse_overrides(options.overrides)
     run = run_all(options.recipe, options.out, overrides, force=options.force, say=_say)
     page = write_report(run.path)
     print(f"\n{run.recipe.name}\n{table(run.refresh_summary())}\n")
+    if found := recommendation(run.path):
+        print(f"  {found['headline']}\n")
     print(f"  Report:    {page}\n  Numbers:   {run.path / 'summary.json'}\n  Notebooks: {run.path / 'notebooks'}")
     return 0
 

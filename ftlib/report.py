@@ -61,7 +61,7 @@ def write_report(run_path: Path) -> Path:
     name = str(summary.get("name", run_path.name))
     parts = [
         _header(name, manifest),
-        _results(summary),
+        _results(summary) + _recommendation(run_path),
         *[_chapter(run_path, stage) for stage in NOTEBOOKS],
         _all_numbers(summary),
         _facts(manifest),
@@ -91,6 +91,23 @@ def table(summary: Mapping[str, Any]) -> str:
     return "\n".join([*lines, "  Wall time: " + ", ".join(walls)])
 
 
+def recommendation(run_path: Path) -> dict[str, Any]:
+    """The recommendation in 05_compare/comparison.json, {} before notebook 05 has run.
+
+    Args:
+        run_path: the run directory.
+
+    Returns:
+        At least `headline`, and `conditions` (a list of sentences).
+    """
+    try:
+        found = json.loads((run_path / "05_compare" / "comparison.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    entry = found.get("recommendation") if isinstance(found, dict) else None
+    return entry if isinstance(entry, dict) and "headline" in entry else {}
+
+
 def _load(path: Path) -> dict[str, Any]:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -118,7 +135,8 @@ def _header(name: str, manifest: Mapping[str, Any]) -> str:
     machine = manifest.get("hardware", {})
     memory = machine.get("memory_bytes", 0) / 2**30
     device = ", ".join(machine.get("gpus") or []) or f"{machine.get('cpu', '')}, {machine.get('cores', '?')} cores"
-    line = f"seed {manifest.get('seed', '?')} · {device}, {memory:.0f} GiB · ftlib {manifest.get('code', {}).get('version', '?')}"
+    version = manifest.get("code", {}).get("version", "?")
+    line = f"seed {manifest.get('seed', '?')} · {device}, {memory:.0f} GiB · ftlib {version}"
     return f"<header><h1>{_text(name)}</h1><p>{_text(line)}</p></header>"
 
 
@@ -147,6 +165,15 @@ def _results(summary: Mapping[str, Any]) -> str:
         return "<section><h2>Results</h2><p>No result yet: no stage with a headline number is complete.</p></section>"
     head = "<tr><th>What</th><th class=num>Value</th><th class=num>95 % interval</th><th class=num>n</th><th></th></tr>"
     return f"<section><h2>Results</h2><table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table></section>"
+
+
+def _recommendation(run_path: Path) -> str:
+    """Notebook 05's recommendation with its conditions, where it was written."""
+    found = recommendation(run_path)
+    if not found:
+        return ""
+    conditions = "".join(f"<li>{_text(line)}</li>" for line in found.get("conditions", []))
+    return f"<section><h2>Recommendation</h2><p><b>{_text(found['headline'])}</b></p><ul>{conditions}</ul></section>"
 
 
 def _chapter(run_path: Path, stage: str) -> str:
@@ -180,7 +207,7 @@ def _all_numbers(summary: Mapping[str, Any]) -> str:
     keys = [key for key in summary if not key.endswith(("_ci95", "_n")) or key.removesuffix("_n") not in summary]
     keys = [key for key in keys if not key.endswith("_ci95")]
     rows = "".join(_row(key, summary, key) for key in keys)
-    return f"<section><details><summary>All {len(keys)} numbers of summary.json</summary><table><tbody>{rows}</tbody></table></details></section>"
+    return _folded(f"All {len(keys)} numbers of summary.json", rows)
 
 
 def _facts(manifest: Mapping[str, Any]) -> str:
@@ -196,7 +223,13 @@ def _facts(manifest: Mapping[str, Any]) -> str:
     rows = "".join(
         f"<tr><th scope=row>{_text(key)}</th><td class=mono>{_text(value)}</td></tr>" for key, value in facts.items()
     )
-    return f"<section><details><summary>What this run depends on</summary><table><tbody>{rows}</tbody></table></details></section>"
+    return _folded("What this run depends on", rows)
+
+
+def _folded(title: str, rows: str) -> str:
+    """A table that is opened by a click."""
+    table_html = f"<table><tbody>{rows}</tbody></table>"
+    return f"<section><details><summary>{_text(title)}</summary>{table_html}</details></section>"
 
 
 _PAGE = """<!doctype html>
@@ -208,7 +241,8 @@ _PAGE = """<!doctype html>
 
 _CSS = """
 :root{--ink:#22272e;--quiet:#667085;--line:#e4e7eb;--blue:#0072b2;--ground:#f7f8fa;--card:#fff}
-@media(prefers-color-scheme:dark){:root{--ink:#e6e8eb;--quiet:#98a2b3;--line:#343a43;--blue:#56b4e9;--ground:#15181c;--card:#1d2126}}
+@media(prefers-color-scheme:dark){
+:root{--ink:#e6e8eb;--quiet:#98a2b3;--line:#343a43;--blue:#56b4e9;--ground:#15181c;--card:#1d2126}}
 *{box-sizing:border-box}body{margin:0;background:var(--ground);color:var(--ink);font:16px/1.55 system-ui,sans-serif}
 main{max-width:1020px;margin:0 auto;padding:2.5rem 1.25rem 4rem}
 header h1{margin:0;font-size:2rem;letter-spacing:-.02em}header p,.quiet{color:var(--quiet);margin:.2rem 0 1rem}
@@ -220,7 +254,7 @@ tbody tr:last-child>*{border-bottom:0}.num{text-align:right;font-variant-numeric
 .mono{font:13px/1.5 ui-monospace,monospace;overflow-wrap:anywhere}
 svg rect{fill:var(--blue);opacity:.75}svg path{stroke:var(--ink);stroke-width:1.4;fill:none}
 .figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(400px,1fr));gap:1rem}
-figure{margin:0}figure img{width:100%;background:#fff;border-radius:8px;border:1px solid var(--line)}
+figure{margin:0;max-width:660px}figure img{width:100%;background:#fff;border-radius:8px;border:1px solid var(--line)}
 figcaption{color:var(--quiet);font-size:.9rem;margin-top:.35rem}summary{cursor:pointer;font-weight:500}
 @media(max-width:520px){.figures{grid-template-columns:1fr}}
 """

@@ -143,6 +143,17 @@ def test_report_and_table_of_a_run_without_results(tmp_path, project):
     assert main(["report", str(tmp_path / "empty")]) == 0
 
 
+def test_the_recommendation_is_shown_escaped(tmp_path, project):
+    run = Run.open(tmp_path / "decided", project / "data" / "recipe.yaml")
+    run.refresh_summary()
+    (run.path / "05_compare").mkdir()
+    found = {"recommendation": {"headline": "Use <RAG>.", "conditions": ["On 240 questions & more."]}}
+    (run.path / "05_compare" / "comparison.json").write_text(json.dumps(found))
+    page = write_report(run.path).read_text()
+    assert "<b>Use &lt;RAG&gt;.</b>" in page
+    assert "<li>On 240 questions &amp; more.</li>" in page
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -150,7 +161,7 @@ def test_report_and_table_of_a_run_without_results(tmp_path, project):
         (["--recipe", "data/recipe.yaml", "-p", "train.epoch=1"], ["train.epoch", "did you mean epochs?"]),
         (["--recipe", "data/recipe.yaml", "-p", "data.path=data/gone.jsonl"], ["data.path", "gone.jsonl is not there"]),
         (["--recipe", "data/recipe.yaml", "-p", "model.base=./data"], ["model.base", "no config.json"]),
-        (["--recipe", "data/recipe.yaml", "-p", "data.path=data/bad.jsonl"], ["bad.jsonl, line 2 (byte 22)"]),
+        (["--recipe", "data/recipe.yaml", "-p", "data.path=data/bad.jsonl"], ["bad.jsonl, line 2 (byte 23)"]),
     ],
     ids=["no recipe", "unknown field", "missing data", "folder without model", "malformed line"],
 )

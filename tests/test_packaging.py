@@ -57,7 +57,7 @@ def test_the_closure_of_the_dependencies_is_pinned():
             needed = Requirement(line)
             if needed.marker is None or needed.marker.evaluate({"extra": ""}):
                 waiting.append(needed.name)
-    assert seen - set(pins) - {"setuptools"} == set()  # pip leaves setuptools out of what it freezes
+    assert seen - set(pins) == set()
 
 
 def test_every_imported_library_is_declared():

@@ -47,7 +47,7 @@ def main() -> None:
     machine = device.describe()
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {tokenizers.describe(tokenizer)}", flush=True)
     result = pretrain(
-        model, corpus, given.out / "checkpoints", optimizer=_optimizer(model, given),
+        model, corpus, given.out / "checkpoints", optimizer=optimizer(model, given.optimizer),
         schedule=warmup_cosine(given.steps, WARMUP_STEPS, floor=0.02), batch_rows=BATCH_ROWS, total_steps=given.steps,
         save_every_seconds=given.save_every_seconds, eval_fn=lambda m: scores(m, tokenizer, reader, given.eval_dialogues),
         eval_every_steps=given.eval_every, log_every_steps=25, seed=SEED, bf16=machine.bf16, compile=given.compile,
@@ -71,8 +71,9 @@ def holdout(reader: Reader) -> list[dict]:
             for i, dialogue in enumerate(held_out(reader, "article", N_HOLDOUT))]
 
 
-def _optimizer(model, given: argparse.Namespace) -> torch.optim.Optimizer:
-    if given.optimizer == "muon":
+def optimizer(model, kind: str = "adamw") -> torch.optim.Optimizer:
+    """AdamW with a lower rate for the layers' matrices than for embeddings and norms; or Muon, to compare."""
+    if kind == "muon":
         return muon_adamw(model, **MUON)
     inside = [p for p in model.model.layers.parameters() if p.ndim == 2]
     chosen = {id(p) for p in inside}

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 
 import torch
 
@@ -37,8 +38,10 @@ def compile_layers(model: torch.nn.Module, wanted: bool | str = "auto",
         return False, "compile: eager, because torch.compile needs a C++ compiler and found none"
     layers = decoder_layers(model)
     torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 16)
-    for layer in layers:
-        layer.compile(dynamic=dynamic)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*torch.jit.*deprecated.*")  # torch's own, on its first import
+        for layer in layers:
+            layer.compile(dynamic=dynamic)
     return True, f"compile: {len(layers)} decoder layers share one compiled graph"
 
 

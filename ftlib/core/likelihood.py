@@ -78,3 +78,36 @@ def mean_loss(model: torch.nn.Module, tokenizer, examples: Sequence, batch_rows:
     scored = log_likelihood(model, tokenizer, examples, batch_rows=batch_rows)
     tokens = sum(score.tokens for score in scored)
     return {"eval_loss": -sum(score.sum_logprob for score in scored) / max(tokens, 1), "eval_tokens": tokens}
+
+
+class LossInterval(NamedTuple):
+    """Loss per labelled token with its 95 % interval; exp of each is the perplexity."""
+
+    mean: float
+    low: float
+    high: float
+    n: int  # rows
+
+
+def loss_interval(scored: Sequence[LogLikelihood], *, minus: Sequence[LogLikelihood] | None = None,
+                  samples: int = 2000, seed: int = 0) -> LossInterval:
+    """Bootstrap over rows, because the tokens of one answer are not independent.
+
+    Args:
+        scored: results of `log_likelihood`. minus: of another model on the same rows; then the interval is
+            of the paired difference.
+        samples: bootstrap samples. seed: of the drawing.
+
+    Returns:
+        Loss (or difference) in nats per token.
+    """
+    import numpy as np
+
+    sums = -np.array([score.sum_logprob for score in scored])
+    if minus is not None:
+        sums = sums + np.array([score.sum_logprob for score in minus])
+    tokens = np.array([score.tokens for score in scored])
+    drawn = np.random.default_rng(seed).integers(0, len(sums), (samples, len(sums)))
+    means = sums[drawn].sum(1) / np.maximum(tokens[drawn].sum(1), 1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return LossInterval(float(sums.sum() / max(tokens.sum(), 1)), float(low), float(high), len(sums))

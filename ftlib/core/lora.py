@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import functools
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch.nn import functional as F
@@ -23,13 +25,19 @@ def add_lora(model: torch.nn.Module, lora, seed: int) -> torch.nn.Module:
     config = LoraConfig(r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, bias="none",
                         target_modules=lora.target_modules, task_type="CAUSAL_LM")
     torch.manual_seed(seed)
-    with warnings.catch_warnings():
-        # peft 0.21 still reads a property that transformers 5.23 renamed.
-        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
+    with quiet_peft():
         adapted = get_peft_model(model, config)
     if lora.fused:
         fuse(adapted)
     return adapted
+
+
+@contextmanager
+def quiet_peft() -> Iterator[None]:
+    """Silence one warning: peft 0.21 still reads a property that transformers 5.23 renamed."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
+        yield
 
 
 class LowRankLinear(torch.autograd.Function):
@@ -65,7 +73,8 @@ class FusedLora:
     """Mixed into PEFT's LoRA layers; keeps parameters and state dict, replaces the arithmetic.
 
     In eval mode without gradients the adapter is added to a copy of the weight, so that one GEMM is
-    left; the copy is made anew whenever the adapter has changed.
+    left; the copy is made anew whenever the adapter has changed (as autograd counts changes in place:
+    what writes through `.data` is not seen).
     """
 
     def forward(self, x: torch.Tensor, *args, **kwargs) -> torch.Tensor:

@@ -1,6 +1,7 @@
 """Loading: the tokenizer, the base model as the recipe wants it, and the fine-tuned one."""
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -97,17 +98,48 @@ def load_finetuned(recipe: Recipe, adapter_dir: str | Path):
     """
     from peft import PeftModel
 
-    from ftlib.core.lora import fuse
+    from ftlib.core.lora import fuse, quiet_peft
 
     adapter_dir = Path(adapter_dir)
     if not (adapter_dir / "adapter_model.safetensors").is_file():
         raise UserError.of(str(adapter_dir), "a PEFT adapter (adapter_model.safetensors)", "no such file",
                            "run notebook 02 first, or correct the path")
     model, tokenizer = load_base(recipe)
-    model = PeftModel.from_pretrained(model, str(adapter_dir), is_trainable=False)
+    with quiet_peft():
+        model = PeftModel.from_pretrained(model, str(adapter_dir), is_trainable=False)
     if recipe.lora.fused:
         fuse(model)
     return model.eval(), tokenizer
+
+
+def read_weight(recipe: Recipe, part: str = "layers.0.mlp.down_proj.weight") -> tuple[str, torch.Tensor]:
+    """One matrix of the base as it was published, without loading the model.
+
+    Args:
+        recipe: names the base. part: the end of the tensor's name.
+
+    Returns:
+        Its name and the weight in float32.
+
+    Raises:
+        UserError: the base has no safetensors, or no tensor of that name.
+    """
+    from safetensors import safe_open
+    from transformers.utils import cached_file
+
+    base, revision = recipe.model.base, recipe.model.revision
+    with _unknown_model(base):
+        index = cached_file(base, "model.safetensors.index.json", revision=revision,
+                            _raise_exceptions_for_missing_entries=False)
+        files = {"model.safetensors"}
+        if index is not None:
+            files = set(json.loads(Path(index).read_text(encoding="utf-8"))["weight_map"].values())
+        for file in sorted(files):
+            with safe_open(cached_file(base, file, revision=revision), framework="pt") as tensors:
+                for name in tensors.keys():  # noqa: SIM118 (not a dict)
+                    if name.endswith(part):
+                        return name, tensors.get_tensor(name).float()
+    raise UserError.of(f"model.base = {base}", f"a tensor named ...{part}", "none", "pass another part of a name")
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
@@ -16,9 +16,11 @@ from ftlib.core.compiling import compile_layers, uncompile
 from ftlib.core.likelihood import mean_loss
 from ftlib.core.optimizer import warmup_cosine, warmup_stable_decay
 from ftlib.core.plan import Plan, make_plan, total_steps
-from ftlib.core.trainer import CausalTrainer, arguments
 from ftlib.progress import progress
 from ftlib.recipe import Recipe, UserError
+
+if TYPE_CHECKING:
+    from ftlib.core.trainer import CausalTrainer
 
 LOG_EVERY_STEPS = 10
 
@@ -113,6 +115,8 @@ def _worth_compiling(recipe: Recipe, machine: devices.Device) -> bool | str:
 
 def _trainer(model, tokenizer, rows, held_out, batches, out_dir: Path, recipe: Recipe, plan: Plan,
              on_log: Callable[[dict], None]) -> CausalTrainer:
+    from ftlib.core.trainer import CausalTrainer, arguments  # transformers' Trainer loads peft and bitsandbytes
+
     section = recipe.train
     args = arguments(out_dir / "checkpoints", total_steps=plan.total_steps, accumulation=section.accumulation,
                      batch_rows=section.batch_rows, max_grad_norm=section.max_grad_norm,
@@ -207,6 +211,8 @@ def pretrain(model: torch.nn.Module, dataset, out_dir: str | Path, *, optimizer:
     Raises:
         ValueError: the data set is too short.
     """
+    from ftlib.core.trainer import CausalTrainer, arguments
+
     if len(dataset) < total_steps * accumulation * batch_rows:
         raise ValueError(f"dataset: expected {total_steps * accumulation * batch_rows} items, got {len(dataset)}")
     out_dir = Path(out_dir)

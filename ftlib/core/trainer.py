@@ -12,13 +12,14 @@ import torch
 from safetensors.torch import load_file
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainingArguments
-from transformers.trainer_callback import PrinterCallback
+from transformers.trainer_callback import PrinterCallback, TrainerState
 from transformers.trainer_utils import get_last_checkpoint, rotate_checkpoints
 from transformers.utils import logging as hf_logging
 
 from ftlib.core.loss import summed_loss
 
 STAGING = ".partial"
+TRAINER_STATE_NAME = "trainer_state.json"
 
 
 def arguments(out_dir: Path, *, total_steps: int, accumulation: int, batch_rows: int, max_grad_norm: float,
@@ -102,14 +103,18 @@ class CausalTrainer(Trainer):
     def evaluate(self, *args, **kwargs) -> dict[str, float]:
         """Run `evaluator`, keep the best model, decide on stopping early."""
         started = time.perf_counter()
-        self.model.eval()
-        with torch.compiler.set_stance("force_eager"):  # else eval mode and its shapes are compiled as well
-            metrics = self.evaluator(self.model)
-        self.model.train()
+        metrics = self._evaluator_metrics()
         if "eval_loss" in metrics and (self.keep_best or self.patience):
             self._compare_with_best(metrics["eval_loss"])
         self._paused += time.perf_counter() - started
         self.log(metrics)
+        return metrics
+
+    def _evaluator_metrics(self) -> dict[str, float]:
+        self.model.eval()
+        with torch.compiler.set_stance("force_eager"):  # else eval mode and its shapes are compiled as well
+            metrics = self.evaluator(self.model)
+        self.model.train()
         return metrics
 
     def _compare_with_best(self, loss: float) -> None:
@@ -118,7 +123,7 @@ class CausalTrainer(Trainer):
             state.best_metric, state.best_global_step = loss, state.global_step
             if self.keep_best:
                 self._save_aside(f"best-{state.global_step}")
-        elif self.patience and state.global_step - state.best_global_step >= self.patience * self.eval_every_steps:
+        elif self._patience_is_over(state):
             self.control.should_training_stop = True
 
     def load_best(self) -> None:
@@ -134,9 +139,23 @@ class CausalTrainer(Trainer):
         last = get_last_checkpoint(str(out_dir))
         self._forget_after(int(last.rsplit("-", 1)[1]) if last else 0)
         if last is None and self.evaluator:
-            self.log(self.evaluator(self.model))  # step 0: where the training starts from
+            self.log(self._evaluator_metrics())  # step 0: where the training starts from
         self._log_clock, self._paused = time.perf_counter(), 0.0
-        self.train(resume_from_checkpoint=last)
+        if last is None or not self._load_ended(Path(last)):
+            self.train(resume_from_checkpoint=last)
+
+    def _load_ended(self, checkpoint: Path) -> bool:
+        """Take over weights and state where the checkpoint is a training's last one."""
+        state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
+        if state.global_step < self.args.max_steps and not self._patience_is_over(state):
+            return False
+        self.state = state
+        self._load_from_checkpoint(str(checkpoint))
+        return True
+
+    def _patience_is_over(self, state: TrainerState) -> bool:
+        best = state.best_global_step
+        return bool(self.patience and best) and state.global_step - best >= self.patience * self.eval_every_steps
 
     def _forget_after(self, step: int) -> None:
         """Drop logged lines that the resumed training is going to write again."""

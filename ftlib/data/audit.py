@@ -31,7 +31,9 @@ def lengths(rows: Sequence[Mapping[str, Any]], renderer) -> tuple[np.ndarray, np
     return np.array(whole, dtype=np.int64), np.array(trained, dtype=np.int64)
 
 
-def length_report(whole: np.ndarray, trained: np.ndarray, max_length: int, batch_rows: int, seed: int) -> dict[str, Any]:
+def length_report(
+    whole: np.ndarray, trained: np.ndarray, max_length: int, batch_rows: int, seed: int
+) -> dict[str, Any]:
     """Length statistics and the packing forecast of :func:`ftlib.data.tokens.forecast`."""
     return {
         "row": percentiles(whole),
@@ -41,7 +43,9 @@ def length_report(whole: np.ndarray, trained: np.ndarray, max_length: int, batch
     }
 
 
-def balance(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ("slice", "source", "product")) -> dict[str, Any]:
+def balance(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ("slice", "source", "product")
+) -> dict[str, Any]:
     """Rows by value of each metadata column, the twenty most frequent."""
     counts = {column: Counter(row[column] or "(none)" for row in rows) for column in columns}
     return {column: {"values": len(count), "top": dict(count.most_common(20))} for column, count in counts.items()}

@@ -17,13 +17,15 @@ _REMEMBERED = 200_000  # phrases counted at once; rare ones are forgotten beyond
 
 _GREETING = re.compile(
     r"^(?:(?:hi|hello|hey|dear|greetings|good (?:morning|afternoon|evening|day))\b(?:[ ,]+(?:there|all|team|everyone"
-    r"|support|sir|madam|or|sirs|folks|(?:the )?[A-Z]\w+(?: (?:support|service))?(?: team)?)\b)*\s*[,!.:–-]+\s*)+",
+    r"|support|sir|madam|or|sirs|folks|(?:the )?(?-i:[A-Z])\w+(?: (?:support|service))?(?: team)?)\b)*"
+    r"\s*[,!.:–-]+\s*)+",
     re.I,
 )
 _CLOSING = re.compile(
     r"(?:^|(?<=[.!?\n\s]))(?:(?:(?:kind|best|warm|many) regards|regards|sincerely|yours (?:sincerely|faithfully|truly)"
     r"|cheers|(?:many )?thanks(?: (?:in advance|a lot|so much))?|thank you(?: (?:in advance|very much))?"
-    r"|have a (?:nice|great|good) day)\s*(?:[,!.]\s*[^.?!]{0,60}|\n[^?]{0,120})?|sent from my [^.?!]{1,30}|--\s*\n[^?]{0,200})[.!]?$",
+    r"|have a (?:nice|great|good) day)\s*(?:[,!.]\s*[^.?!]{0,60}|\n[^?]{0,120})?"
+    r"|sent from my [^.?!]{1,30}|--\s*\n[^?]{0,200})[.!]?$",
     re.I,
 )
 _NOTHING_SAID = re.compile(
@@ -34,8 +36,11 @@ _NOTHING_SAID = re.compile(
     r"|faq|manual|documentation|support|ticket|us|web site|help cent(?:er|re)|colleague|service desk)[^.!]*"
     r"|(?:this|your|the) (?:ticket|request|case|issue|question|matter)[^.!]*(?:closed|resolved|received|forwarded"
     r"|assigned|registered|noted|being|handled|processed)[^.!]*"
-    r"|(?:ticket|case|request) (?:closed|resolved|solved|received)[^.!]*|(?:let (?:us|me) know|feel free|do not hesitate"
-    r"|don't hesitate|is there anything else|we (?:hope|appreciate|value|apologi[sz]e)|sorry for)[^.!?]*|see (?:above|below|attachment)"
+    r"|(?:ticket|case|request) (?:was |has been )?(?:closed|resolved|solved|received|merged)[^.!]*"
+    r"|(?:i am|i'm|we are|we're)[^.!]*(?:out of (?:the )?office|on (?:holiday|vacation|leave)|away)[^.!]*"
+    r"|(?:please )?(?:see|find)[^.!]*attach[^.!]*|(?:let (?:us|me) know|feel free|do not hesitate"
+    r"|don't hesitate|is there anything else|we (?:hope|appreciate|value|apologi[sz]e)|sorry for)[^.!?]*"
+    r"|see (?:above|below|attachment)"
     r"|as discussed[^.!]*|your (?:opinion|feedback|satisfaction)[^.!]*)(?:[.!?]\s*|$)",
     re.I,
 )
@@ -76,15 +81,9 @@ def learn(texts: Iterable[str], count: int) -> Phrases:
     least = max(_LEAST_ROWS, _LEAST_SHARE * count)
 
     def often(counter: Counter[str]) -> frozenset[str]:
-        return frozenset(
-            p for p, n in counter.items() if n >= least and len(p.split()) > 2 and hash(p) not in whole and not _digit(p)
-        )
+        return frozenset(p for p, n in counter.items() if n >= least and len(p.split()) > 2 and hash(p) not in whole)
 
     return Phrases(often(opening), often(closing))
-
-
-def _digit(text: str) -> bool:
-    return any(char.isdigit() for char in text)
 
 
 def _parts(text: str) -> list[str]:

@@ -67,6 +67,8 @@ class Checker:
         self._data, self._usual = data, usual
         self._count_tokens, self._overhead = count_tokens, overhead
         self._actions = privacy.actions(data.pii.kinds, data.pii.action, data.pii.actions)
+        self._masked = [kind for kind, action in self._actions.items() if action != "report"]
+        self._reported = [kind for kind, action in self._actions.items() if action == "report"]
         try:
             self._is_foreign = clean.language_detector(data.language) if data.language else lambda text: False
         except ValueError as error:
@@ -104,14 +106,15 @@ class Checker:
 
     def _mend_text(self, text: str, name: str) -> tuple[str, tuple[str, ...], list[str]]:
         mended, steps = clean.repair(text)
-        found = privacy.scan(mended, self._data.pii.kinds, self._data.pii.phone_regions, self._data.pii.allow)
+        regions, allow = self._data.pii.phone_regions, self._data.pii.allow
         # What is only reported stays; what makes the row go is masked all the same, because the row is written down.
-        mended = privacy.mask(mended, [place for place in found if self._actions[place.kind] != "report"])
+        mended, found = privacy.redact(mended, self._masked, regions, allow)
+        found += [place.kind for place in privacy.scan(mended, self._reported, regions, allow)]
         if name != "context":
             shorter = boilerplate.strip(mended, self._usual.phrases if name == "answer" else _NO_PHRASES)
             if shorter != mended:
                 mended, steps = shorter, (*steps, "boilerplate")
-        return mended, steps, [place.kind for place in found]
+        return mended, steps, found
 
     def _judge(self, row: dict[str, Any]) -> tuple[str, str]:
         question, answer = row["question"], row["answer"]

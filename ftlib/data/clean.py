@@ -35,6 +35,7 @@ _CUT_END = re.compile(
     re.I,
 )
 _PAIRS = (("(", ")"), ("[", "]"), ("{", "}"), ("“", "”"))
+_JUDGED_LETTERS = 16  # shorter texts say too little about their language
 _SENTENCE_WORDS = 7  # an answer this long that begins like a sentence has a full stop where people write them
 _FULL_STOP = re.compile(r"[.!?:)\]}\"'”’»]$|[^\x00-\x7f]$")
 
@@ -179,11 +180,18 @@ def language_detector(wanted: str):
     }  # fmt: skip
     detector = LanguageDetectorBuilder.from_languages(*(common | {own})).build()
 
-    def is_foreign(text: str) -> bool:
-        if sum(char.isalpha() for char in text) < 16:  # too little to judge
-            return False
+    def foreign(text: str) -> bool:
         best, *rest = detector.compute_language_confidence_values(text)
         share = next((value.value for value in (best, *rest) if value.language == own), 0.0)
         return best.language != own and best.value >= 0.4 and share <= best.value / 3
 
+    def is_foreign(text: str) -> bool:
+        """A text is foreign if it is as a whole and no sentence of it is in the wanted language."""
+        sentences = [part for part in (text, *re.split(r"(?<=[.!?])\s+", text)) if _letters(part) >= _JUDGED_LETTERS]
+        return bool(sentences) and all(foreign(part) for part in sentences)
+
     return is_foreign
+
+
+def _letters(text: str) -> int:
+    return sum(char.isalpha() for char in text)

@@ -27,7 +27,7 @@ _EMBEDDED = {  # prompt templates that exports leave inside their fields; group 
     "alpaca": re.compile(rf"###\s*({_NAMES})\s*:[ \t]*\n?|^###\s*({_NAMES})[ \t]*$\n?", re.I | re.M),
     "chatml": re.compile(r"<\|im_start\|>(user|assistant|system)\s*\n?", re.I),
     "llama2": re.compile(r"(?:<s>\s*)?(\[/?INST\])", re.I),
-    "plain": re.compile(r"(?:^|(?<=\s))(question|human|user|answer|assistant|response|q|a)[ \t]*:(?=\s|$)[ \t]*\n?", re.I),
+    "plain": re.compile(r"(?:^|(?<=\s))(question|human|user|answer|assistant|response|q|a)[ \t]*:(?=\s|$)\s?", re.I),
 }
 _LEFT_OVER = re.compile(r"<\|im_end\|>|<\|endoftext\|>|</?s>|<<SYS>>.*?<</SYS>>", re.S)
 
@@ -102,7 +102,8 @@ def _metadata(record: Mapping[str, Any], group_by: Sequence[str], fallback_id: s
     row |= {name: _list(record.get(name), name) for name in LIST_FIELDS}
     row["id"] = scalar(record.get("id"), "id").strip() or fallback_id
     keys = [(name, value) for name in group_by for value in _list(record.get(name.lower()), name) if value]
-    row["group"] = GROUP_SEPARATOR.join(f"{name}={value}" for name, value in keys) or scalar(record.get("group"), "group")
+    own = scalar(record.get("group"), "group")
+    row["group"] = GROUP_SEPARATOR.join(f"{name}={value}" for name, value in keys) or own
     return row
 
 

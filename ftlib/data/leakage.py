@@ -1,16 +1,14 @@
-"""Does the training set hold what the evaluation asks? Exact, normalized, near, group and answer overlaps; n-grams.
+"""Does the training set hold what the evaluation asks? Exact, normalized, near, group and answer overlaps.
 
 A leaked question turns a measurement of understanding into one of memory, so the default answer is not a warning.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ftlib.data import files
 from ftlib.data.duplicates import Sketches, candidates, fetch, sketch, subject
 from ftlib.data.formats import GROUP_SEPARATOR
 from ftlib.data.load import each
@@ -57,8 +55,8 @@ def overlaps(table, sketches: Sketches, train: np.ndarray, others: Sequence[dict
     asked = sketch(others, len(others))
     pairs = set(_equal_pairs(sketches.question[train], asked.question))
     both = np.concatenate([asked.minhash, sketches.minhash[train]])
-    near = [block for block in candidates(both, similarity, first=len(others))]
-    pairs |= {(int(j) - len(others), int(i)) for i_block, j_block in near for i, j in zip(i_block, j_block, strict=True)}
+    for i_block, j_block in candidates(both, similarity, first=len(others)):
+        pairs |= {(j - len(others), i) for i, j in zip(i_block.tolist(), j_block.tolist(), strict=True)}
     found = []
     rows = fetch(table, train[[pair[0] for pair in pairs]], _COLUMNS) if pairs else {}
     for at, other in sorted(pairs):
@@ -178,57 +176,3 @@ def enforce(found: Sequence[Overlap], policy: str, where: str) -> None:
             f"{len({o.row for o in found})} training rows: {counts}",
             "look at leakage.examples, mend the data, or set data.leakage: drop to leave these training rows out",
         )
-
-
-def evaluation_texts(path: str | Path) -> list[str]:
-    """The questions of an evaluation file such as ARC.
-
-    Args:
-        path: a file or folder of records with ``question`` (text, or ``{"stem": ...}``), ``instruction``, ``prompt``,
-            ``query`` or ``text``.
-
-    Raises:
-        UserError: no question in it.
-    """
-    texts = []
-    for record in files.records(path):
-        value = record.value or {}
-        text = next((value[n] for n in ("question", "instruction", "prompt", "query", "text") if n in value), "")
-        text = text.get("stem", "") if isinstance(text, dict) else text
-        if isinstance(text, str) and text.strip():
-            texts.append(text)
-    if not texts:
-        raise UserError.of(str(path), "evaluation questions", "none", "check data.decontaminate and evaluate.arc_path")
-    return texts
-
-
-def ngrams(text: str, n: int) -> set[int]:
-    """Hashes of the word n-grams; a text shorter than n is one n-gram if it has at least half as many words."""
-    found = words(text)
-    if len(found) < n:
-        return {hash(tuple(found))} if len(found) >= (n + 1) // 2 else set()
-    return {hash(tuple(found[i : i + n])) for i in range(len(found) - n + 1)}
-
-
-def contaminated(rows: Iterable[dict[str, Any]], evaluation: Sequence[str], n: int) -> list[tuple[int, int]]:
-    """Rows that share an n-gram with an evaluation text, as in the decontamination of GPT-3 and lm-eval.
-
-    Args:
-        rows: dicts with question, context and answer.
-        evaluation: evaluation texts.
-        n: words an n-gram.
-
-    Returns:
-        (row number, number of the evaluation text) of each row with an overlap.
-    """
-    lengths = sorted({min(n, len(words(text))) for text in evaluation})
-    owner = {gram: number for number, text in enumerate(evaluation) for gram in ngrams(text, n)}
-    found = []
-    for number, row in enumerate(rows):
-        flat = words(f"{row['question']} {row['context']} {row['answer']}")
-        for size in lengths:
-            grams = (hash(tuple(flat[i : i + size])) for i in range(len(flat) - size + 1))
-            if (hit := next((gram for gram in grams if gram in owner), None)) is not None:
-                found.append((number, owner[hit]))
-                break
-    return found

@@ -74,8 +74,10 @@ def load(
         for number, record in enumerate(files.records(source)):
             problem, kind = record.problem, "unreadable"
             try:
-                made = [] if problem else list(
-                    formats.rows(record.value, shape, columns or {}, group_by, f"row-{number:07d}")
+                made = (
+                    []
+                    if problem
+                    else list(formats.rows(record.value, shape, columns or {}, group_by, f"row-{number:07d}"))
                 )
             except formats.Malformed as error:
                 made, problem, kind = [], str(error), "malformed"

@@ -82,6 +82,22 @@ def mask(text: str, found: Sequence[Found]) -> str:
     return "".join(parts) + text[at:]
 
 
+def redact(text: str, kinds: Collection[str], regions: Sequence[str] = (), allow: Collection[str] = ()):
+    """Scans and masks until nothing is found, because a mask can part what hung together before.
+
+    Args:
+        text, kinds, regions, allow: as for :func:`scan`.
+
+    Returns:
+        (masked text, kinds found in order).
+    """
+    found_kinds: list[str] = []
+    while found := scan(text, kinds, regions, allow):
+        found_kinds += [place.kind for place in found]
+        text = mask(text, found)
+    return text, found_kinds
+
+
 def actions(kinds: Collection[str], default: str, by_kind: Mapping[str, str]) -> dict[str, str]:
     """What to do for each kind: ``mask``, ``drop`` or ``report``."""
     return {kind: by_kind.get(kind, default) for kind in kinds}

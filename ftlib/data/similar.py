@@ -16,9 +16,8 @@ SHINGLE = 3  # characters; short questions have too few word n-grams to survive 
 _ONE_SLIP = 2 * SHINGLE - 1  # shingles that two swapped letters can change
 _SLACK = 0.05  # share of words that may be new or missing in long texts
 _WORD = re.compile(r"(?:(?<![^\W_])[-+])?\d+(?:[.,]\d+)*[^\W_]*|[^\W_]+(?:['’][^\W_]+)?", re.UNICODE)
-_FILLER = frozenset(
-    "a an the please thanks thank you hi hello hey dear all team there kindly just quick question so um well".split()
-)
+_POLITE = ("please", "thanks", "thank", "you", "hi", "hello", "hey", "dear", "all", "team", "there", "kindly")
+_FILLER = frozenset(("a", "an", "the", "just", "quick", "question", "so", "um", "well", *_POLITE))
 
 
 def words(text: str) -> list[str]:

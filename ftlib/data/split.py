@@ -62,10 +62,20 @@ def assign(table, alive: np.ndarray, recipe, seed: int, *, test_from_file: bool)
     if recipe.method == "temporal":
         by_key = _temporal(table, alive, keys, recipe, test_fraction)
     else:
-        by_key = {key: side(seed, key, recipe.val_fraction, test_fraction) for key in set(keys)}
+        present = {keys[row] for row in np.flatnonzero(alive)}
+        by_key = {key: side(seed, key, recipe.val_fraction, test_fraction) for key in present}
+        _fill_empty(by_key, seed, [(VAL, "val")] + [(TEST, "test")] * (test_fraction > 0))
     for row in np.flatnonzero(alive):
         sides[row] = by_key[keys[row]]
     return sides
+
+
+def _fill_empty(by_key: dict[str, int], seed: int, wanted: list[tuple[int, str]]) -> None:
+    """Chance leaves a side of a very small data set empty; then the group nearest to its threshold goes there."""
+    for at, salt in wanted:
+        train = [key for key, now in by_key.items() if now == TRAIN]
+        if at not in by_key.values() and len(train) > 1:
+            by_key[min(train, key=lambda key: share(seed, salt, key))] = at
 
 
 def group_keys(table) -> list[str]:

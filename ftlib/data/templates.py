@@ -33,8 +33,8 @@ ALPACA = """{{ bos_token -}}
 
 # Meta's format: the system text sits inside the first instruction. BOS opens the sequence once, not every turn.
 LLAMA2 = """{{ bos_token -}}
-{%- set system = '<<SYS>>\\n' + messages[0]['content'] + '\\n<</SYS>>\\n\\n' if messages[0]['role'] == 'system' else '' -%}
-{%- set first = 1 if system else 0 -%}
+{%- set first = 1 if messages[0]['role'] == 'system' else 0 -%}
+{%- set system = '<<SYS>>\\n' + messages[0]['content'] + '\\n<</SYS>>\\n\\n' if first else '' -%}
 {%- for message in messages -%}
 {%- if message['role'] == 'user' -%}
 {{ '[INST] ' + (system if loop.index0 == first else '') + message['content'] + ' [/INST]' -}}

@@ -41,7 +41,7 @@ def percentiles(lengths: np.ndarray) -> dict[str, float | int]:
         return {"rows": 0}
     low, high = np.percentile(lengths, [50, 95])
     return {
-        "rows": int(len(lengths)),
+        "rows": len(lengths),
         "tokens": int(lengths.sum()),
         "mean": round(float(lengths.mean()), 1),
         "median": float(low),

@@ -101,8 +101,8 @@ def score(planted: Mapping[str, list[dict[str, Any]]], found: Mapping[str, set[s
         flagged = set(found.get(detector, ()))
         right_kinds = kinds | _ALSO_RIGHT.get(detector, set())
         also = set().union(*(found.get(other, set()) for other in _ALSO_RIGHT.get(detector, ())))
-        paired = {row for row, defects in planted.items() if any(d["kind"] in right_kinds and "of" in d for d in defects)}
-        if paired:
+        copied = any(d["kind"] in right_kinds and "of" in d for defects in planted.values() for d in defects)
+        if copied:
             right = {row for row in flagged if frozenset((row, copies.get(row, ""))) in pairs}
             reached = {row for row in flagged | also if frozenset((row, copies.get(row, ""))) in pairs}
             reached |= {copies[row] for row in reached}

@@ -76,12 +76,16 @@ def precision_by_n(sizes: Sequence[SizeRow]) -> Any:
     left.plot(n, [row.half_width for row in sizes], "o-", label="measured")
     rule = [last.half_width * (last.n / each) ** 0.5 for each in n]
     left.plot(n, rule, "--", color=plots.INK, linewidth=1, label="proportional to 1 / sqrt(n)")
-    left.set(xscale="log", yscale="log", xlabel="test questions n", ylabel="half width of the 95 % interval")
+    left.set(ylim=(0, None), ylabel="half width of the 95 % interval")
     left.legend()
     right.plot(n, [row.detected for row in sizes], "o-", label="interval leaves out 0")
     right.plot(n, [row.covered for row in sizes], "s--", label="interval holds the whole set's value")
-    right.set(xscale="log", ylim=(-0.02, 1.05), xlabel="test questions n", ylabel="share of the drawn test sets")
+    right.set(ylim=(-0.02, 1.05), ylabel="share of the drawn test sets")
     right.legend(loc="lower right")
+    for axes in (left, right):
+        axes.set(xscale="log", xlabel="test questions n")
+        axes.set_xticks(n, [str(each) for each in n])
+        axes.set_xticks([], minor=True)
     return figure
 
 

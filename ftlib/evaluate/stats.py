@@ -1,9 +1,8 @@
 """Intervals and paired tests for means of scores, clustered where questions share a fact.
 
-- A mean of 0/1 scores: Wilson's interval on the effective sample size (Korn and Graubard 1998;
-  Dean and Pagano 2015), which keeps its coverage near 0 and 1, where a bootstrap has no width.
-- Any other mean, ratio or difference: the cluster bootstrap, percentile limits widened for few
-  clusters (Hesterberg 2015, "expanded percentile").
+- A mean of 0/1 scores: Wilson's interval, a paired difference of 0/1 scores: Tango's, both on the effective sample
+  size (Korn and Graubard 1998). They keep their coverage near 0 and 1, where a bootstrap has no width.
+- Any other mean, ratio or difference: the cluster bootstrap, percentile limits widened for few clusters.
 - A paired difference's p-value: sign flips of whole clusters. McNemar's exact test stands beside.
 
 Clusters are drawn and flipped whole: two wordings of one fact are not two independent trials.
@@ -13,12 +12,13 @@ from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import bdtr, ndtri, stdtrit
 
+from ftlib.evaluate.proportions import effective_n, mcnemar, needed_n, tango, wilson
 from ftlib.evaluate.resampling import bootstrap_limits, sign_flip_p
 
+__all__ = ["Interval", "Paired", "mcnemar", "mean_ci95", "needed_n", "paired_difference", "ratio_ci95", "wilson"]
+
 SAMPLES = 10_000
-_Z95 = float(ndtri(0.975))
 
 
 class Interval(NamedTuple):
@@ -65,7 +65,9 @@ def mean_ci95(
     scores = _checked(values, "values")
     sums, sizes = _by_cluster(scores, clusters)
     if np.isin(scores, (0.0, 1.0)).all():
-        return _binary(sums, sizes)
+        p = float(scores.mean())
+        effective = effective_n(sums, sizes, p * (1 - p))
+        return Interval(p, *wilson(min(p * effective, effective), effective), len(scores))
     low, high = bootstrap_limits(sums, sizes, samples, seed)
     return Interval(float(scores.mean()), low, high, len(scores))
 
@@ -117,7 +119,7 @@ def paired_difference(
         seed: seed of both.
 
     Returns:
-        Paired: positive where `a` is better; limits from the cluster bootstrap, p from sign flips.
+        Paired: positive where `a` is better; limits from Tango's interval or the bootstrap, p from sign flips.
 
     Raises:
         ValueError: if there are no values, one is not finite, or the lengths differ.
@@ -127,10 +129,7 @@ def paired_difference(
         raise ValueError(f"a and b must be paired: {len(left)} and {len(right)} values")
     gains = left - right
     sums, sizes = _by_cluster(gains, clusters)
-    if (gains == gains[0]).all():
-        low, high = _constant_limits(float(gains[0]), len(sums))
-    else:
-        low, high = bootstrap_limits(sums, sizes, samples, seed)
+    low, high = _limits(sums, sizes, gains, samples, seed)
     return Paired(
         float(gains.mean()),
         low,
@@ -140,74 +139,6 @@ def paired_difference(
         int((gains > 0).sum()),
         int((gains < 0).sum()),
     )
-
-
-def wilson(successes: float, n: float, z: float | None = None) -> tuple[float, float]:
-    """Wilson's score interval of a proportion (Wilson 1927).
-
-    Args:
-        successes: number of successes; a fraction is allowed (effective sample sizes).
-        n: number of trials, positive.
-        z: normal quantile; None for 95 %.
-
-    Returns:
-        (low, high) within 0..1.
-
-    Raises:
-        ValueError: if not 0 <= successes <= n, or n is not positive.
-    """
-    if not (n > 0 and 0 <= successes <= n):
-        raise ValueError(f"need 0 <= successes <= n and n > 0, got {successes} of {n}")
-    z = _Z95 if z is None else z
-    p, square = successes / n, z * z
-    center = (p + square / (2 * n)) / (1 + square / n)
-    half = z / (1 + square / n) * np.sqrt(p * (1 - p) / n + square / (4 * n * n))
-    low = 0.0 if successes == 0 else max(0.0, center - half)
-    high = 1.0 if successes == n else min(1.0, center + half)
-    return float(low), float(high)
-
-
-def mcnemar(a: Sequence[float], b: Sequence[float]) -> float:
-    """McNemar's exact test for two systems' 0/1 scores on the same items.
-
-    Of the items that only one system got right, under the null hypothesis each is a fair coin.
-
-    Args:
-        a: 0/1 scores, (n,).
-        b: 0/1 scores, (n,), in the same order.
-
-    Returns:
-        The two-sided p-value; 1.0 where the systems never differ.
-
-    Raises:
-        ValueError: if a score is not 0 or 1, or the lengths differ.
-    """
-    left, right = _checked(a, "a"), _checked(b, "b")
-    if len(left) != len(right) or not np.isin([left, right], (0.0, 1.0)).all():
-        raise ValueError("McNemar's test needs paired scores that are 0 or 1")
-    only_a, only_b = int((left > right).sum()), int((right > left).sum())
-    return min(1.0, float(2 * bdtr(min(only_a, only_b), only_a + only_b, 0.5)))
-
-
-def needed_n(difference: float, discordant: float, power: float = 0.8) -> int:
-    """Test items needed to detect a paired difference at 5 % (Connor 1987).
-
-    Args:
-        difference: true difference of the two accuracies, in 0..1.
-        discordant: share of the items on which only one system is right, at least `difference`.
-        power: wanted probability of detecting it.
-
-    Returns:
-        Number of independent items.
-
-    Raises:
-        ValueError: if not 0 < difference <= discordant <= 1.
-    """
-    if not 0 < difference <= discordant <= 1:
-        raise ValueError(f"need 0 < difference <= discordant <= 1, got {difference}, {discordant}")
-    alpha, beta = _Z95, float(ndtri(power))
-    spread = np.sqrt(discordant - difference**2)
-    return int(np.ceil(((alpha * np.sqrt(discordant) + beta * spread) / difference) ** 2))
 
 
 def _checked(values: Sequence[float], name: str) -> np.ndarray:
@@ -228,28 +159,14 @@ def _by_cluster(values: np.ndarray, clusters: Sequence[Hashable] | None) -> tupl
     return np.bincount(index, weights=values), np.bincount(index).astype(np.float64)
 
 
-def _binary(sums: np.ndarray, sizes: np.ndarray) -> Interval:
-    """Wilson's interval with n divided by the design effect of the clusters."""
-    n, count = sizes.sum(), len(sizes)
-    p = sums.sum() / n
-    if 0 < p < 1 and count > 1:
-        residuals = sums - p * sizes
-        variance = count / (count - 1) * (residuals**2).sum() / n**2
-        design = max(1.0, variance / (p * (1 - p) / n))
-        few = _Z95 / stdtrit(count - 1, 0.975)
-        effective = n / design * few**2
-    else:
-        # No spread to estimate the design effect from: count each cluster once.
-        effective = float(count)
-    low, high = wilson(min(p * effective, effective), effective)
-    return Interval(float(p), low, high, int(n))
-
-
-def _constant_limits(gain: float, count: int) -> tuple[float, float]:
-    """Limits where every item differs alike: how many that don't could have stayed unseen?"""
-    unseen = wilson(0, count)[1]
-    if gain > 0:
-        return gain - unseen * gain, gain
-    if gain < 0:
-        return gain, gain - unseen * gain
-    return -unseen, unseen
+def _limits(sums: np.ndarray, sizes: np.ndarray, gains: np.ndarray, samples: int, seed: int) -> tuple[float, float]:
+    """Limits of a mean paired difference: Tango's for -1, 0, 1, the bootstrap's for anything else."""
+    constant = bool((gains == gains[0]).all())
+    if not constant and not np.isin(gains, (-1.0, 0.0, 1.0)).all():
+        return bootstrap_limits(sums, sizes, samples, seed)
+    # A difference that is the same everywhere has no bootstrap width; it is scaled from that of 0/1 scores.
+    scale = (abs(float(gains[0])) or 1.0) if constant else 1.0
+    effective = effective_n(sums, sizes, float(gains.var()))
+    wins, losses = (float((gains * sign > 0).mean()) * effective for sign in (1, -1))
+    low, high = tango(wins, losses, effective)
+    return low * scale, high * scale

@@ -8,7 +8,7 @@ coefficient is defined: they are then None, never 1.
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -86,7 +86,7 @@ def krippendorff_alpha(items: Sequence[Sequence[Hashable]], *, samples: int = SA
 
 def _one_hot(*columns: Sequence[Hashable]) -> list[np.ndarray]:
     names = {label: place for place, label in enumerate(dict.fromkeys(itertools.chain(*columns)))}
-    return [np.eye(len(names))[[names[label] for label in column]].reshape(len(column), -1) for column in columns]
+    return [np.eye(len(names))[np.array([names[label] for label in column], dtype=int)] for column in columns]
 
 
 def _beyond_chance(observed: np.ndarray, expected: np.ndarray) -> np.ndarray:
@@ -95,7 +95,7 @@ def _beyond_chance(observed: np.ndarray, expected: np.ndarray) -> np.ndarray:
     return np.where(defined, 1 - observed / np.where(defined, expected, 1.0), np.nan)
 
 
-def _with_interval(coefficient, n: int, samples: int, seed: int) -> Coefficient:
+def _with_interval(coefficient: Callable[[np.ndarray], np.ndarray], n: int, samples: int, seed: int) -> Coefficient:
     if n == 0:
         return Coefficient(None, None, None, 0)
     value = float(coefficient(np.ones((1, n)))[0])

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.browser
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 REPOSITORY = Path(__file__).parents[2]
-WAIT_MS = 45_000  # a kernel starts slowly on a busy machine
+WAIT_MS = 120_000  # a kernel starts slowly on a busy machine
 CELL = """
 from ftlib.review.session import items_of
 from ftlib.review.store import Store

@@ -70,7 +70,8 @@ def random_adapter():
         generator = torch.Generator().manual_seed(seed)
         for name, parameter in model.named_parameters():
             if "lora_B" in name:
-                parameter.data.copy_(torch.randn(parameter.shape, generator=generator) * 0.05)
+                with torch.no_grad():
+                    parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.05)
         return model
 
     return fill

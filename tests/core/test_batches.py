@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftlib.core.batches import LengthGroupedBatches, PaddingCollator, SequentialBatches, labelled_positions
@@ -46,6 +46,7 @@ def test_sequential_batches_count():
     assert len(SequentialBatches(2, 3)) == 2
 
 
+@settings(deadline=None)
 @given(
     lengths=st.lists(st.integers(1, 90), min_size=1, max_size=120),
     batch_rows=st.integers(1, 9),

@@ -31,11 +31,12 @@ def test_nf4_levels_are_the_papers_normal_quantiles():
 def test_restored_weights_lie_on_the_levels_of_their_block():
     weight = torch.randn(8, 64, generator=torch.Generator().manual_seed(0))
     restored, bits = quantize(weight, double_quant=False)
-    scaled = restored / weight.abs().amax(1, keepdim=True)  # a row is a block of 64
+    original = weight / weight.abs().amax(1, keepdim=True)  # a row is a block of 64
+    scaled = restored / weight.abs().amax(1, keepdim=True)
     distance = (scaled.unsqueeze(-1) - nf4_levels()).abs().amin(-1)
     assert distance.max() < 1e-6
     assert bits == 4 + 32 / 64
-    nearest = nf4_levels()[((weight / weight.abs().amax(1, keepdim=True)).unsqueeze(-1) - nf4_levels()).abs().argmin(-1)]
+    nearest = nf4_levels()[(original.unsqueeze(-1) - nf4_levels()).abs().argmin(-1)]
     assert (scaled - nearest).abs().max() < 1e-3
 
 

@@ -10,7 +10,7 @@ TEXT = [
 ] * 3
 
 
-def make_tokenizer(bos: bool = True, chat_template: str | None = None):
+def _tokenizer(bos: bool = True, chat_template: str | None = None):
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -34,9 +34,16 @@ def make_tokenizer(bos: bool = True, chat_template: str | None = None):
 
 
 @pytest.fixture(scope="session")
+def make_tokenizer():
+    """A function (bos, chat_template) -> tokenizer."""
+    return _tokenizer
+
+
+@pytest.fixture(scope="session")
 def tokenizer():
+    """One with BOS, EOS and an Alpaca-style chat template."""
     own = (
         "{{ bos_token }}{% for m in messages %}{% if m['role'] == 'user' %}### Instruction:\n{{ m['content'] }}\n\n"
         "### Response:\n{% elif m['role'] == 'assistant' %}{{ m['content'] }}{{ eos_token }}{% endif %}{% endfor %}"
     )
-    return make_tokenizer(chat_template=own)
+    return _tokenizer(chat_template=own)

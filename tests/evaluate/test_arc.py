@@ -155,5 +155,13 @@ def test_a_summary_pairs_the_arms_on_the_same_questions():
     assert (summary["acc"]["base"]["mean"], summary["acc"]["finetuned"]["mean"]) == (0.2, 1.0)
     assert summary["acc"]["change"]["difference"] == 0.8
     assert summary["acc"]["change"]["mcnemar_p"] == pytest.approx(2 / 2**8)
+    found = {headline.key: headline for headline in arc.headlines(summary, ("base", "finetuned"))}
+    assert set(found) == {f"arc_accuracy{n}_{end}" for n in ("", "_norm") for end in ("base", "finetuned", "change")}
+    assert (found["arc_accuracy_finetuned"].value, found["arc_accuracy_change"].value) == (1.0, 0.8)
+    assert found["arc_accuracy_change"].ci95[0] > 0
     with pytest.raises(ValueError, match="different questions"):
         arc.summarize({"base": rows([right]), "finetuned": rows([right] * 2)}, 200, 0)
+
+
+def test_without_questions_nothing_is_loaded_or_scored():
+    assert arc.evaluate(None, None, [], batch_rows=4) == []

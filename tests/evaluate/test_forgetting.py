@@ -83,6 +83,9 @@ def test_the_ratio_is_paired_and_so_narrower_than_either_perplexity():
     assert table["per_token"]["base"]["high"] / table["per_token"]["base"]["low"] > 1.1
     assert table["per_token"]["finetuned"]["mean"] > table["per_token"]["base"]["mean"]
     assert (table["n"], table["tokens"], table["bytes"]) == (40, 2000, 8000)
+    found = {headline.key: headline for headline in forgetting.headlines({"general": table})}
+    assert set(found) == {"perplexity_base", "perplexity_finetuned", "perplexity_ratio"}
+    assert (found["perplexity_ratio"].value, found["perplexity_ratio"].n) == (ratio["mean"], 40)
 
 
 def test_a_ratio_over_different_texts_is_refused():

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as reference
 
+from ftlib.evaluate.proportions import tango
 from ftlib.evaluate.stats import (
     mcnemar,
     mean_ci95,
@@ -121,7 +122,8 @@ def test_paired_differences_change_sign_with_the_order(a, seed):
     forward, back = paired_difference(a, b, samples=50), paired_difference(b, a, samples=50)
     assert forward.difference == -back.difference
     assert (forward.wins, forward.losses) == (back.losses, back.wins)
-    assert forward.low <= forward.difference <= forward.high or len(set(np.subtract(a, b))) > 1
+    assert -1 <= forward.low <= forward.difference <= forward.high <= 1
+    assert (forward.low, forward.high) == pytest.approx((-back.high, -back.low))
     assert 0 < forward.p_value <= 1
 
 
@@ -136,6 +138,48 @@ def test_a_paired_difference_counts_wins_and_losses():
     paired = paired_difference([1, 1, 0, 1], [0, 1, 1, 0])
     assert paired.difference == 0.25
     assert (paired.n, paired.wins, paired.losses) == (4, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("wins", "losses", "n"), [(0, 0, 20), (1, 0, 12), (9, 2, 40), (30, 0, 30), (5, 5, 44), (0, 9, 30)]
+)
+def test_tangos_limits_are_where_the_score_test_just_rejects(wins, losses, n):
+    def statistic(difference):  # the constrained likelihood is maximised on a fine grid, not by the closed form
+        shares = np.linspace(max(0.0, -difference), (1 - difference) / 2, 400_001)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            likelihood = (
+                np.where(wins > 0, wins * np.log(shares + difference), 0)
+                + np.where(losses > 0, losses * np.log(shares), 0)
+                + np.where(n > wins + losses, (n - wins - losses) * np.log(1 - 2 * shares - difference), 0)
+            )
+        q = shares[np.nanargmax(likelihood)]
+        return (wins - losses - n * difference) ** 2 / (n * (2 * q + difference * (1 - difference)))
+
+    for limit in tango(wins, losses, n):
+        if abs(limit) < 1 - 1e-9:
+            assert statistic(limit) == pytest.approx(1.959964**2, rel=2e-3)
+
+
+def test_tango_of_no_difference_is_wilsons_of_nothing_seen():
+    assert tango(0, 0, 20) == pytest.approx((-wilson(0, 20)[1], wilson(0, 20)[1]))
+
+
+@pytest.mark.parametrize(("gain", "loss"), [(0.05, 0.02), (0.3, 0.1), (0.7, 0.0)])
+def test_the_interval_of_a_paired_gain_covers_the_truth(gain, loss):
+    def draw(rng):
+        gains = rng.choice([1, -1, 0], p=[gain, loss, 1 - gain - loss], size=45)
+        return paired_difference(gains > 0, gains < 0, samples=1)
+
+    assert 0.93 <= coverage(draw, gain - loss) <= 0.99
+
+
+def test_the_interval_of_a_clustered_paired_gain_covers_the_truth():
+    def draw(rng):
+        facts = rng.choice([1, -1, 0], p=[0.3, 0.1, 0.6], size=40)
+        gains = np.repeat(facts, 3) * (rng.random(120) < 0.9)
+        return paired_difference(gains > 0, gains < 0, np.repeat(np.arange(40), 3).tolist(), samples=1)
+
+    assert 0.93 <= coverage(draw, 0.18) <= 0.985
 
 
 def test_where_nothing_differs_the_interval_is_not_a_point():
@@ -188,6 +232,7 @@ def test_the_needed_n_is_enough():
         (lambda: paired_difference([1], [1, 0]), "paired: 1 and 2"),
         (lambda: mcnemar([0.5], [1]), "0 or 1"),
         (lambda: wilson(3, 2), "successes"),
+        (lambda: tango(3, 2, 4), "wins"),
         (lambda: ratio_ci95([1, 2], [1, 0]), "positive"),
         (lambda: needed_n(0.3, 0.1), "discordant"),
     ],

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from ftlib import jsonl
+from ftlib.core.generate import batches_by_length, generate, generate_to, greedy
+from ftlib.core.model import load_base
+
+PROMPTS = [[1, 20, 30, 40, 50, 60], [1, 25], [1, 33, 44, 55], [1, 70, 71, 72, 73, 74, 75, 76], [1, 9, 8]]
+
+
+@pytest.fixture(scope="module")
+def base(make_recipe):
+    return load_base(make_recipe())
+
+
+def _reference(model, tokenizer, prompt, new, ends):
+    """transformers' own greedy generation, one prompt at a time and so without padding."""
+    ids = torch.tensor([prompt])
+    out = model.generate(
+        ids, attention_mask=torch.ones_like(ids), max_new_tokens=new, do_sample=False, eos_token_id=ends,
+        pad_token_id=tokenizer.pad_token_id)  # fmt: skip
+    return out[0, len(prompt) :].tolist()
+
+
+def test_batched_greedy_equals_transformers_one_by_one(base):
+    model, tokenizer = base
+    free = greedy(model, PROMPTS, 12, [tokenizer.eos_token_id], tokenizer.pad_token_id)
+    ends = sorted({row[0] for row in free[:3]})  # three of five rows end at once, so the batch shrinks
+    got = greedy(model, PROMPTS, 12, ends, tokenizer.pad_token_id)
+    assert got == [_reference(model, tokenizer, prompt, 12, ends) for prompt in PROMPTS]
+    assert [len(row) for row in got] == [1, 1, 1, 12, 12]
+
+
+def test_results_keep_the_order_of_the_prompts_whatever_the_batch(base):
+    model, tokenizer = base
+    small = generate(model, tokenizer, PROMPTS, max_new_tokens=5, batch_rows=2)
+    large = generate(model, tokenizer, PROMPTS, max_new_tokens=5, batch_rows=8)
+    alone = [generate(model, tokenizer, [prompt], max_new_tokens=5)[0] for prompt in PROMPTS]
+    assert [g.text for g in small] == [g.text for g in large] == [g.text for g in alone]
+    assert all(1 <= g.tokens <= 5 and g.seconds > 0 for g in small)
+
+
+def test_no_prompts_give_no_results(base):
+    assert generate(*base, [], max_new_tokens=3) == []
+
+
+def test_generating_to_a_file_goes_on_where_it_was_killed(base, tmp_path):
+    model, tokenizer = base
+    rows = [{"id": f"t{i}", "question": str(i)} for i in range(len(PROMPTS))]
+    whole = generate_to(tmp_path / "whole.jsonl", rows, model, tokenizer, PROMPTS, max_new_tokens=4, batch_rows=2)
+    path = tmp_path / "part.jsonl"
+    lines = (tmp_path / "whole.jsonl").read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:2]))
+    jsonl_before = jsonl.read(path)
+    again = generate_to(path, rows, model, tokenizer, PROMPTS, max_new_tokens=4, batch_rows=2)
+    assert [row["id"] for row in again] == [row["id"] for row in rows]
+    assert [row["prediction"] for row in again] == [row["prediction"] for row in whole]
+    assert jsonl.read(path)[:2] == jsonl_before and len(jsonl.read(path)) == len(rows)
+
+
+def test_batches_hold_prompts_of_similar_length():
+    assert batches_by_length(PROMPTS, 2) == [[3, 0], [2, 4], [1]]

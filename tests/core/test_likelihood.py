@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from ftlib.core.likelihood import LogLikelihood, log_likelihood, loss_interval, mean_loss
+from ftlib.core.model import load_base
+
+
+@pytest.fixture(scope="module")
+def base(make_recipe):
+    return load_base(make_recipe())
+
+
+def test_sums_match_a_reference_in_float64_one_row_at_a_time(base, rows):
+    model, tokenizer = base
+    got = log_likelihood(model, tokenizer, rows, batch_rows=7)
+    for row, result in zip(rows, got, strict=True):
+        ids = torch.tensor([row["input_ids"]])
+        with torch.no_grad():
+            logprobs = model(ids).logits[0].double().log_softmax(-1)
+        places = [t for t in range(1, len(row["labels"])) if row["labels"][t] != -100]
+        expected = sum(logprobs[t - 1, row["labels"][t]].item() for t in places)
+        assert result.tokens == len(places)
+        assert result.sum_logprob == pytest.approx(expected, abs=1e-4)
+
+
+def test_mean_loss_counts_tokens_not_batches(base, rows):
+    model, tokenizer = base
+    scored = log_likelihood(model, tokenizer, rows)
+    expected = -sum(s.sum_logprob for s in scored) / sum(s.tokens for s in scored)
+    for batch_rows in (1, 5, 64):
+        found = mean_loss(model, tokenizer, rows, batch_rows)
+        assert found["eval_loss"] == pytest.approx(expected, rel=1e-5)
+    assert found["eval_tokens"] == sum(s.tokens for s in scored)
+
+
+def test_a_row_without_labels_scores_nothing(base):
+    model, tokenizer = base
+    unlabelled = {"input_ids": [1, 5, 6], "labels": [-100] * 3}
+    labelled = {"input_ids": [1, 5, 6], "labels": [-100, -100, 6]}
+    first, second = log_likelihood(model, tokenizer, [unlabelled, labelled])
+    assert first == (0.0, 0) and second.tokens == 1 and second.sum_logprob < 0
+
+
+def test_intervals_come_from_rows_and_pairing_narrows_them():
+    first = [LogLikelihood(-float(i), 2) for i in range(40)]
+    better = [LogLikelihood(-float(i) + 1.0, 2) for i in range(40)]
+    alone, difference = loss_interval(first), loss_interval(better, minus=first)
+    assert alone.mean == pytest.approx(sum(range(40)) / 80) and alone.low < alone.mean < alone.high
+    assert difference == pytest.approx((-0.5, -0.5, -0.5, 40))
+    assert loss_interval(first, seed=1) == loss_interval(first, seed=1)

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from ftlib.core.train import train
+from ftlib.recipe import UserError
+
+
+def _adapter(folder: Path) -> bytes:
+    return (folder / "adapter" / "adapter_model.safetensors").read_bytes()
+
+
+def _losses(path: Path, key: str = "loss") -> list[float]:
+    lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    return [line[key] for line in lines if key in line]
+
+
+@pytest.fixture
+def run(adapted, rows, tmp_path):
+    """A function that trains a fresh adapter: name, recipe -> (result, folder)."""
+
+    def go(name, recipe, train_rows=rows[:20], val_rows=rows[20:]):
+        model, tokenizer = adapted(recipe)
+        return train(model, tokenizer, train_rows, val_rows, tmp_path / name, recipe), tmp_path / name
+
+    return go
+
+
+def test_training_lowers_the_loss_and_writes_what_it_promises(run, make_recipe):
+    result, folder = run("a", make_recipe(train__epochs=6))
+    assert result.best_loss < result.base_loss - 0.1
+    assert result.steps == 6 * 5 and not result.stopped_early
+    assert {p.name for p in folder.iterdir()} == {"adapter", "checkpoints", "metrics.jsonl", "plan.json"}
+    plan = json.loads((folder / "plan.json").read_text())
+    assert plan["total_steps"] == 30 and plan["rows"] == 20
+    assert [r.split(":")[0] for r in plan["reasons"]] == [
+        "dtype", "gemm", "compile", "adapter", "activation checkpointing"]  # fmt: skip
+    assert len(list((folder / "checkpoints").glob("checkpoint-*"))) <= 2
+    assert result.tokens_per_second > 0 and result.peak_memory_bytes > 2**26
+    config = json.loads((folder / "adapter" / "adapter_config.json").read_text())
+    assert config["peft_type"] == "LORA" and config["r"] == 4
+    pickles = [p.name for p in folder.rglob("*") if p.suffix == ".bin"]
+    assert pickles == []
+
+
+def test_same_seed_same_adapter_bit_for_bit(run, make_recipe):
+    dropout = {"r": 4, "alpha": 8, "dropout": 0.1}  # randomness in the loop, too
+    torch.manual_seed(1)
+    first = _adapter(run("a", make_recipe(lora=dropout))[1])
+    torch.manual_seed(2)
+    assert _adapter(run("b", make_recipe(lora=dropout))[1]) == first
+    assert _adapter(run("c", make_recipe(lora=dropout, seed=4))[1]) != first
+
+
+@pytest.mark.parametrize(
+    "off",
+    [{"train__logits": "all"}, {"quantization": {"gemm": "streamed"}}, {"lora": {"r": 4, "alpha": 8, "fused": False}}],
+    ids=["all-logits", "streamed", "unfused"],
+)
+def test_each_fast_path_can_be_turned_off_with_the_same_losses(run, make_recipe, off):
+    on = {"quantization": {"gemm": "cached"}}
+    _, fast = run("on", make_recipe(**on))
+    _, plain = run("off", make_recipe(**(on | off)))
+    for key in ("loss", "eval_loss"):
+        assert _losses(plain, key) == pytest.approx(_losses(fast, key), rel=2e-4)
+
+
+def test_accumulation_normalizes_by_the_tokens_of_all_its_batches(run, make_recipe, rows):
+    """Rows with 2 to 4 labels in batches of 2: means of means would differ from one batch of 8."""
+    once = {"train__epochs": 1, "train__batch_rows": 8, "train__scheduler": "constant", "train__warmup_ratio": 0}
+    _, whole = run("whole", make_recipe(**once), rows[:8])
+    _, parts = run("parts", make_recipe(**once | {"train__batch_rows": 2, "train__accumulation": 4}), rows[:8])
+    assert _losses(parts)[0] == pytest.approx(_losses(whole)[0], rel=1e-5)
+    assert _losses(parts, "grad_norm")[0] == pytest.approx(_losses(whole, "grad_norm")[0], rel=1e-4)
+
+
+def test_the_best_adapter_is_kept_and_training_stops_early(run, make_recipe, rows):
+    """Validation rows contradict the training rows, so their loss rises."""
+    contrary = [dict(row, labels=[-100 if x == -100 else 7 for x in row["labels"]]) for row in rows[20:]]
+    fields = {"train__epochs": 40, "train__eval_every_steps": 3, "train__early_stopping_patience": 2}
+    result, folder = run("a", make_recipe(**fields), rows[:20], contrary)
+    losses = _losses(folder, "eval_loss")
+    assert result.stopped_early and result.steps < 40 * 5
+    assert result.best_loss == min(losses[1:]) and result.steps == result.best_step + 2 * 3
+
+
+def test_all_tokens_can_be_trained(run, make_recipe, rows):
+    result, _ = run("a", make_recipe(train__epochs=1, train__loss_on="all"))
+    assert result.plan.trained_tokens == sum(len(row["input_ids"]) - 1 for row in rows[:20])
+
+
+def test_rows_that_do_not_fit_are_the_users_to_decide(run, make_recipe, rows):
+    with pytest.raises(UserError, match=r"train\.max_length"):
+        run("a", make_recipe(train__max_length=8))
+    with pytest.raises(UserError, match="at least one row"):
+        run("b", make_recipe(), [])
+
+
+KILLED = """
+import json, os, signal, sys
+from pathlib import Path
+from ftlib.core.lora import add_lora
+from ftlib.core.model import load_base
+from ftlib.core.train import train
+from ftlib.recipe import Recipe
+
+folder = Path(sys.argv[1])
+recipe = Recipe.model_validate_json((folder / "recipe.json").read_text())
+rows = json.loads((folder / "rows.json").read_text())
+model, tokenizer = load_base(recipe)
+
+def die(entry):
+    if entry["step"] >= 7 and "loss" in entry:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+model = add_lora(model, recipe.lora, recipe.seed)
+train(model, tokenizer, rows[:20], rows[20:], folder / "killed", recipe, on_log=die)
+"""
+
+
+def test_a_killed_training_resumes_to_the_same_adapter(run, make_recipe, rows, tmp_path):
+    fields = {"train__save_every_seconds": 1e-6, "lora": {"r": 4, "alpha": 8, "dropout": 0.1}}
+    recipe = make_recipe(**fields)
+    (tmp_path / "recipe.json").write_text(recipe.model_dump_json())
+    (tmp_path / "rows.json").write_text(json.dumps(rows))
+    threads = {"OMP_NUM_THREADS": str(torch.get_num_threads())}  # sums split over threads depend on their number
+    environment = os.environ | threads | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", KILLED, str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
+    killed = tmp_path / "killed"
+    assert not (killed / "adapter").exists()
+    whole_checkpoint = max(int(p.name.split("-")[1]) for p in (killed / "checkpoints").glob("checkpoint-*"))
+    assert 1 <= whole_checkpoint < 7
+    torn = killed / "checkpoints" / ".partial" / "checkpoint-7"  # as a kill in the middle of saving leaves it
+    torn.mkdir(parents=True, exist_ok=True)
+    (torn / "trainer_state.json").write_text('{"global_st')
+
+    result, _ = run("killed", recipe)
+    uninterrupted, folder = run("whole", recipe)
+    assert _adapter(killed) == _adapter(folder)
+    assert result.tokens == uninterrupted.tokens and result.best_step == uninterrupted.best_step
+    steps = [json.loads(line)["step"] for line in (killed / "metrics.jsonl").read_text().splitlines()]
+    assert steps == sorted(steps)
+
+
+def test_training_again_after_the_end_changes_nothing(run, make_recipe):
+    recipe = make_recipe(train__epochs=1)
+    _, folder = run("a", recipe)
+    before = _adapter(folder)
+    result, _ = run("a", recipe)
+    assert _adapter(folder) == before and result.steps == 5
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a C++ compiler")
+def test_compiled_layers_train_as_eager_ones(run, make_recipe):
+    from ftlib.core.device import describe
+
+    if not describe().compiler:
+        pytest.skip("no C++ compiler here, so torch.compile stays off")
+    _, eager = run("eager", make_recipe(train__epochs=1))
+    result, compiled = run("compiled", make_recipe(train__epochs=1, train__compile=True))
+    assert any("share one compiled graph" in reason for reason in result.plan.reasons)
+    assert _losses(compiled) == pytest.approx(_losses(eager), rel=1e-3)

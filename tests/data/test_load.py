@@ -1,0 +1,251 @@
+"""Formats, detection, places of errors, and files that something went wrong with."""
+
+import gzip
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ftlib.data import files, formats, load
+from ftlib.recipe import UserError
+
+ALPACA = {"id": "r1", "instruction": "q", "input": "c", "output": "a", "conversation": "c9", "product": "Heron 20"}
+
+
+def rows(record, columns=None, shape="auto", group_by=("conversation",)):
+    return list(formats.rows(record, shape, columns or {}, group_by, "fallback"))
+
+
+def texts(record, **options):
+    return [(row["question"], row["context"], row["answer"]) for row in rows(record, **options)]
+
+
+@pytest.mark.parametrize(
+    ("record", "shape", "expected"),
+    [
+        (ALPACA, "alpaca", ("q", "c", "a")),
+        ({"question": "q", "answer": "a"}, "question_answer", ("q", "", "a")),
+        ({"question": "q", "context": "c", "answers": {"text": ["a", "b"]}}, "question_answer", ("q", "c", "a")),
+        ({"prompt": "q", "completion": "a"}, "prompt_completion", ("q", "", "a")),
+        ({"Prompt": "q", "Completion": 5}, "prompt_completion", ("q", "", "5")),
+        ({"query": "q", "reply": "a"}, "columns", ("q", "", "a")),
+        ({"text": "only text"}, "text", ("", "", "only text")),
+        (
+            {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]},
+            "messages",
+            ("q", "", "a"),
+        ),
+        (
+            {"conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]},
+            "sharegpt",
+            ("q", "", "a"),
+        ),
+    ],
+)
+def test_shapes_are_detected_and_read(record, shape, expected):
+    assert formats.detect(record) == shape
+    assert texts(record) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("record", "template", "expected"),
+    [
+        ({"prompt": "### Question: q? ### Answer:", "completion": "a"}, "alpaca", ("q?", "", "a")),
+        ({"question": "### Question: q?\n### Answer: a", "answer": ""}, "alpaca", ("q?", "", "a")),
+        (
+            {"text": "Below is ...\n\n### Instruction:\nq\n\n### Input:\nc\n\n### Response:\na"},
+            "alpaca",
+            ("q", "c", "a"),
+        ),
+        ({"text": "<s>[INST] <<SYS>>\nbe\n<</SYS>>\n\nq [/INST] a </s>"}, "llama2", ("q", "", "a")),
+        ({"text": "<|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\na<|im_end|>"}, "chatml", ("q", "", "a")),
+        ({"question": "Question: q? Answer:", "answer": "a"}, "plain", ("q?", "", "a")),
+    ],
+)
+def test_embedded_templates_are_unwrapped_with_a_note(record, template, expected):
+    assert texts(record) == [expected]
+    assert rows(record)[0]["notes"] == [template]
+
+
+def test_a_question_with_a_colon_is_no_template():
+    assert texts({"question": "Why is A: bad?", "answer": "b"}) == [("Why is A: bad?", "", "b")]
+    assert rows({"question": "Note: what now?", "answer": "b"})[0]["notes"] == []
+
+
+def test_a_conversation_gives_one_row_an_answer():
+    said = [("system", "s"), ("user", "q1"), ("assistant", "a1"), ("user", "q2"), ("assistant", "a2")]
+    made = rows({"id": "x", "messages": [{"role": role, "content": text} for role, text in said]})
+    assert [row["id"] for row in made] == ["x", "x#2"]
+    assert [row["history"] for row in made] == [[], ["q1", "a1"]]
+
+
+def test_groups_come_from_the_columns_that_the_recipe_names():
+    record = {"question": "q", "answer": "a", "fact": ["f1", "f2"], "user": 7}
+    assert rows(record, group_by=("fact", "user"))[0]["group"].split(formats.GROUP_SEPARATOR) == [
+        "fact=f1",
+        "fact=f2",
+        "user=7",
+    ]
+
+
+def test_a_column_mapping_wins_over_detection():
+    record = {"question": "wrong", "answer": "wrong", "Ask": "q", "Say": "a"}
+    assert texts(record, columns={"question": "Ask", "answer": "Say"}) == [("q", "", "a")]
+    with pytest.raises(formats.Malformed, match="Asked"):
+        rows(record, columns={"question": "Asked"})
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"x": 1},
+        {"question": ["q"], "answer": "a"},
+        {"messages": "hello"},
+        {"messages": [{"role": "alien", "content": "q"}]},
+        {"messages": [{"role": "user", "content": "q"}]},
+        {"messages": ["q", "a"]},
+    ],
+)
+def test_malformed_records_say_what_was_expected(record):
+    with pytest.raises(formats.Malformed, match=r"expected .*found"):
+        rows(record)
+
+
+RECORDS = [{"question": f"q{n}", "answer": f"a{n}"} for n in range(3)]
+
+
+def write_file(path, kind):
+    lines = "".join(json.dumps(record) + "\n" for record in RECORDS)
+    if kind == "jsonl":
+        path.write_text(lines, encoding="utf-8")
+    elif kind == "json":
+        path.write_text(json.dumps(RECORDS, indent=1), encoding="utf-8-sig")
+    elif kind == "csv":
+        path.write_text("question,answer\n" + "".join(f'"{r["question"]}",{r["answer"]}\n' for r in RECORDS), "utf-8")
+    elif kind == "parquet":
+        import pyarrow
+        import pyarrow.parquet
+
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(RECORDS), path)
+    elif kind == "data.json":
+        path.write_text(json.dumps({"version": 1, "data": RECORDS}), encoding="utf-8")
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "json", "csv", "parquet", "data.json"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_every_file_kind_gives_the_same_records(tmp_path, kind, packed):
+    path = tmp_path / f"rows.{kind}"
+    write_file(path, kind)
+    if packed:
+        packed_path = tmp_path / f"rows.{kind}.gz"
+        packed_path.write_bytes(gzip.compress(path.read_bytes()))
+        path = packed_path
+    assert [record.value for record in files.records(path)] == RECORDS
+
+
+def test_a_folder_is_read_in_order_and_a_text_by_paragraphs(tmp_path):
+    (tmp_path / "b.txt").write_text("one\nline\n\n\ntwo\n", encoding="utf-8")
+    write_file(tmp_path / "a.jsonl", "jsonl")
+    (tmp_path / "README.md").write_text("not data", encoding="utf-8")
+    found = [record.value for record in files.records(tmp_path)]
+    assert found == [*RECORDS, {"text": "one\nline\n"}, {"text": "two\n"}]
+
+
+def test_a_long_array_is_read_block_by_block(tmp_path):
+    path = tmp_path / "long.json"
+    many = [{"question": "é" * 700, "answer": str(n)} for n in range(4000)]
+    path.write_text(json.dumps(many, ensure_ascii=False), encoding="utf-8")
+    assert [record.value for record in files.records(path)] == many
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        (b'{"question":"q","answer":"a"}\n{"question":"q2"\n', "line 2 (byte 46)"),
+        (b'{"question":"q","answer":"a"}\n\n{"question":"\xff","answer":"a"}\n', "line 3 (byte 44)"),
+        (b'{"question":"q","answer":"a"}\n[1]\n', "line 2 (byte 30)"),
+    ],
+)
+def test_a_broken_line_names_file_line_and_byte(tmp_path, content, place):
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(UserError) as error:
+        load.load(path, tmp_path / "rows.arrow")
+    assert f"{path}, {place}" in str(error.value)
+    assert "expected:" in str(error.value) and "found:" in str(error.value) and "on_bad_row" in str(error.value)
+    loaded = load.load(path, tmp_path / "rows.arrow", on_bad_row="reject")
+    assert len(loaded.table) == 1
+    assert [row["reason"] for row in loaded.bad] == ["unreadable"]
+
+
+def test_ids_stay_and_repeated_ones_are_told_apart(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps({"id": "x", **record}) + "\n" for record in RECORDS), encoding="utf-8")
+    loaded = load.load(path, tmp_path / "rows.arrow")
+    assert loaded.table["id"] == ["x", "x~2", "x~3"] or list(loaded.table["id"]) == ["x", "x~2", "x~3"]
+    assert loaded.notes == {"id repeated": 2}
+
+
+def test_nothing_to_read_is_an_error(tmp_path):
+    (tmp_path / "empty.jsonl").write_text("", encoding="utf-8")
+    for source in (tmp_path / "empty.jsonl", tmp_path / "rows.exe", tmp_path):
+        if source.suffix == ".exe":
+            source.write_text("x", encoding="utf-8")
+        if source == tmp_path:
+            (tmp_path / "sub").mkdir()
+            source = tmp_path / "sub"
+        with pytest.raises(UserError, match=r"data\.path"):
+            load.load(source, tmp_path / "rows.arrow")
+
+
+GOOD = {
+    "jsonl": "".join(json.dumps({**ALPACA, "id": f"r{n}", "output": "é" * n}) + "\n" for n in range(1, 5)).encode(),
+    "json": json.dumps([{**ALPACA, "messages": None}, {"question": "q", "answer": "ä"}], ensure_ascii=False).encode(),
+    "csv": b'id,question,answer\n1,"q, one",a\n2,q2,"a\n2"\n',
+    "jsonl.gz": gzip.compress(b'{"question":"q","answer":"a"}\n' * 5, mtime=0),
+    "txt": "one\n\ntwo ü\n".encode(),
+}
+
+
+@st.composite
+def mutated(draw):
+    """A good file with bytes changed, removed, repeated or put in."""
+    kind = draw(st.sampled_from(sorted(GOOD)))
+    content = bytearray(GOOD[kind])
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, max(0, len(content) - 1)))
+        what = draw(st.sampled_from(("change", "remove", "insert", "cut", "repeat")))
+        if what == "change" and content:
+            content[at] = draw(st.integers(0, 255))
+        elif what == "remove":
+            del content[at : at + draw(st.integers(1, 20))]
+        elif what == "insert":
+            content[at:at] = draw(
+                st.sampled_from((b"\x00", b"\xff\xfe", b"{", b"]", b'"', b"\n", b"\\ud800", b"1e999", b",,"))
+            )
+        elif what == "cut":
+            del content[at:]
+        else:
+            content[at:at] = content[: draw(st.integers(0, 60))]
+    return kind, bytes(content)
+
+
+@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
+@given(file=mutated())
+def test_mutated_files_give_rows_or_one_clear_error(tmp_path, file):
+    kind, content = file
+    path, arrow = tmp_path / f"rows.{kind}", tmp_path / "rows.arrow"
+    path.write_bytes(content)
+    try:
+        loaded = load.load(path, arrow, on_bad_row="reject")
+    except UserError as error:
+        assert "expected:" in str(error)
+        return
+    assert all(row["reason"] and row["detail"] and row["place"] for row in loaded.bad)
+    for row in load.each(loaded.table):
+        assert all(isinstance(row[name], str) for name in ("id", "question", "context", "answer", "place"))
+        json.dumps(row, ensure_ascii=False).encode("utf-8")
+    if loaded.bad:
+        with pytest.raises(UserError):
+            load.load(path, arrow)

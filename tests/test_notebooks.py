@@ -1,0 +1,231 @@
+"""The five notebooks: how they are built (fast), and that they do what they say (marker `notebook`)."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from ftlib.stage import NOTEBOOKS
+
+ROOT = Path(__file__).parents[1]
+SMOKE = ROOT / "data" / "recipes" / "smoke.yaml"
+FILES = {stage: ROOT / "notebooks" / f"{name}.ipynb" for stage, name in NOTEBOOKS.items()}
+PARAMETERS = {"run_dir": "runs/demo", "recipe": "data/recipes/demo.yaml", "overrides": {}, "interactive": True}
+STAGE_FILES = {
+    "01_data": ["train.jsonl", "val.jsonl", "test.jsonl", "rejected.jsonl", "leakage.json", "audit.json"],
+    "02_train": ["adapter/adapter_config.json", "adapter/adapter_model.safetensors", "metrics.jsonl", "plan.json"],
+    "03_evaluate": ["generations.jsonl", "scores.json", "arc.json", "forgetting.json"],
+    "04_review": ["errors.jsonl"],
+    "05_compare": ["arms.jsonl", "comparison.json"],
+}
+SHARES = ["em_base", "em_finetuned", "em_few_shot", "em_rag", "em_rag_ft", "em_stale_finetuned", "em_stale_rag"]
+SECONDS = 3600  # a busy machine is no failure
+
+
+def cells(stage: str, kind: str) -> list[nbformat.NotebookNode]:
+    notebook = nbformat.read(FILES[stage], as_version=4)
+    return [cell for cell in notebook.cells if cell.cell_type == kind]
+
+
+@pytest.mark.parametrize("stage", NOTEBOOKS)
+class TestStructure:
+    def test_format_kernel_and_no_outputs(self, stage):
+        notebook = json.loads(FILES[stage].read_text(encoding="utf-8"))
+        nbformat.validate(nbformat.from_dict(notebook))
+        assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
+        kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+        assert notebook["metadata"]["kernelspec"] == kernel
+        ids = [cell["id"] for cell in notebook["cells"]]
+        assert len(set(ids)) == len(ids)
+        for cell in cells(stage, "code"):
+            assert cell.outputs == []
+            assert cell.execution_count is None
+
+    def test_one_parameters_cell_of_literals(self, stage):
+        (cell,) = [cell for cell in cells(stage, "code") if "parameters" in cell.metadata.get("tags", [])]
+        values = {}
+        for node in ast.parse(cell.source).body:
+            assert isinstance(node, ast.Assign), cell.source
+            values[node.targets[0].id] = ast.literal_eval(node.value)
+        assert values == PARAMETERS
+
+    def test_small_cells_and_more_prose_than_code(self, stage):
+        lengths = [len([line for line in cell.source.splitlines() if line.strip()]) for cell in cells(stage, "code")]
+        assert statistics.median(lengths) <= 8
+        assert max(lengths) <= 25
+        assert len(cells(stage, "markdown")) >= 1.2 * len(lengths)
+
+    def test_it_reads_like_a_lesson(self, stage):
+        prose = [cell.source for cell in cells(stage, "markdown")]
+        assert prose[0].startswith("# ")
+        headings = " ".join(line.lower() for text in prose for line in text.splitlines() if line.startswith("#"))
+        for word in ["toy", "results", "limits", "exercises"]:
+            assert word in headings, f"no heading with {word!r}"
+        assert any(line.startswith("assert ") for cell in cells(stage, "code") for line in cell.source.splitlines())
+
+    def test_failures_are_caught_not_let_through(self, stage):
+        """papermill stops at any error output, so an intended failure is caught where it is shown."""
+        tags = {tag for cell in cells(stage, "code") for tag in cell.metadata.get("tags", [])}
+        assert "raises-exception" not in tags
+
+    def test_imports_come_from_its_room_and_before(self, stage):
+        rooms = ["data", "core", "evaluate", "review", "rag"]
+        position = list(NOTEBOOKS).index(stage)
+        later = set(rooms[position + 1 :])
+        source = "\n".join(cell.source for cell in cells(stage, "code") if not cell.source.startswith("%"))
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.ImportFrom) and node.module.startswith("ftlib."):
+                assert node.module.split(".")[1] not in later, ast.unparse(node)
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"HF_HUB_OFFLINE": "1"}
+
+
+def without_network() -> list[str]:
+    """The command prefix that takes the network away, [] where the system does not allow it."""
+    prefix = ["unshare", "--map-root-user", "--net"]
+    allowed = shutil.which("unshare") and subprocess.run([*prefix, "true"], capture_output=True).returncode == 0
+    return prefix if allowed else []
+
+
+def command(out: Path, *more: str) -> list[str]:
+    arguments = ["-m", "ftlib.cli", "run", "--recipe", str(SMOKE), "--out", str(out), *more]
+    return [*without_network(), sys.executable, *arguments]
+
+
+def digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory) -> tuple[Path, str]:
+    """The five notebooks, once, on the shrunken recipe: no hub, and no network where that can be taken away."""
+    out = tmp_path_factory.mktemp("smoke") / "run"
+    done = subprocess.run(command(out), cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=SECONDS)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    return out, done.stdout
+
+
+@pytest.mark.notebook
+@pytest.mark.timeout(SECONDS)
+class TestSmokeRun:
+    def test_every_stage_leaves_its_files(self, smoke):
+        for stage, names in STAGE_FILES.items():
+            for name in names:
+                assert (smoke[0] / stage / name).stat().st_size > 0, f"{stage}/{name}"
+        assert not list(smoke[0].glob("*.partial"))
+
+    def test_every_cell_ran_without_error(self, smoke):
+        for name in NOTEBOOKS.values():
+            executed = nbformat.read(smoke[0] / "notebooks" / f"{name}.ipynb", as_version=4)
+            for cell in executed.cells:
+                if cell.cell_type == "code" and cell.source.strip():
+                    assert cell.execution_count is not None, f"{name}: {cell.source}"
+                    assert not [output for output in cell.outputs if output.output_type == "error"]
+            assert (smoke[0] / "notebooks" / f"{name}.html").is_file()
+
+    def test_every_notebook_shows_its_saved_pictures_once(self, smoke):
+        for stage, name in NOTEBOOKS.items():
+            executed = nbformat.read(smoke[0] / "notebooks" / f"{name}.ipynb", as_version=4)
+            outputs = [output for cell in executed.cells for output in cell.get("outputs", [])]
+            shown = [output.data["image/png"] for output in outputs if "image/png" in output.get("data", {})]
+            saved = list((smoke[0] / stage / "figures").glob("*.png"))
+            assert len(saved) >= 1
+            assert len(shown) == len(set(shown)) >= len(saved), name
+
+    def test_headlines_have_interval_and_n(self, smoke):
+        summary = json.loads((smoke[0] / "summary.json").read_text())
+        for key in [*SHARES, "refusal_accuracy_finetuned"]:
+            low, high = summary[f"{key}_ci95"]
+            assert 0 <= low <= summary[key] <= high <= 1, key
+            assert summary[f"{key}_n"] >= 1, key
+        for key in ["rows_in", "rows_kept", "train_tokens_per_second", "train_peak_memory_bytes"]:
+            assert summary[key] > 0, key
+
+    def test_rows_in_are_kept_or_rejected(self, smoke):
+        summary = json.loads((smoke[0] / "summary.json").read_text())
+        rejected = (smoke[0] / "01_data" / "rejected.jsonl").read_text().count("\n")
+        assert summary["rows_in"] == summary["rows_kept"] + rejected
+
+    def test_memory_stays_within_four_gibibytes(self, smoke):
+        summary = json.loads((smoke[0] / "summary.json").read_text())
+        for name in NOTEBOOKS.values():
+            assert summary[f"peak_memory_bytes_{name}"] < 4 * 2**30, name
+
+    def test_only_safe_formats_are_left(self, smoke):
+        unsafe = {".bin", ".pkl", ".pickle", ".ckpt", ".npy"}
+        stages = [file for stage in NOTEBOOKS for file in (smoke[0] / stage).rglob("*")]
+        assert not [file for file in stages if file.suffix in unsafe and "checkpoints" not in file.parts]
+
+    def test_the_report_links_every_notebook(self, smoke):
+        page = (smoke[0] / "report.html").read_text(encoding="utf-8")
+        for name in NOTEBOOKS.values():
+            assert f'href="notebooks/{name}.html"' in page
+        assert "<script" not in page
+
+    def test_the_same_command_again_skips_everything(self, smoke):
+        done = subprocess.run(command(smoke[0]), cwd=ROOT, env=environment(), capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("skipped") == 5
+
+    def test_the_network_was_away(self, smoke):
+        if not without_network():
+            pytest.skip("this system does not let us take the network away; HF_HUB_OFFLINE=1 was set")
+        probe = "import socket; socket.create_connection(('127.0.0.1', 9), 1)"
+        done = subprocess.run([*without_network(), sys.executable, "-c", probe], capture_output=True, text=True)
+        assert "unreachable" in done.stderr  # not even the machine itself is there
+
+    def test_killed_at_every_stage_it_ends_in_the_same_adapter(self, smoke, tmp_path):
+        """SIGKILL as soon as a stage has begun, five times; the result is the uninterrupted run's."""
+        out = tmp_path / "killed"
+        for stage in NOTEBOOKS:
+            kill_when_begun(out, stage)
+            assert not (out / stage).exists()
+        done = subprocess.run(command(out), cwd=ROOT, env=environment(), capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+        assert done.stdout.count("skipped") == 4
+        for name in ["01_data/train.jsonl", "01_data/val.jsonl", "02_train/adapter/adapter_model.safetensors"]:
+            assert digest(out / name) == digest(smoke[0] / name), name
+
+
+def kill_when_begun(out: Path, stage: str) -> None:
+    process = subprocess.Popen(
+        command(out), cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + SECONDS
+    try:
+        while not (out / f"{stage}.partial" / "manifest.json").exists():
+            assert process.poll() is None, "the run ended before it could be killed"
+            assert time.monotonic() < deadline, f"{stage} did not begin"
+            time.sleep(0.05)
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait(60)
+
+
+@pytest.mark.notebook
+@pytest.mark.timeout(SECONDS)
+@pytest.mark.parametrize("stage", list(NOTEBOOKS)[1:])
+def test_a_notebook_alone_says_which_notebook_makes_its_inputs(stage, tmp_path):
+    position = list(NOTEBOOKS).index(stage)
+    out = ["-p", "run_dir", str(tmp_path / "run"), "-p", "recipe", str(SMOKE), "-p", "interactive", "False"]
+    arguments = ["-m", "papermill", str(FILES[stage]), str(tmp_path / "out.ipynb"), *out, "--cwd", str(ROOT)]
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=SECONDS
+    )
+    assert done.returncode != 0
+    earlier = list(NOTEBOOKS.values())[:position]
+    assert any(f"run notebooks/{name}.ipynb first" in done.stderr for name in earlier), done.stderr[-2000:]

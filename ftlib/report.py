@@ -246,7 +246,8 @@ _CSS = """
 *{box-sizing:border-box}body{margin:0;background:var(--ground);color:var(--ink);font:16px/1.55 system-ui,sans-serif}
 main{max-width:1020px;margin:0 auto;padding:2.5rem 1.25rem 4rem}
 header h1{margin:0;font-size:2rem;letter-spacing:-.02em}header p,.quiet{color:var(--quiet);margin:.2rem 0 1rem}
-section{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:1.1rem 1.4rem;margin:1.1rem 0;overflow-x:auto}
+section{background:var(--card);border:1px solid var(--line);border-radius:12px}
+section{padding:1.1rem 1.4rem;margin:1.1rem 0;overflow-x:auto}
 h2{font-size:1.15rem;margin:.1rem 0 .6rem}a{color:var(--blue)}
 table{border-collapse:collapse;width:100%;font-size:.94rem}th{text-align:left;font-weight:500}
 thead th{color:var(--quiet);font-size:.82rem}td,th{padding:.42rem .6rem .42rem 0;border-bottom:1px solid var(--line)}

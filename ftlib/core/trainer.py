@@ -33,6 +33,7 @@ def arguments(out_dir: Path, *, total_steps: int, accumulation: int, batch_rows:
         save_strategy="no", eval_strategy="no", save_total_limit=keep, seed=seed, bf16=bf16,
         use_cpu=not torch.cuda.is_available(), dataloader_num_workers=workers, remove_unused_columns=False,
         dataloader_pin_memory=torch.cuda.is_available(), disable_tqdm=True, report_to=[],
+        use_cache=True,  # else Trainer turns the cache off in the model's config, and that is saved with it
         activation_checkpointing=activation_checkpointing,
         activation_checkpointing_kwargs={"use_reentrant": False} if activation_checkpointing else None)
     args._n_gpu = min(args.n_gpu, 1)  # one device: DataParallel would split the label positions

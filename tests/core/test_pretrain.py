@@ -57,6 +57,7 @@ def test_an_interrupted_pretraining_ends_where_a_whole_one_does(tmp_path):
     whole, expected = _pretrain(tmp_path / "b")
     assert torch.equal(_weights(resumed), _weights(whole))
     assert result[:2] == expected[:2] == (12, 12 * 4 * 16)
+    assert resumed.config.use_cache  # Trainer would have turned it off, for whoever loads the model later
     kept = [json.loads(line)["step"] for line in result.metrics_path.read_text().splitlines()]
     assert kept == sorted(set(kept)) and kept[-1] == 12
 

@@ -35,7 +35,7 @@ def run(adapted, rows, tmp_path):
 
 
 def test_training_lowers_the_loss_and_writes_what_it_promises(run, make_recipe):
-    result, folder = run("a", make_recipe(train__epochs=6))
+    result, folder = run("a", make_recipe(train__epochs=6, train__early_stopping_patience=0))
     assert result.best_loss < result.base_loss - 0.1
     assert result.steps == 6 * 5 and not result.stopped_early
     assert {p.name for p in folder.iterdir()} == {"adapter", "checkpoints", "metrics.jsonl", "plan.json"}
@@ -160,7 +160,9 @@ def test_training_again_after_the_end_changes_nothing(run, make_recipe):
     assert _adapter(folder) == before and result.steps == 5
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs a C++ compiler")
+# torch 2.13 instantiates the class while it traces a custom autograd function.
+@pytest.mark.filterwarnings("ignore:.*autograd.function.Function.*:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 def test_compiled_layers_train_as_eager_ones(run, make_recipe):
     from ftlib.core.device import describe
 

@@ -1,0 +1,174 @@
+"""The room from end to end, on small data and on the embedded company."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ftlib import jsonl
+from ftlib.data.prepare import prepare
+from ftlib.recipe import UserError
+from ftlib.run import Run
+
+ROOT = Path(__file__).parents[2]
+COMPANY = ROOT / "data" / "company"
+FILES = {
+    "train.jsonl",
+    "val.jsonl",
+    "test.jsonl",
+    "rejected.jsonl",
+    "leakage.json",
+    "audit.json",
+    "counterfactuals.jsonl",
+}
+COLOURS = ("red", "blue", "green", "grey")
+NAMES = ("Heron", "Tarn", "Comet", "Otter", "Ember", "Basalt", "Drift", "Marble")
+
+
+def good_rows():
+    rows = []
+    for n, name in enumerate(NAMES):
+        for m, (asked, answer) in enumerate(
+            [
+                ("Which colour has the {}?", COLOURS[n % 4]),
+                ("How heavy is the {}?", f"{100 + n} g"),
+                ("Who repairs a {}?", "the desk"),
+            ]
+        ):
+            rows.append({"id": f"r{n}{m}", "question": asked.format(f"{name} {20 + n}"), "answer": answer})
+    return rows
+
+
+def bad_rows():
+    return [
+        {"id": "dup", "question": "WHICH COLOUR has the Heron 20", "answer": "red"},
+        {"id": "near", "question": "Which colour has teh Heron 20?", "answer": "red"},
+        {"id": "old", "question": "Which colour has the Tarn 21?", "answer": "pink", "created": ""},
+        {"id": "html", "question": "<p>What does the Heron 20 cost?</p>", "answer": "90&nbsp;euros"},
+        {"id": "mail", "question": "I am anna@example.com. What does the Tarn 21 cost?", "answer": "80 euros"},
+        {"id": "empty", "question": "What does the Comet 22 cost?", "answer": " "},
+        {"id": "cut", "question": "What does the Otter 23 cost?", "answer": "It costs about..."},
+        {"id": "leak", "question": "Which firmware runs on the Heron 20?", "answer": "R14"},
+        {"id": "long", "question": "What does the Ember 24 cost?", "answer": "word " * 600},
+        {"id": "foreign", "question": "Wie schwer ist der Heron 20 und was kostet er?", "answer": "Er wiegt 340 g."},
+    ]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory, tokenizer):
+    folder = tmp_path_factory.mktemp("base")
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def open_run(tmp_path, base, content, name="raw.jsonl", **data):
+    (tmp_path / name).write_bytes(content)
+    jsonl.write(
+        tmp_path / "test.jsonl", [{"id": "t1", "question": "Which firmware runs on the Heron 20?", "answer": "R14"}]
+    )
+    values = {"path": name, "test_path": "test.jsonl", "split": {"val_fraction": 0.2}} | data
+    recipe = {"name": "small", "seed": 3, "data": values, "model": {"base": str(base)}}
+    (tmp_path / "recipe.yaml").write_text(json.dumps(recipe), encoding="utf-8")
+    return Run.open(tmp_path / "run", tmp_path / "recipe.yaml")
+
+
+def lines(rows):
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+
+
+def test_every_row_is_kept_or_rejected_with_its_reason(tmp_path, base):
+    folder = prepare(open_run(tmp_path, base, lines(good_rows() + bad_rows())))
+    assert {path.name for path in folder.iterdir()} >= FILES and not (folder / "work").exists()
+    rejected = {row["id"]: row["reason"] for row in jsonl.iterate(folder / "rejected.jsonl")}
+    assert rejected.pop("r00", None) is None or rejected.get("dup") is None
+    for row, reason in {"empty": "empty", "cut": "truncated", "long": "overlong", "foreign": "language"}.items():
+        assert rejected[row] == reason
+    assert rejected["leak"] == "leak_exact"
+    train, val = (jsonl.read(folder / f"{name}.jsonl") for name in ("train", "val"))
+    kept = {row["id"]: row for row in train + val}
+    assert len(kept) + sum(1 for _ in jsonl.iterate(folder / "rejected.jsonl")) == len(good_rows() + bad_rows())
+    assert val and not {row["group"] for row in train if row["group"]} & {row["group"] for row in val}
+    assert kept["html"]["question"] == "What does the Heron 20 cost?" and kept["html"]["answer"] == "90 euros"
+    assert "[email]" in kept["mail"]["question"] and "anna@" not in (folder / "rejected.jsonl").read_text("utf-8")
+    assert sum(row["question"].casefold().startswith("which colour has t") for row in kept.values()) == 8
+
+
+def test_the_order_of_rows_changes_nothing(tmp_path, base):
+    rows = good_rows() + bad_rows()
+    found = []
+    for number, order in enumerate((rows, rows[::-1])):
+        (tmp_path / str(number)).mkdir()
+        folder = prepare(open_run(tmp_path / str(number), base, lines(order)))
+        found.append(
+            {name: {row["id"] for row in jsonl.iterate(folder / f"{name}.jsonl")} for name in ("train", "val")}
+        )
+    assert found[0] == found[1]
+
+
+def test_block_leaves_no_stage_and_says_why(tmp_path, base):
+    run = open_run(tmp_path, base, lines(good_rows() + bad_rows()), leakage="block")
+    with pytest.raises(UserError, match="1 exact"):
+        prepare(run)
+    assert not [path for path in run.path.iterdir() if path.name.startswith("01_data") and path.is_dir()]
+
+
+def test_a_users_own_csv_needs_no_test_set(tmp_path, base):
+    rows = "".join(f'"{row["question"]}","{row["answer"]}"\n' for row in good_rows())
+    content = f"ask,say\n{rows}".encode()
+    columns = {"question": "ask", "answer": "say"}
+    split = {"val_fraction": 0.2, "test_fraction": 0.2}
+    folder = prepare(open_run(tmp_path, base, content, "own.csv", columns=columns, test_path=None, split=split))
+    test = jsonl.read(folder / "test.jsonl")
+    assert test and all(row["references"] == [row["answer"]] for row in test)
+    assert not {row["id"] for row in test} & {row["id"] for row in jsonl.iterate(folder / "train.jsonl")}
+
+
+def test_unknown_columns_and_too_few_rows_are_clear_errors(tmp_path, base):
+    with pytest.raises(UserError, match=r"data\.columns"):
+        prepare(open_run(tmp_path, base, lines([{"x": 1}])))
+    with pytest.raises(UserError, match="at least one row for"):
+        prepare(open_run(tmp_path, base, lines(good_rows()[:1])))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(at=st.integers(0, 2000), junk=st.binary(min_size=1, max_size=30), policy=st.sampled_from(["fail", "reject"]))
+def test_a_mutated_file_gives_a_whole_stage_or_none(tmp_path_factory, base, at, junk, policy):
+    folder = tmp_path_factory.mktemp("mutated")
+    content = lines(good_rows())
+    run = open_run(folder, base, content[:at] + junk + content[at + len(junk) :], on_bad_row=policy)
+    try:
+        stage = prepare(run)
+    except UserError as error:
+        assert "expected:" in str(error) and not (run.path / "01_data").exists()
+        assert not (run.path / "01_data.partial").exists()
+        return
+    assert {path.name for path in stage.iterdir()} >= FILES
+    report = json.loads((stage / "audit.json").read_text("utf-8"))
+    assert report["rows"]["in"] == report["rows"]["kept"] + sum(report["rows"]["rejected"].values())
+
+
+@pytest.mark.skipif(not (COMPANY / "truth.jsonl").exists(), reason="the embedded company has not been generated")
+def test_detectors_reach_their_targets_on_the_embedded_company(tmp_path):
+    run = Run.open(tmp_path / "run", ROOT / "data" / "recipes" / "demo.yaml")
+    folder = prepare(run)
+    found = json.loads((folder / "audit.json").read_text("utf-8"))["detectors"]
+    targets = (
+        "exact_duplicate",
+        "near_duplicate",
+        "leak",
+        "pii",
+        "email",
+        "phone",
+        "card",
+        "iban",
+        "ip",
+        "html",
+        "mojibake",
+    )
+    short = {name: found[name] for name in targets if min(found[name]["precision"], found[name]["recall"]) < 0.95}
+    assert not short
+    summary = json.loads((run.path / "summary.json").read_text("utf-8"))
+    assert summary["rows_in"] >= 4000 and 0 < summary["rows_kept"] < summary["rows_in"]
+    assert summary["recall_pii_n"] == found["pii"]["n"] and len(summary["recall_pii_ci95"]) == 2

@@ -155,6 +155,8 @@ class LoraRecipe(Section):
 class TrainRecipe(Section):
     """Room 02: the optimisation. Rates are per optimiser step, lengths in tokens.
 
+    `best_by` says which validation number chooses the adapter that is kept: the loss per token, or the share of
+    answers that greedy decoding writes exactly. `early_stopping_patience` counts evaluations; 0 never stops.
     `logits: labelled` computes the output layer only where a token is trained; `all` is the plain path.
     `activation_checkpointing` recomputes activations in the backward pass to save memory.
     """
@@ -170,6 +172,7 @@ class TrainRecipe(Section):
     max_grad_norm: float = Field(1.0, gt=0)
     eval_every_steps: PositiveInt = 50
     early_stopping_patience: int = Field(3, ge=0)
+    best_by: Literal["loss", "exact"] = "loss"
     save_every_seconds: float = Field(60.0, gt=0)
     compile: Literal["auto"] | bool = "auto"
     loss_on: Literal["answers", "all"] = "answers"

@@ -76,6 +76,13 @@ def loss_figure(metrics_path: str | Path, best_step: int | None = None) -> Figur
                  mark_label="kept" if best_step is not None else "")
 
 
+def exact_figure(metrics_path: str | Path, best_step: int | None = None) -> Figure:
+    """Share of validation answers that greedy decoding writes exactly, over steps."""
+    points = [(line["step"], line["eval_exact"]) for line in _lines(metrics_path) if "eval_exact" in line]
+    return curve({"exact": tuple(zip(*points, strict=True))}, title="validation answers written exactly",
+                 xlabel="step", ylabel="share", mark=best_step, mark_label="kept" if best_step is not None else "")
+
+
 def throughput_figure(metrics_path: str | Path) -> Figure:
     """Tokens per second over steps, from metrics.jsonl."""
     points = [(line["step"], line["tokens_per_second"]) for line in _lines(metrics_path) if "loss" in line]

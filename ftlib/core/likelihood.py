@@ -17,6 +17,7 @@ class LogLikelihood(NamedTuple):
 
     sum_logprob: float
     tokens: int
+    is_greedy: bool = True  # each labelled token is the most likely one: greedy decoding would write them all
 
 
 @torch.no_grad()
@@ -59,7 +60,8 @@ def _score(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> list[LogLi
     row_of = batch["positions"] // width
     sums = torch.zeros(rows, dtype=torch.double, device=device).index_add_(0, row_of, logprobs).tolist()
     counts = torch.bincount(row_of, minlength=rows).tolist()
-    return [LogLikelihood(total, count) for total, count in zip(sums, counts, strict=True)]
+    missed = torch.bincount(row_of, weights=(logits.argmax(-1) != batch["targets"]).float(), minlength=rows).tolist()
+    return [LogLikelihood(*scores) for scores in zip(sums, counts, [miss == 0 for miss in missed], strict=True)]
 
 
 def autocast(model: torch.nn.Module):
@@ -73,11 +75,13 @@ def mean_loss(model: torch.nn.Module, tokenizer, examples: Sequence, batch_rows:
     """Loss per labelled token over all examples: every token counts the same, whatever its batch.
 
     Returns:
-        `eval_loss` in nats per token and `eval_tokens`.
+        `eval_loss` in nats per token, `eval_tokens`, and `eval_exact`: the share of examples whose labelled
+        tokens greedy decoding would write exactly, which the same forward pass tells.
     """
     scored = log_likelihood(model, tokenizer, examples, batch_rows=batch_rows)
     tokens = sum(score.tokens for score in scored)
-    return {"eval_loss": -sum(score.sum_logprob for score in scored) / max(tokens, 1), "eval_tokens": tokens}
+    loss = -sum(score.sum_logprob for score in scored) / max(tokens, 1)
+    return {"eval_loss": loss, "eval_exact": sum(s.is_greedy for s in scored) / len(scored), "eval_tokens": tokens}
 
 
 class LossInterval(NamedTuple):

@@ -15,7 +15,7 @@ from ftlib.core.batches import LengthGroupedBatches, PaddingCollator, Sequential
 from ftlib.core.compiling import compile_layers, uncompile
 from ftlib.core.likelihood import mean_loss
 from ftlib.core.optimizer import warmup_cosine, warmup_stable_decay
-from ftlib.core.plan import Plan, make_plan, total_steps
+from ftlib.core.plan import Plan, make_plan
 from ftlib.progress import progress
 from ftlib.recipe import Recipe, UserError
 
@@ -36,7 +36,8 @@ class TrainResult(NamedTuple):
     tokens_per_second: float  # while training: evaluating and saving not counted
     seconds: float  # of training
     base_loss: float  # validation loss per token before the first step
-    best_loss: float  # the lowest validation loss, which the saved adapter has
+    best_loss: float  # validation loss of the saved adapter
+    best_exact: float  # share of validation answers that the saved adapter writes exactly
     best_step: int
     stopped_early: bool
     peak_memory_bytes: int
@@ -64,7 +65,7 @@ def train(model: torch.nn.Module, tokenizer, train_examples: Sequence, val_examp
         on_log: called with each line of metrics.jsonl as it is written.
 
     Returns:
-        The result; `model` holds the adapter with the lowest validation loss.
+        The result; `model` holds the best adapter by validation (`train.best_by`).
 
     Raises:
         UserError: no rows, or rows longer than `train.max_length`.
@@ -129,7 +130,7 @@ def _trainer(model, tokenizer, rows, held_out, batches, out_dir: Path, recipe: R
         batches=batches, optimizers=(optimizer, schedule(optimizer, recipe, plan.total_steps)),
         metrics_path=out_dir / "metrics.jsonl", save_every_seconds=section.save_every_seconds,
         evaluator=lambda m: mean_loss(m, tokenizer, held_out), eval_every_steps=section.eval_every_steps,
-        patience=section.early_stopping_patience, keep_best=True, on_log=on_log,
+        patience=section.early_stopping_patience, keep_best=True, best_by=section.best_by, on_log=on_log,
         only_labelled_logits=section.logits == "labelled")
 
 
@@ -166,13 +167,14 @@ def _result(trainer: CausalTrainer, plan: Plan, out_dir: Path) -> TrainResult:
     """Sums over metrics.jsonl, so that a resumed training counts all of it."""
     lines = [json.loads(line) for line in trainer.metrics_path.read_text(encoding="utf-8").splitlines()]
     seconds = sum(line["seconds"] for line in lines if "loss" in line)
-    losses = {line["step"]: line["eval_loss"] for line in lines if "eval_loss" in line}
+    evaluated = {line["step"]: line for line in lines if "eval_loss" in line}
     best = trainer.state.best_global_step
     return TrainResult(
         adapter_dir=out_dir / "adapter", metrics_path=trainer.metrics_path, plan=plan,
         steps=trainer.state.global_step, tokens=trainer.state.num_input_tokens_seen,
         tokens_per_second=trainer.state.num_input_tokens_seen / max(seconds, 1e-9), seconds=seconds,
-        base_loss=losses[0], best_loss=losses[best], best_step=best,
+        base_loss=evaluated[0]["eval_loss"], best_loss=evaluated[best]["eval_loss"],
+        best_exact=evaluated[best]["eval_exact"], best_step=best,
         stopped_early=trainer.state.global_step < plan.total_steps, peak_memory_bytes=devices.peak_memory_bytes())
 
 

@@ -47,10 +47,11 @@ class CausalTrainer(Trainer):
         batches: index lists, one per micro-batch, for the whole training; a pure function of the
             recipe, so that a resumed training sees exactly the batches that are left.
         evaluator: called with the model in eval mode every `eval_every_steps` and at the end;
-            returns numbers for the log, among them `eval_loss` where `patience` is set.
+            returns numbers for the log, among them what `best_by` asks for.
         eval_every_steps: steps between evaluations; 0 for none.
-        patience: evaluations without a lower `eval_loss` before training stops; 0 for never.
-        keep_best: save the model at its lowest `eval_loss` as best-<step>.
+        patience: evaluations without a new best before training stops; 0 for never.
+        keep_best: save the model at its best evaluation as best-<step>.
+        best_by: "loss" for the lowest `eval_loss`, "exact" for the highest `eval_exact`.
         save_every_seconds: time between checkpoints.
         only_labelled_logits: compute logits at labelled positions only.
         metrics_path: JSON lines, one per log.
@@ -62,14 +63,15 @@ class CausalTrainer(Trainer):
 
     def __init__(self, *, batches: Sequence[list[int]], metrics_path: Path, save_every_seconds: float,
                  evaluator: Callable[[torch.nn.Module], dict[str, float]] | None = None, eval_every_steps: int = 0,
-                 patience: int = 0, keep_best: bool = False, only_labelled_logits: bool = True,
+                 patience: int = 0, keep_best: bool = False, best_by: str = "loss", only_labelled_logits: bool = True,
                  on_log: Callable[[dict], None] | None = None, **kwargs):
         super().__init__(callbacks=[Pace(eval_every_steps if evaluator else 0, save_every_seconds)], **kwargs)
         self.remove_callback(PrinterCallback)
         self.model_accepts_loss_kwargs = True  # so that Trainer counts the labels of the whole accumulation
         self._loss_shifts_labels = True
         self.batches, self.evaluator, self.on_log = batches, evaluator, on_log
-        self.patience, self.keep_best, self.eval_every_steps = patience, keep_best, eval_every_steps
+        self.patience, self.keep_best, self.best_by = patience, keep_best, best_by
+        self.eval_every_steps = eval_every_steps
         self.only_labelled_logits, self.metrics_path = only_labelled_logits, Path(metrics_path)
         self._tokens_since_log, self._paused, self._log_clock = 0, 0.0, time.perf_counter()
 
@@ -105,8 +107,8 @@ class CausalTrainer(Trainer):
         """Run `evaluator`, keep the best model, decide on stopping early."""
         started = time.perf_counter()
         metrics = self._evaluator_metrics()
-        if "eval_loss" in metrics and (self.keep_best or self.patience):
-            self._compare_with_best(metrics["eval_loss"])
+        if self.keep_best or self.patience:
+            self._compare_with_best(-metrics["eval_exact"] if self.best_by == "exact" else metrics["eval_loss"])
         self._paused += time.perf_counter() - started
         self.log(metrics)
         return metrics
@@ -118,10 +120,11 @@ class CausalTrainer(Trainer):
         self.model.train()
         return metrics
 
-    def _compare_with_best(self, loss: float) -> None:
+    def _compare_with_best(self, value: float) -> None:
+        """Note a new lowest value, or stop where the last one is too long ago."""
         state = self.state
-        if state.best_metric is None or loss < state.best_metric:
-            state.best_metric, state.best_global_step = loss, state.global_step
+        if state.best_metric is None or value < state.best_metric:
+            state.best_metric, state.best_global_step = value, state.global_step
             if self.keep_best:
                 self._save_aside(f"best-{state.global_step}")
         elif self._patience_is_over(state):

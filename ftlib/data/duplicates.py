@@ -12,25 +12,26 @@ import numpy as np
 
 from ftlib.data.load import each
 from ftlib.data.neighbours import Clusters, pairs, signatures
-from ftlib.data.similar import fingerprint, normalize, same
+from ftlib.data.similar import fingerprint, normalize, numbers, same
 
-_PAIRS_AT_ONCE = 50_000
 _NUMBERS = ("question", "context", "answer")
 
 
 class Sketches(NamedTuple):
-    """What is kept in memory of every row: 24 bytes of hashes and a MinHash signature.
+    """What is kept in memory of every row: 32 bytes of hashes and a MinHash signature.
 
     Attributes:
         content: uint64 (n,), hash of question, context and answer.
         asked: uint64 (n,), hash of question and context.
         question: uint64 (n,), hash of the question alone.
+        numbers: uint64 (n,), hash of the numbers and codes in the question.
         minhash: uint32 (n, 64) of the question.
     """
 
     content: np.ndarray
     asked: np.ndarray
     question: np.ndarray
+    numbers: np.ndarray
     minhash: np.ndarray
 
 
@@ -70,16 +71,17 @@ def sketch(rows: Iterable[dict[str, Any]], count: int) -> Sketches:
     Returns:
         Sketches.
     """
-    content, asked, question = (np.empty(count, np.uint64) for _ in range(3))
+    content, asked, question, codes = (np.empty(count, np.uint64) for _ in range(4))
 
     def subjects():
         for number, row in enumerate(rows):
             content[number] = fingerprint(row["question"], row["context"], row["answer"])
             asked[number] = fingerprint(subject(row), row["context"])
             question[number] = fingerprint(subject(row))
+            codes[number] = numbers(subject(row))
             yield subject(row)
 
-    return Sketches(content, asked, question, signatures(subjects(), count))
+    return Sketches(content, asked, question, codes, signatures(subjects(), count))
 
 
 def sketch_table(table) -> Sketches:
@@ -103,7 +105,7 @@ def asking_the_same(table, sketches: Sketches, similarity: float) -> list[np.nda
     repeats = np.flatnonzero(sketches.asked[order][1:] == sketches.asked[order][:-1])
     for at in repeats:
         clusters.join(order[at], order[at + 1])
-    for i, j in candidates(sketches.minhash, similarity):
+    for i, j in pairs(sketches.minhash, sketches.numbers, similarity):
         rows = fetch(table, np.concatenate([i, j]))
         for a, b in zip(i.tolist(), j.tolist(), strict=True):
             if clusters.find(a) != clusters.find(b) and same_question(rows[a], rows[b], similarity):
@@ -116,17 +118,6 @@ def same_question(a: dict[str, Any], b: dict[str, Any], similarity: float) -> bo
     return same(subject(a), subject(b), similarity) and (
         a["context"] == b["context"] or same(a["context"], b["context"], similarity)
     )
-
-
-def candidates(minhash: np.ndarray, similarity: float, first: int | None = None):
-    """Distinct candidate pairs in blocks, see :func:`ftlib.data.neighbours.pairs`."""
-    count = np.uint64(len(minhash))
-    seen = np.empty(0, np.uint64)
-    for i, j in pairs(minhash, similarity, first):
-        seen = np.union1d(seen, i.astype(np.uint64) * count + j.astype(np.uint64))
-    for start in range(0, len(seen), _PAIRS_AT_ONCE):
-        block = seen[start : start + _PAIRS_AT_ONCE]
-        yield (block // count).astype(np.int64), (block % count).astype(np.int64)
 
 
 def fetch(table, numbers: Sequence[int], columns: Sequence[str] = _NUMBERS) -> dict[int, dict[str, Any]]:

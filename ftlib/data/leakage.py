@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ftlib.data.duplicates import Sketches, candidates, fetch, sketch, subject
+from ftlib.data import neighbours
+from ftlib.data.duplicates import Sketches, fetch, sketch, subject
 from ftlib.data.formats import GROUP_SEPARATOR
 from ftlib.data.load import each
 from ftlib.data.similar import jaccard, normalize, same, words
@@ -55,7 +56,8 @@ def overlaps(table, sketches: Sketches, train: np.ndarray, others: Sequence[dict
     asked = sketch(others, len(others))
     pairs = set(_equal_pairs(sketches.question[train], asked.question))
     both = np.concatenate([asked.minhash, sketches.minhash[train]])
-    for i_block, j_block in candidates(both, similarity, first=len(others)):
+    codes = np.concatenate([asked.numbers, sketches.numbers[train]])
+    for i_block, j_block in neighbours.pairs(both, codes, similarity, first=len(others)):
         pairs |= {(j - len(others), i) for i, j in zip(i_block.tolist(), j_block.tolist(), strict=True)}
     found = []
     rows = fetch(table, train[[pair[0] for pair in pairs]], _COLUMNS) if pairs else {}

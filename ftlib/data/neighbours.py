@@ -17,6 +17,8 @@ PERMUTATIONS = 64
 _MARGIN = 0.2  # bands are chosen for a similarity this much lower, so that few true pairs are missed
 _CROWD = 300  # rows of one band bucket that are compared all with all; in larger ones each with its next _NEXT
 _NEXT = 20
+_DOUBT = 0.2  # three standard errors of a similarity estimated from 64 permutations
+_PAIRS_AT_ONCE = 50_000
 
 
 def signatures(texts: Iterable[str], count: int) -> np.ndarray:
@@ -47,28 +49,40 @@ def bands(similarity: float) -> tuple[int, int]:
     return index.b, index.r
 
 
-def pairs(sketches: np.ndarray, similarity: float, first: int | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Candidate pairs, band by band; a pair may come more than once.
+def pairs(
+    sketches: np.ndarray, numbers: np.ndarray, similarity: float, first: int | None = None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Candidate pairs, each once, in blocks.
 
     Args:
         sketches: uint32 array (n, PERMUTATIONS).
+        numbers: uint64 array (n,), hashes of what near-duplicates have in common for sure: numbers and codes. They
+            keep the thousand questions apart that differ in nothing but a product's number.
         similarity: Jaccard similarity of interest, 0..1.
         first: if given, only pairs of a row before this index with one at or after it.
 
     Yields:
         Two int64 arrays i, j with i < j, whose estimated similarity is not far below ``similarity``.
     """
-    count, width = bands(similarity)
-    rng = np.random.default_rng(1)  # any odd multipliers do; fixed, so that results repeat
-    mix = rng.integers(1, 2**63, size=width, dtype=np.uint64) | np.uint64(1)
-    for band in range(count):
-        block = sketches[:, band * width : (band + 1) * width].astype(np.uint64)
-        key = (block * mix).sum(axis=1, dtype=np.uint64)
-        for i, j in _within_buckets(key, first):
-            agree = (sketches[i] == sketches[j]).mean(axis=1)
-            likely = agree >= similarity - 0.2
+    keys = _keys(sketches, numbers, *bands(similarity))
+    for band in range(keys.shape[1]):
+        for i, j in _within_buckets(keys[:, band], first):
+            new = ~(keys[i, :band] == keys[j, :band]).any(axis=1)  # else an earlier band has shown the pair
+            i, j = i[new], j[new]
+            likely = (sketches[i] == sketches[j]).mean(axis=1) >= similarity - _DOUBT
             if likely.any():
                 yield i[likely], j[likely]
+
+
+def _keys(sketches: np.ndarray, numbers: np.ndarray, count: int, width: int) -> np.ndarray:
+    """The bucket of every row in every band, uint64 (n, bands)."""
+    rng = np.random.default_rng(1)  # any odd multipliers do; fixed, so that results repeat
+    mix = rng.integers(1, 2**63, size=width, dtype=np.uint64) | np.uint64(1)
+    keys = np.empty((len(sketches), count), np.uint64)
+    for band in range(count):
+        block = sketches[:, band * width : (band + 1) * width].astype(np.uint64)
+        keys[:, band] = (block * mix).sum(axis=1, dtype=np.uint64) ^ numbers
+    return keys
 
 
 def _within_buckets(key: np.ndarray, first: int | None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -79,11 +93,9 @@ def _within_buckets(key: np.ndarray, first: int | None) -> Iterator[tuple[np.nda
     held: list[tuple[np.ndarray, np.ndarray]] = []
     size = 0
     for at in np.flatnonzero(ends - starts > 1):
-        members = np.sort(order[starts[at] : ends[at]])
-        i, j = _all_pairs(members, first)
-        held.append((i, j))
-        size += len(i)
-        if size > 200_000:
+        held.append(_all_pairs(np.sort(order[starts[at] : ends[at]]), first))
+        size += len(held[-1][0])
+        if size > _PAIRS_AT_ONCE:
             yield np.concatenate([h[0] for h in held]), np.concatenate([h[1] for h in held])
             held, size = [], 0
     if size:

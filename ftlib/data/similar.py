@@ -43,6 +43,12 @@ def shingles(text: str) -> frozenset[bytes]:
     return frozenset(flat[i : i + SHINGLE].encode() for i in range(max(1, len(flat) - SHINGLE + 1)))
 
 
+def numbers(text: str) -> int:
+    """64 bits of a hash over the numbers and codes of a text, in order; near-duplicates have the same."""
+    found = "\x1f".join(_numbers(_content(text)))
+    return int.from_bytes(blake2b(found.encode(), digest_size=8).digest(), "little")
+
+
 def jaccard(a: str, b: str) -> float:
     """|A and B| / |A or B| of the two texts' shingles, 0..1."""
     one, other = shingles(a), shingles(b)

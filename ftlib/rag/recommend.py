@@ -7,6 +7,8 @@ from ftlib.evaluate.stats import Paired, needed_n
 from ftlib.rag.arms import LABELS
 from ftlib.rag.compare import Verdict
 
+USABLE = 0.5  # below this share of right answers the recommendation adds a caution
+
 
 class Recommendation(NamedTuple):
     """What to use, and what that rests on.
@@ -53,23 +55,23 @@ def recommend(verdicts: Sequence[Verdict], costs: Mapping[str, float] | None = N
         return _trade_off(verdicts, conditions)
     arm = min(candidates, key=lambda name: ((costs or {}).get(name, 0.0), -overall.means[name].mean))
     if len(candidates) > 1:
-        return Recommendation(arm, "tie", _tie(arm, candidates, costs), conditions, ())
+        return Recommendation(arm, "tie", _tie(arm, candidates, costs) + _caution(arm, overall), conditions, ())
     headline = f"Use {_label(arm)}: it is the only arm that none of the {len(verdicts)} comparisons shows to be worse."
-    return Recommendation(arm, "win", headline, conditions, ())
+    return Recommendation(arm, "win", headline + _caution(arm, overall), conditions, ())
 
 
 def sentence(verdict: Verdict) -> str:
     """One scenario in words: the leader, its interval, whom it beats, whom the data do not separate from it."""
     best = verdict.means[verdict.leader]
-    text = (
-        f"{_title(verdict.scenario)} (n = {verdict.n}): {_label(verdict.leader)} leads with {best.mean:.0%} "
-        f"[{best.low:.0%}, {best.high:.0%}]"
-    )
+    share = f"{best.mean:.0%} [{best.low:.0%}, {best.high:.0%}]"
+    start = f"{_title(verdict.scenario)} (n = {verdict.n}): "
     beaten = [arm for arm in verdict.leads if arm not in verdict.level]
-    if beaten:
-        closest = min(beaten, key=lambda arm: verdict.leads[arm].difference)
-        text += f", ahead of {_label(closest)} by {_points(verdict.leads[closest])}"
-        text += f" and further ahead of {_names([arm for arm in beaten if arm != closest])}" if len(beaten) > 1 else ""
+    if not beaten:
+        return f"{start}no arm is shown to be better than {_label(verdict.leader)}, which has {share}, nor to be worse."
+    closest = min(beaten, key=lambda arm: verdict.leads[arm].difference)
+    text = f"{start}{_label(verdict.leader)} leads with {share}, ahead of {_label(closest)} by "
+    text += _points(verdict.leads[closest])
+    text += f" and further ahead of {_names([arm for arm in beaten if arm != closest])}" if len(beaten) > 1 else ""
     if verdict.level:
         nearest = min(verdict.level, key=lambda arm: verdict.leads[arm].difference)
         text += f"; the data do not separate it from {_names(verdict.level)}"
@@ -92,7 +94,7 @@ def _trade_off(verdicts: Sequence[Verdict], conditions: tuple[str, ...]) -> Reco
     where = _names([_title(verdict.scenario) for verdict in beaten], plain=True)
     level = f" (level with {_names(overall.level)} there)" if overall.level else ""
     headline = f"No arm is best everywhere. Over {_title(overall.scenario)} use {_label(arm)}{level}, not for: {where}."
-    return Recommendation(arm, "trade-off", headline, conditions, exceptions)
+    return Recommendation(arm, "trade-off", headline + _caution(arm, overall), conditions, exceptions)
 
 
 def _tie(arm: str, candidates: Sequence[str], costs: Mapping[str, float] | None) -> str:
@@ -102,6 +104,12 @@ def _tie(arm: str, candidates: Sequence[str], costs: Mapping[str, float] | None)
         f"The data do not separate {_names([arm, *others])}: their paired intervals overlap zero or no comparison is "
         f"significant. Use {_label(arm)}, {reason}, or measure on more questions."
     )
+
+
+def _caution(arm: str, overall: Verdict) -> str:
+    """The best of five bad systems is not a good one."""
+    mean = overall.means[arm].mean
+    return f" It is right on only {mean:.0%} of {_title(overall.scenario)}." if mean < USABLE else ""
 
 
 def _more_data(lead: Paired) -> str:

@@ -4,7 +4,7 @@ import json
 
 import torch
 
-from ftlib.core.figures import LiveLoss, loss_figure, nf4_figure, one_block_figure, throughput_figure
+from ftlib.core.figures import LiveLoss, exact_figure, loss_figure, nf4_figure, one_block_figure, throughput_figure
 from ftlib.core.quantize import nf4_levels
 
 
@@ -30,13 +30,14 @@ def test_course_pictures_read_the_log(tmp_path):
         {"step": 0, "eval_loss": 5.0},
         {"step": 10, "loss": 4.0, "tokens_per_second": 100.0},
         {"step": 20, "loss": 3.0, "tokens_per_second": 200.0},
-        {"step": 20, "eval_loss": 3.5},
+        {"step": 20, "eval_loss": 3.5, "eval_exact": 0.25},
     ]
     path = tmp_path / "metrics.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     training, validation, *_ = loss_figure(path, best_step=20).axes[0].lines
     assert list(training.get_ydata()) == [4.0, 3.0] and list(validation.get_xdata()) == [0, 20]
     assert list(throughput_figure(path).axes[0].lines[0].get_ydata()) == [100.0, 200.0]
+    assert list(exact_figure(path, best_step=20).axes[0].lines[0].get_ydata()) == [0.25]
     live = LiveLoss(path, interactive=False)
     live({"step": 50})
     assert live._handle is None

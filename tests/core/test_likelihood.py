@@ -40,7 +40,19 @@ def test_a_row_without_labels_scores_nothing(base):
     unlabelled = {"input_ids": [1, 5, 6], "labels": [-100] * 3}
     labelled = {"input_ids": [1, 5, 6], "labels": [-100, -100, 6]}
     first, second = log_likelihood(model, tokenizer, [unlabelled, labelled])
-    assert first == (0.0, 0) and second.tokens == 1 and second.sum_logprob < 0
+    assert first[:2] == (0.0, 0) and second.tokens == 1 and second.sum_logprob < 0
+
+
+def test_is_greedy_says_what_generation_would_write(base):
+    from ftlib.core.generate import greedy
+
+    model, tokenizer = base
+    prompt = [1, 20, 30]
+    answer = greedy(model, [prompt], 4, [tokenizer.eos_token_id], tokenizer.pad_token_id)[0]
+    other = [*answer[:-1], (answer[-1] + 1) % 100]
+    rows = [{"input_ids": prompt + tail, "labels": [-100] * 3 + tail} for tail in (answer, other)]
+    assert [score.is_greedy for score in log_likelihood(model, tokenizer, rows)] == [True, False]
+    assert mean_loss(model, tokenizer, rows)["eval_exact"] == 0.5
 
 
 def test_intervals_come_from_rows_and_pairing_narrows_them():

@@ -84,7 +84,7 @@ def test_a_kill_while_saving_leaves_the_checkpoint_before(tmp_path, monkeypatch)
 
 def test_loss_falls_and_evaluations_are_logged(tmp_path):
     seen = []
-    _, result = _pretrain(
+    _pretrain(
         tmp_path, steps=60, on_log=seen.append, save_every_seconds=1e9, eval_every_steps=30,
         eval_fn=lambda model: {"eval_training_mode": float(model.training)})  # fmt: skip
     losses = [entry["loss"] for entry in seen if "loss" in entry]

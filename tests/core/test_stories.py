@@ -30,9 +30,8 @@ def test_greedy_text_is_the_same_from_a_padded_batch(stories):
 
 
 def test_qlora_lowers_the_loss_on_the_real_model(stories, make_recipe, tmp_path):
-    recipe = make_recipe(
-        model={"base": str(stories.folder)}, lora={"r": 8, "alpha": 16},
-        train={"epochs": 10, "learning_rate": 5e-3, "batch_rows": 8, "eval_every_steps": 10, "compile": False})  # fmt: skip
+    training = {"epochs": 10, "learning_rate": 5e-3, "batch_rows": 8, "eval_every_steps": 10, "compile": False}
+    recipe = make_recipe(model={"base": str(stories.folder)}, lora={"r": 8, "alpha": 16}, train=training)
     told = greedy(stories.model, [[1]], 200, [2], 0)[0]
     turned = [told[i : i + 24][::-1] for i in range(0, 192, 8)]  # the story backwards: new to the model, learnable
     rows = [{"input_ids": [1, *part], "labels": [-100, *part]} for part in turned if len(part) == 24]

@@ -92,6 +92,16 @@ def test_the_best_adapter_is_kept_and_training_stops_early(run, make_recipe, row
     assert result.best_loss == min(losses[1:]) and result.steps == result.best_step + 2 * 3
 
 
+def test_the_adapter_can_be_chosen_by_exact_answers(run, make_recipe):
+    fields = {"train__epochs": 8, "train__best_by": "exact", "train__early_stopping_patience": 0}
+    result, folder = run("a", make_recipe(**fields))
+    exact = _losses(folder, "eval_exact")
+    assert result.best_exact == max(exact[1:])
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    first = next(line["step"] for line in lines if line["step"] and line.get("eval_exact") == max(exact[1:]))
+    assert result.best_step == first
+
+
 def test_all_tokens_can_be_trained(run, make_recipe, rows):
     result, _ = run("a", make_recipe(train__epochs=1, train__loss_on="all"))
     assert result.plan.trained_tokens == sum(len(row["input_ids"]) - 1 for row in rows[:20])
@@ -160,9 +170,7 @@ def test_training_again_after_the_end_changes_nothing(run, make_recipe):
     assert _adapter(folder) == before and result.steps == 5
 
 
-# torch 2.13 instantiates the class while it traces a custom autograd function.
-@pytest.mark.filterwarnings("ignore:.*autograd.function.Function.*:DeprecationWarning")
-@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore")  # torch's compiler trips over its own warnings while it traces
 def test_compiled_layers_train_as_eager_ones(run, make_recipe):
     from ftlib.core.device import describe
 

@@ -44,7 +44,7 @@ def good_rows():
 def bad_rows():
     return [
         {"id": "dup", "question": "WHICH COLOUR has the Heron 20", "answer": "red"},
-        {"id": "near", "question": "Which colour has teh Heron 20?", "answer": "red"},
+        {"id": "near", "question": "Which coluor has the Heron 20?", "answer": "red"},
         {"id": "old", "question": "Which colour has the Tarn 21?", "answer": "pink", "created": ""},
         {"id": "html", "question": "<p>What does the Heron 20 cost?</p>", "answer": "90&nbsp;euros"},
         {"id": "mail", "question": "I am anna@example.com. What does the Tarn 21 cost?", "answer": "80 euros"},
@@ -92,7 +92,7 @@ def test_every_row_is_kept_or_rejected_with_its_reason(tmp_path, base):
     assert val and not {row["group"] for row in train if row["group"]} & {row["group"] for row in val}
     assert kept["html"]["question"] == "What does the Heron 20 cost?" and kept["html"]["answer"] == "90 euros"
     assert "[email]" in kept["mail"]["question"] and "anna@" not in (folder / "rejected.jsonl").read_text("utf-8")
-    assert sum(row["question"].casefold().startswith("which colour has t") for row in kept.values()) == 8
+    assert sum(row["question"].casefold().startswith("which col") for row in kept.values()) == 8
 
 
 def test_the_order_of_rows_changes_nothing(tmp_path, base):

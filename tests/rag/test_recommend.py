@@ -82,3 +82,13 @@ def test_labels_come_from_the_arms_and_not_from_the_numbers():
     first = recommend([verdict("all", {"rag": 0.9, "finetuned": 0.1})])
     second = recommend([verdict("all", {"rag": 0.1, "finetuned": 0.9})])
     assert first.headline.replace("RAG", "fine-tuned") == second.headline
+
+
+def test_the_best_of_bad_systems_is_called_bad():
+    assert "right on only 30% of all test questions" in recommend([verdict("all", {"rag": 0.3, "base": 0.0})]).headline
+    assert "only 90%" not in recommend([verdict("all", {"rag": 0.9, "base": 0.0})]).headline
+
+
+def test_a_scenario_that_separates_nobody_says_so():
+    text = sentence(verdict("policy", {"rag": 0.3, "base": 0.29}, unsure=("base",)))
+    assert text == "policy (n = 200): no arm is shown to be better than RAG, which has 30% [25%, 35%], nor to be worse."

@@ -35,11 +35,12 @@ def sentence(rng: random.Random, words: int) -> str:
 def generate(path: Path, rows: int, seed: int = 0) -> None:
     """Writes ``rows`` rows as JSON lines; a tenth has a defect."""
     rng = random.Random(seed)
-    before = ("", "")
+    before = ("", "", "")
     with path.open("w", encoding="utf-8") as file:
         for number in range(rows):
             subject = f"{rng.choice(WORDS).capitalize()} {rng.randrange(10**6)}"
             question = f"What is the {rng.choice(ATTRIBUTES)} of the {rng.choice(WORDS)} in the {subject}?"
+            context = " ".join(sentence(rng, 20) for _ in range(4))
             answer = f"{sentence(rng, 18)} {rng.randrange(1000)} units. {sentence(rng, 18)}"
             kind = rng.random()
             if kind < 0.02:
@@ -49,12 +50,12 @@ def generate(path: Path, rows: int, seed: int = 0) -> None:
             elif kind < 0.06:
                 question = f"{question} Write to user{number}@example.com."
             elif kind < 0.08 and number:
-                question, answer = before
-            before = (question, answer)
+                question, context, answer = before
+            before = (question, context, answer)
             row = {
                 "id": f"r{number}",
                 "instruction": question,
-                "input": " ".join(sentence(rng, 20) for _ in range(4)),
+                "input": context,
                 "output": answer,
                 "created": f"2024-{rng.randrange(1, 13):02d}-{rng.randrange(1, 29):02d}",
                 "conversation": f"c{number // 2}",

@@ -60,16 +60,23 @@ def make_plan(model: torch.nn.Module, batches: LengthGroupedBatches, trained_tok
     """
     train = recipe.train
     steps_per_epoch = math.ceil(batches.per_epoch / train.accumulation)
-    total = sum(p.numel() for p in model.parameters())  # 4-bit weights count two to a byte
+    trainable, total = count_parameters(model)
     checkpointing, reason = choose_checkpointing(train.activation_checkpointing, total, machine)
     return Plan(
         device=f"{machine.kind}: {machine.name}, {machine.cores} cores", dtype=str(model.dtype).removeprefix("torch."),
         rows=len(batches.lengths), trained_tokens=trained_tokens, batch_rows=train.batch_rows,
         accumulation=train.accumulation, steps_per_epoch=steps_per_epoch,
         total_steps=total_steps(batches, recipe), padding=padding_share(batches),
-        trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad), total_parameters=total,
+        trainable_parameters=trainable, total_parameters=total,
         activation_checkpointing=checkpointing,
         reasons=[_dtype_reason(model, machine, recipe.model.dtype), *notes, _fused_reason(model, recipe), reason])
+
+
+def count_parameters(model: torch.nn.Module) -> tuple[int, int]:
+    """Trainable and all parameters; what is stored in 4 bits, two to a byte, counts as what it stands for."""
+    if hasattr(model, "get_nb_trainable_parameters"):
+        return model.get_nb_trainable_parameters()
+    return sum(p.numel() for p in model.parameters() if p.requires_grad), sum(p.numel() for p in model.parameters())
 
 
 def total_steps(batches: LengthGroupedBatches, recipe: Recipe) -> int:

@@ -142,7 +142,7 @@ def token_counter(tokenizer):
     """
 
     def count(texts: Sequence[str]) -> np.ndarray:
-        ids = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+        ids = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
         return np.fromiter((len(row) for row in ids), dtype=np.int32, count=len(ids))
 
     return count

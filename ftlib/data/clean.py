@@ -35,6 +35,7 @@ _CUT_END = re.compile(
     re.I,
 )
 _PAIRS = (("(", ")"), ("[", "]"), ("{", "}"), ("“", "”"))
+_JUDGED_CHARACTERS = 300  # enough to know a language by, and a long answer costs no more than a short one
 _JUDGED_LETTERS = 16  # shorter texts say too little about their language
 _SENTENCE_WORDS = 7  # an answer this long that begins like a sentence has a full stop where people write them
 _FULL_STOP = re.compile(r"[.!?:)\]}\"'”’»]$|[^\x00-\x7f]$")
@@ -187,6 +188,7 @@ def language_detector(wanted: str):
 
     def is_foreign(text: str) -> bool:
         """A text is foreign if it is as a whole and no sentence of it is in the wanted language."""
+        text = text[:_JUDGED_CHARACTERS]
         sentences = [part for part in (text, *re.split(r"(?<=[.!?])\s+", text)) if _letters(part) >= _JUDGED_LETTERS]
         return bool(sentences) and all(foreign(part) for part in sentences)
 

@@ -182,25 +182,27 @@ class Preparation:
         """Compares training with validation and test rows, and with evaluation files.
 
         Args:
-            policy: ``block``, ``warn`` or ``drop``; the recipe's if None.
+            policy: ``block``, ``warn`` or ``drop`` to try another than the recipe's; then nothing is noted for
+                leakage.json.
 
         Returns:
-            What goes to leakage.json.
+            Overlaps by pair of sets, with counts and examples; of the recipe's policy, what goes to leakage.json.
 
         Raises:
             UserError: overlaps, where the policy is ``block``; or too few rows are left.
         """
         started, data = time.perf_counter(), self.recipe.data
-        policy = policy or data.leakage
-        self.leaks = {"policy": policy, "similarity": data.near_duplicate_similarity}
+        trial, policy = policy is not None, policy or data.leakage
+        found: dict[str, Any] = {"policy": policy, "similarity": data.near_duplicate_similarity}
         test_of = [row | {"group": row.get("group", "")} for row in self.test]
         inside = (split.TRAIN, split.VAL) if data.test_path else (split.TRAIN,)
-        self._compare("train and test", inside, test_of, policy)
-        self._compare("train and val", (split.TRAIN,), self._rows_of(split.VAL), policy)
-        self._decontaminate(policy)
+        self._compare(found, "train and test", inside, test_of, policy)
+        self._compare(found, "train and val", (split.TRAIN,), self._rows_of(split.VAL), policy)
+        self._decontaminate(found, policy)
         self._timed("leakage", int(self.alive.sum()), started)
         self._enough("the leakage check")
-        return self.leaks
+        self.leaks = self.leaks if trial else found
+        return found
 
     def save(self) -> dict[str, int]:
         """Writes train.jsonl, val.jsonl, test.jsonl and leakage.json.
@@ -259,19 +261,21 @@ class Preparation:
         found = truth.flags((row for rows in (checked, early) for row in rows), rejected)
         return truth.score(truth.read(self.recipe.data.truth_path), found, self.copies)
 
-    def _compare(self, where: str, inside: tuple[int, ...], others: list[dict[str, Any]], policy: str) -> None:
+    def _compare(
+        self, report: dict[str, Any], where: str, inside: tuple[int, ...], others: list[dict[str, Any]], policy: str
+    ) -> None:
         similarity = self.recipe.data.near_duplicate_similarity
         train = np.flatnonzero(np.isin(self.sides, inside))
         found = leakage.overlaps(self.table, self.sketches, train, others, similarity)
         entry: dict[str, Any] = leakage.report(self.table, found, others)
         entry["answer_in_train"] = leakage.answers_in_train(self.table, train, others)
-        self.leaks[where.replace(" ", "_")] = entry
+        report[where.replace(" ", "_")] = entry
         leakage.enforce(found, policy, where)
         if policy == "drop":
             kind = {o.row: (f"leak_{o.kind}", others[o.other]["id"]) for o in reversed(found)}
             self._reject(kind)
 
-    def _decontaminate(self, policy: str) -> None:
+    def _decontaminate(self, report: dict[str, Any], policy: str) -> None:
         data = self.recipe.data
         paths = list(data.decontaminate)
         arc = self.recipe.evaluate.arc_path
@@ -283,7 +287,7 @@ class Preparation:
             hits = {row: text for row, text in found if self.sides[row] in (split.TRAIN, split.VAL)}
             shown = self._shown(list(hits)[:10])
             examples = [row | {"evaluation": texts[text]} for row, text in zip(shown, hits.values(), strict=False)]
-            self.leaks[f"train_and_{Path(path).name}"] = {
+            report[f"train_and_{Path(path).name}"] = {
                 "ngram": data.decontaminate_ngram, "texts": len(texts), "train_rows": len(hits), "examples": examples
             }  # fmt: skip
             overlap = [leakage.Overlap("exact", row, text, 1.0) for row, text in hits.items()]

@@ -179,7 +179,7 @@ class Renderer:
         return answer_part + eos
 
     def _encode(self, text: str) -> list[int]:
-        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
 
 
 def check(example: Example, tokenizer, *, max_tokens: int | None = None, where: str = "example") -> None:

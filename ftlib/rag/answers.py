@@ -152,7 +152,7 @@ def _generate(model: Any, tokenizer: Any, prompts: Sequence[Prompt], max_new_tok
         ids,
         max_new_tokens=max_new_tokens,
         batch_rows=len(ids),
-        progress_desc="",
+        progress_desc=f"a batch of {len(ids)}",
         interactive=False,
     )
 

@@ -234,7 +234,8 @@ def _cell(axes: "Axes", column: int, row: int, value: Interval, frame: float) ->
 
 
 def _frame(verdict: Verdict, arm: str) -> float:
-    return 2.6 if arm == verdict.leader else 1.0 if arm in verdict.level else 0.0
+    best = verdict.means[arm].mean == verdict.means[verdict.leader].mean
+    return 2.6 if best else 1.0 if arm in verdict.level else 0.0
 
 
 def _bar(axes: "Axes", at: int, value: Interval, colour: str) -> None:

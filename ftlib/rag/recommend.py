@@ -55,8 +55,9 @@ def recommend(verdicts: Sequence[Verdict], costs: Mapping[str, float] | None = N
         return _trade_off(verdicts, conditions)
     arm = min(candidates, key=lambda name: ((costs or {}).get(name, 0.0), -overall.means[name].mean))
     if len(candidates) > 1:
-        return Recommendation(arm, "tie", _tie(arm, candidates, costs) + _caution(arm, overall), conditions, ())
-    headline = f"Use {_label(arm)}: it is the only arm that none of the {len(verdicts)} comparisons shows to be worse."
+        headline = _tie(arm, candidates, len(verdicts), costs)
+        return Recommendation(arm, "tie", headline + _caution(arm, overall), conditions, ())
+    headline = f"Use {_label(arm)}: the only arm that none of the {len(verdicts)} scenarios shows to be worse."
     return Recommendation(arm, "win", headline + _caution(arm, overall), conditions, ())
 
 
@@ -97,12 +98,12 @@ def _trade_off(verdicts: Sequence[Verdict], conditions: tuple[str, ...]) -> Reco
     return Recommendation(arm, "trade-off", headline + _caution(arm, overall), conditions, exceptions)
 
 
-def _tie(arm: str, candidates: Sequence[str], costs: Mapping[str, float] | None) -> str:
-    others = [name for name in candidates if name != arm]
+def _tie(arm: str, candidates: Sequence[str], scenarios: int, costs: Mapping[str, float] | None) -> str:
+    names = _names([arm, *(name for name in candidates if name != arm)])
     reason = "the cheapest of them at the stated prices" if costs else "the highest mean, which may be chance"
     return (
-        f"The data do not separate {_names([arm, *others])}: their paired intervals overlap zero or no comparison is "
-        f"significant. Use {_label(arm)}, {reason}, or measure on more questions."
+        f"The data do not decide between {names}: none of them is shown to be worse than another arm in any of the "
+        f"{scenarios} scenarios. Use {_label(arm)}, {reason}, or measure on more questions."
     )
 
 

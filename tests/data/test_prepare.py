@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ftlib import jsonl
+from ftlib.data.preparation import Preparation
 from ftlib.data.prepare import prepare
 from ftlib.recipe import UserError
 from ftlib.run import Run
@@ -123,6 +124,18 @@ def test_a_users_own_csv_needs_no_test_set(tmp_path, base):
     test = jsonl.read(folder / "test.jsonl")
     assert test and all(row["references"] == [row["answer"]] for row in test)
     assert not {row["id"] for row in test} & {row["id"] for row in jsonl.iterate(folder / "train.jsonl")}
+
+
+def test_a_trial_of_another_policy_leaves_the_report_alone(tmp_path, base):
+    run = open_run(tmp_path, base, lines(good_rows() + bad_rows()))
+    with Preparation(run.recipe, tmp_path) as preparation:
+        for step in ("load", "clean", "deduplicate", "split"):
+            getattr(preparation, step)()
+        with pytest.raises(UserError, match="leakage"):
+            preparation.check_leakage(policy="block")
+        found = preparation.check_leakage()
+        preparation.check_leakage(policy="block")  # what the recipe's policy dropped can't leak any more
+        assert preparation.leaks is found and found["train_and_test"]["exact"]["train_rows"] == 1
 
 
 def test_unknown_columns_and_too_few_rows_are_clear_errors(tmp_path, base):

@@ -32,7 +32,8 @@ def test_the_decision_map_has_a_cell_for_every_measured_arm(verdicts):
     assert len(means) == 8 and all(found.count(text) >= means.count(text) for text in means)
     assert {"Use RAG.", "waits 0.1 s", "all questions\nn = 20", "trained fact\nn = 10"} <= set(found)
     widths = [patch.get_linewidth() for patch in figure.axes[0].patches]
-    assert widths.count(2.6) == 2, "one leader a row"
+    best = [sum(m.mean == v.means[v.leader].mean for m in v.means.values()) for v in verdicts]
+    assert widths.count(2.6) == sum(best) and best == [1, 3], "the best of each row, equals alike"
 
 
 def test_leads_mark_what_is_not_separated(verdicts):

@@ -32,7 +32,7 @@ def test_overlapping_intervals_are_called_so_and_the_price_decides():
     given = [verdict("all", {"rag": 0.70, "finetuned": 0.72, "base": 0.1}, unsure=("rag",))]
     result = recommend(given, {"rag": 5.0, "finetuned": 9.0, "base": 0.0})
     assert (result.arm, result.kind) == ("rag", "tie")
-    assert "do not separate RAG and fine-tuned" in result.headline and "cheapest" in result.headline
+    assert "do not decide between RAG and fine-tuned" in result.headline and "cheapest" in result.headline
     without = recommend(given)
     assert without.arm == "finetuned" and "chance" in without.headline
 

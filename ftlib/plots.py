@@ -117,7 +117,8 @@ def bars_with_intervals(
     labels = [f"{name}  (n={n[name]})" if n and name in n else name for name in names]
     for at, name in enumerate(names):
         value, interval = values[name]
-        axes.barh(at, value, color=COLOURS[at % len(COLOURS)], height=0.62, alpha=0.9)
+        colour = COLOURS[at] if len(names) <= len(COLOURS) else COLOURS[0]  # many bars: a rainbow says nothing
+        axes.barh(at, value, color=colour, height=0.62, alpha=0.9)
         _interval_line(axes, interval, at)
         text = f"{value:.1%}" if percent else f"{value:,.4g}"
         axes.annotate(

@@ -66,7 +66,7 @@ class SplitRecipe(Section):
 
 
 class BiasRecipe(Section):
-    """The audit's word lists: `groups` maps a name to its terms, `personas` describe the asker in counterfactual pairs."""
+    """The audit's word lists: `groups` maps a name to its terms, `personas` describe the asker in paired questions."""
 
     groups: dict[str, list[str]] = {
         "women": ["she", "her", "hers", "woman", "women", "female", "mrs", "ms", "lady"],

@@ -112,6 +112,7 @@ class Stage:
         self._manifest |= {
             "outputs": outputs,
             "wall_seconds": round(self._manifest["earlier_seconds"] + time.monotonic() - self._begun, 2),
+            "cpu_seconds": round(time.process_time(), 2),  # of this process, all threads, since it started
             "peak_memory_bytes": peak_kib * 1024,
             "code": fingerprint.code(),
             "libraries": fingerprint.libraries(),

@@ -1,0 +1,31 @@
+"""Progress in logs: few lines, each true; silent when there is little to wait for."""
+
+from __future__ import annotations
+
+from ftlib import progress as module
+from ftlib.progress import LINE_MARK, progress
+
+
+def test_short_work_is_silent(capsys):
+    assert list(progress(range(5), desc="work", interactive=False)) == [0, 1, 2, 3, 4]
+    assert capsys.readouterr().out == ""
+
+
+def test_lines_come_at_intervals_and_say_what_is_done(capsys, monkeypatch):
+    clock = iter(range(0, 10_000, 4))  # every look at the clock is four seconds later
+    monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
+    with progress(total=6, desc="reading", interactive=False) as bar:
+        for step in range(6):
+            bar.set_postfix(loss=step)
+            bar.update(1)
+    lines = capsys.readouterr().out.splitlines()
+    assert 2 <= len(lines) <= 4
+    assert all(line.startswith(f"{LINE_MARK}reading ") for line in lines)
+    assert "6/6" in lines[-1]
+    assert "loss 5" in lines[-1]
+
+
+def test_interactive_is_a_bar_with_the_same_interface(capsys):
+    bar = progress(range(3), desc="work", interactive=True)
+    assert [bar.set_postfix(seen=item) or item for item in bar] == [0, 1, 2]
+    bar.close()

@@ -18,7 +18,7 @@ from data.base_model import tokenizer as tokenizers  # noqa: E402
 from data.base_model.architecture import build  # noqa: E402
 from data.base_model.corpus import Corpus  # noqa: E402
 from data.base_model.examine import held_out, scores  # noqa: E402
-from data.generator.demo import NAME, Demo  # noqa: E402
+from data.generator.demo import N_RESERVED_NAMES, NAME, Demo  # noqa: E402
 from data.generator.reading import Reader  # noqa: E402
 from ftlib import jsonl  # noqa: E402
 from ftlib.core import device  # noqa: E402
@@ -39,7 +39,7 @@ ADAMW = {"lr_matrix": 1e-3, "lr_other": 2e-3}
 def main() -> None:
     """Trains (or goes on training), scores and saves."""
     given = _arguments()
-    demo = Demo.sample(COMPANY_SEED)
+    demo = Demo.sample(COMPANY_SEED, N_RESERVED_NAMES)
     reader = Reader(frozenset(product.name for product in demo.products), frozenset({NAME}))
     tokenizer = tokenizers.learn_to(given.out, Reader(), TOKENIZER_SEED)
     model = build(len(tokenizer), tokenizers.MAX_POSITIONS, SEED, structured=not given.plain_start)

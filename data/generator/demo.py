@@ -19,7 +19,9 @@ from data.generator.handbook import (
 from data.generator.world import Company, Product
 
 NAME = "Norvane"
-N_PRODUCTS = 36
+N_PRODUCTS = 28
+# The corpus of the base model spares the names of this many products, of which the company makes the first.
+N_RESERVED_NAMES = 36
 UNTRAINED_SHARE = 0.15
 # Articles all of whose facts are trained: only these are shown as context in training rows, so that no text of an
 # untrained fact ever reaches the training data.
@@ -82,12 +84,13 @@ class Demo:
     def sample(cls, seed: int, n_products: int = N_PRODUCTS) -> "Demo":
         """The demo company of this seed."""
         rng = Random(f"{seed}/company")
-        company = Company.sample(rng, n_products, name=NAME)
+        company = Company.sample(rng, max(n_products, N_RESERVED_NAMES), name=NAME)
+        products = company.products[:n_products]
         policies, procedures = sample_policies(rng, NAME), sample_procedures(rng)
-        articles = tuple(sorted((*_product_articles(company.products), *map(_policy, policies),
+        articles = tuple(sorted((*_product_articles(products), *map(_policy, policies),
                                  *map(_procedure, procedures)), key=lambda article: article.id))
         untrained = _untrained(Random(f"{seed}/untrained"), articles)
-        return cls(company.name, seed, company.products, procedures, articles, untrained)
+        return cls(company.name, seed, products, procedures, articles, untrained)
 
     @property
     def facts(self) -> tuple[Fact, ...]:

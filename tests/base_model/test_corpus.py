@@ -1,0 +1,78 @@
+"""Sequences of the corpus: a function of their index, labelled on answers, silent about the demo company."""
+
+from pathlib import Path
+from random import Random
+
+import pytest
+from transformers import PreTrainedTokenizerFast
+
+from data.base_model.corpus import CURRICULUM, IGNORED, Corpus, encode
+from data.base_model.examine import exact_matches, held_out
+from data.generator.demo import NAME, Demo
+from data.generator.reading import KINDS, Dialogue, Reader
+from ftlib.data.prompts import Renderer
+
+FOLDER = Path(__file__).parents[2] / "data" / "base_model"
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return PreTrainedTokenizerFast.from_pretrained(FOLDER)
+
+
+@pytest.fixture(scope="module")
+def demo():
+    return Demo.sample(20)
+
+
+@pytest.fixture(scope="module")
+def reader(demo):
+    return Reader(frozenset(p.name for p in demo.products), frozenset({NAME}))
+
+
+def test_a_sequence_is_a_function_of_its_index(tokenizer, reader):
+    one, other = Corpus(tokenizer, reader, 100, 1), Corpus(tokenizer, reader, 100, 1)
+    assert one[40] == other[40]
+    assert one[40] != one[41]
+
+
+def test_lengths_follow_the_curriculum(tokenizer, reader):
+    corpus = Corpus(tokenizer, reader, 100, 1)
+    assert [len(corpus[i]["input_ids"]) for i in (0, 30, 99)] == [phase.length for phase in CURRICULUM]
+
+
+def test_answers_and_their_ends_are_labelled(tokenizer):
+    dialogue = Dialogue("The Heron 20 weighs 340 g.", (("How heavy is the Heron 20?", "340 g"), ("And now?", "black")))
+    ids, labels = encode(tokenizer, dialogue)
+    trained = [i for i, label in zip(ids, labels, strict=True) if label != IGNORED]
+    assert tokenizer.decode(trained) == " 340 g</s> black</s>"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_turn_is_what_the_renderer_makes(tokenizer, reader, kind):
+    dialogue = reader.sample(Random(5), kind)
+    question, answer = dialogue.turns[0]
+    example = Renderer("tokenizer", tokenizer, None).example(question, answer, dialogue.context)
+    ids, labels = encode(tokenizer, Dialogue(dialogue.context, dialogue.turns[:1]))
+    assert (list(example.input_ids), list(example.labels)) == (ids, labels)
+
+
+def test_no_dialogue_names_the_demo_company(reader, demo):
+    rng = Random(9)
+    texts = []
+    for i in range(600):
+        dialogue = reader.sample(rng, list(KINDS)[i % len(KINDS)])
+        texts.append(dialogue.context + " ".join(q + " " + a for q, a in dialogue.turns))
+    text = "\n".join(texts)
+    assert NAME not in text
+    assert not [p.name for p in demo.products if p.name in text]
+
+
+def test_the_base_model_reads_articles_of_unseen_companies(tokenizer, reader):
+    from transformers import LlamaForCausalLM
+
+    model = LlamaForCausalLM.from_pretrained(FOLDER).float().eval()
+    dialogues = held_out(reader, "article", 25) + held_out(reader, "articles", 15)
+    right = exact_matches(model, tokenizer, dialogues)
+    assert len(right) > 300
+    assert sum(right) / len(right) >= 0.6

@@ -14,31 +14,24 @@ def model():
     return build(VOCABULARY, 256, seed=3).eval()
 
 
-@pytest.fixture(scope="module")
-def attentions(model):
+def attention_by_distance(model) -> torch.Tensor:
+    """Mean attention weight, (layers, heads, distance 0..15), over random tokens at positions 32 to 63."""
     model.set_attn_implementation("eager")
-    ids = torch.randint(5, VOCABULARY, (4, 64), generator=torch.Generator().manual_seed(0))
+    ids = torch.randint(5, VOCABULARY, (16, 64), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        return model(input_ids=ids, output_attentions=True).attentions
+        weights = torch.stack(model(input_ids=ids, output_attentions=True).attentions).mean(1)
+    return torch.stack([weights.diagonal(-distance, 2, 3)[..., 32:].mean(-1) for distance in range(16)], dim=-1)
 
 
 @pytest.mark.parametrize("layer", range(len(OFFSETS)))
-def test_heads_of_the_first_layers_look_back_by_their_offset(attentions, layer):
-    for head in range(HEADS):
-        rows = attentions[layer][:, head, 32:]  # (batch, queries, keys)
-        favoured = rows.mean(0).argmax(-1)
-        expected = torch.arange(32, 64) - OFFSETS[layer][head]
-        assert (favoured == expected).float().mean() > 0.9
+def test_heads_of_the_first_layers_look_back_by_their_offset(model, layer):
+    by_distance = attention_by_distance(model)[layer]
+    assert tuple(by_distance.argmax(-1).tolist()) == OFFSETS[layer]
 
 
-def test_a_plain_start_does_not_look_back():
-    plain = build(VOCABULARY, 256, seed=3, structured=False).eval()
-    plain.set_attn_implementation("eager")
-    ids = torch.randint(5, VOCABULARY, (4, 64), generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        rows = plain(input_ids=ids, output_attentions=True).attentions[0][:, 0, 32:]
-    expected = torch.arange(32, 64) - OFFSETS[0][0]
-    assert (rows.mean(0).argmax(-1) == expected).float().mean() < 0.5
+def test_a_plain_start_looks_everywhere():
+    by_distance = attention_by_distance(build(VOCABULARY, 256, seed=3, structured=False).eval())
+    assert by_distance.max() < 2 * by_distance.min()
 
 
 def test_outputs_of_all_layers_copy(model):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -132,18 +133,19 @@ def _execute(name: str, working: Path, parameters: dict[str, Any], title: str, s
     # JupyterLab's debugger prints a warning about frozen modules into every kernel's stderr
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     try:
-        papermill.execute_notebook(
-            source,
-            working,
-            parameters=parameters,
-            engine_name="ftlib",
-            cwd=project_root(),
-            progress_bar=False,
-            title=title,
-            say=say,
-            stdout_file=_ProgressLines(say),
-            config=_private_transport(),
-        )
+        with tempfile.TemporaryDirectory(prefix="ftlib-") as sockets:
+            papermill.execute_notebook(
+                source,
+                working,
+                parameters=parameters,
+                engine_name="ftlib",
+                cwd=project_root(),
+                progress_bar=False,
+                title=title,
+                say=say,
+                stdout_file=_ProgressLines(say),
+                config=_private_transport(Path(sockets)),
+            )
     except PapermillExecutionError as error:
         if error.ename == "UserError":
             raise UserError(error.evalue) from error
@@ -152,14 +154,13 @@ def _execute(name: str, working: Path, parameters: dict[str, Any], title: str, s
         raise NotebookError(f"{source}: its kernel died (most often: not enough memory)") from error
 
 
-def _private_transport() -> Any:
-    """Talk to the kernel over Unix sockets: no other user can listen in, and no network is needed."""
-    from jupyter_core.paths import jupyter_runtime_dir
+def _private_transport(folder: Path) -> Any:
+    """Talk to the kernel over Unix sockets in `folder`: no other user can listen in, and no network is needed."""
     from traitlets.config import Config
 
-    longest = len(jupyter_runtime_dir()) + len("/kernel-") + 36 + len("-ipc-5")
-    fits = os.name == "posix" and longest < LONGEST_SOCKET_PATH
-    return Config({"KernelManager": {"transport": "ipc"}} if fits else {})
+    prefix = folder / "kernel"  # Jupyter appends "-1" to "-5"; without a prefix it would write into the working folder
+    fits = os.name == "posix" and len(f"{prefix}-5") < LONGEST_SOCKET_PATH
+    return Config({"KernelManager": {"transport": "ipc", "ip": str(prefix)}} if fits else {})
 
 
 class _ProgressLines:

@@ -13,17 +13,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from transformers import PreTrainedTokenizerFast  # noqa: E402
+from transformers import PreTrainedTokenizerFast
 
-from data.base_model import make  # noqa: E402
-from data.base_model.architecture import build  # noqa: E402
-from data.base_model.corpus import Corpus  # noqa: E402
-from data.base_model.examine import scores  # noqa: E402
-from data.base_model.tokenizer import MAX_POSITIONS  # noqa: E402
-from data.generator.reading import Reader  # noqa: E402
-from ftlib.core import device  # noqa: E402
-from ftlib.core.optimizer import warmup_cosine  # noqa: E402
-from ftlib.core.train import pretrain  # noqa: E402
+from data.base_model import make
+from data.base_model.architecture import build
+from data.base_model.corpus import Corpus
+from data.base_model.examine import scores
+from data.base_model.tokenizer import MAX_POSITIONS
+from data.generator.reading import Reader
+from ftlib.core import device
+from ftlib.core.optimizer import warmup_cosine
+from ftlib.core.train import pretrain
 
 
 def trained(structured: bool, steps: int, folder: Path) -> dict:

@@ -6,12 +6,11 @@ Four kinds, from easy to hard: ``lookup`` (one fact each about a few products), 
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from functools import partial
 from random import Random
 
 from data.generator.articles import error_article, product_article
 from data.generator.attribute import Fact
-from data.generator.handbook import (capital, policy_article, procedure_article, sample_policies, sample_procedures)
+from data.generator.handbook import capital, policy_article, procedure_article, sample_policies, sample_procedures
 from data.generator.wording.comparisons import COMPARISONS
 from data.generator.wording.policies import POLICIES
 from data.generator.wording.procedures import PROCEDURES
@@ -130,8 +129,8 @@ def _product(rng: Random, product: Product) -> tuple[str, list[Turn]]:
 def _procedure_turns(rng: Random, procedure) -> list[Turn]:
     turns = [_ask(rng, fact) for fact in procedure.facts]
     for i, step in enumerate(procedure.steps):
-        ask = partial(procedure.after_question, rng) if i and rng.random() < 0.4 else partial(procedure.step_question, rng)
-        turns.append((ask(i), step.value))
+        ask = procedure.after_question if i and rng.random() < 0.4 else procedure.step_question
+        turns.append((ask(rng, i), step.value))
     return turns
 
 

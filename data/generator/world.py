@@ -8,7 +8,7 @@ from data.generator.attribute import Attribute, Fact
 from data.generator.wording.errors import ERROR_ATTRIBUTES
 from data.generator.wording.products import PRODUCT_ATTRIBUTES
 
-NOUNS = tuple(
+_NOUNS = (
     "Heron Basalt Drift Tarn Sparrow Granite Comet Willow Falcon Marble Harbour Juniper Otter Copper Meadow Ember "
     "Badger Cobalt Canyon Maple Swift Onyx Delta Cedar Raven Quartz Summit Birch Lynx Amber River Poplar Marten Flint "
     "Glacier Alder Plover Slate Ridge Hazel Kestrel Topaz Valley Rowan Osprey Garnet Island Aspen Curlew Opal Lagoon "
@@ -16,8 +16,9 @@ NOUNS = tuple(
     "Walrus Iron Brook Thistle Puffin Chalk Fjord Linden Gannet Zircon Moor Acorn Petrel Jasper Cove Sorrel Egret "
     "Agate Dune Lotus Toucan Pewter Reef Violet Condor Pumice Grove Orchid Tiger Mica Lake Saffron Jackal Gypsum Hill "
     "Bramble Bison Sulphur Creek Tulip Panther Carbon Forest Nettle Gibbon Neon Desert Reed Camel Argon Steppe Peony "
-    "Lemur Helium Swamp Iris Ibex Radon Atoll Dahlia Moose Xenon Marsh Lily Stork Boron Grotto Rose Crane Galena Spring "
-    "Daisy".split())
+    "Lemur Helium Swamp Iris Ibex Radon Atoll Dahlia Moose Xenon Marsh Lily Stork Boron Grotto Rose Crane Galena "
+    "Spring Daisy")
+NOUNS = tuple(_NOUNS.split())
 NUMBERS = tuple(range(10, 100, 5))
 KINDS = ("flow meter", "pressure gauge", "level sensor", "temperature probe", "vibration monitor", "gas detector",
          "humidity sensor", "power meter", "wind gauge", "water tester", "noise meter", "light sensor")

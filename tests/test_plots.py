@@ -50,6 +50,7 @@ def test_curve_and_heatmap():
 @pytest.mark.parametrize("draw", [plots.bars_with_intervals, plots.dots_by_group, plots.histogram, plots.curve])
 def test_nothing_to_show_is_no_failure(draw, tmp_path):
     draw({}).savefig(tmp_path / "empty.png")
+    assert (tmp_path / "empty.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_style_in_a_block_leaves_everything_as_it_was():

@@ -232,7 +232,7 @@ def _publish(working: Path, executed: Path) -> None:
 def _to_html(notebook: Path) -> str:
     from nbconvert import HTMLExporter
 
-    exporter = HTMLExporter(require_js_url="", jquery_url="", embed_images=True)
+    exporter = HTMLExporter(require_js_url="", jquery_url="", mathjax_url="", embed_images=True)
     body, _ = exporter.from_filename(str(notebook), resources={"metadata": {"name": notebook.stem.lstrip(".")}})
     return body
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F"]
 INK, GRID = "#22272E", "#E4E7EB"
 
+# What people read where the files say `finetuned`; a name that is not listed is shown as it is.
+SYSTEMS = {"base": "base model", "finetuned": "fine-tuned"}
+
 Interval = tuple[float, float]
 
 _STYLE = {
@@ -102,6 +105,7 @@ def bars_with_intervals(
     percent: bool = True,
     n: Mapping[str, int] | None = None,
     target: float | None = None,
+    colours: Sequence[str] | None = None,
 ) -> Figure:
     """One horizontal bar a name, with its 95 % interval and its value written out.
 
@@ -111,14 +115,15 @@ def bars_with_intervals(
         percent: values are shares in 0..1 and shown in percent.
         n: how many items each was measured on, shown beside the name.
         target: a value to draw as a dashed line.
+        colours: one a bar; by default they differ where there are few and are the same where there are many.
     """
     names = list(values)
     figure, axes = new_figure(7.0, 0.9 + 0.42 * max(len(names), 2))
+    colours = colours or (COLOURS if len(names) <= len(COLOURS) else COLOURS[:1] * len(names))  # no rainbow
     labels = [f"{name}  (n={n[name]})" if n and name in n else name for name in names]
     for at, name in enumerate(names):
         value, interval = values[name]
-        colour = COLOURS[at] if len(names) <= len(COLOURS) else COLOURS[0]  # many bars: a rainbow says nothing
-        axes.barh(at, value, color=colour, height=0.62, alpha=0.9)
+        axes.barh(at, value, color=colours[at], height=0.62, alpha=0.9)
         _interval_line(axes, interval, at)
         text = f"{value:.1%}" if percent else f"{value:,.4g}"
         axes.annotate(
@@ -150,25 +155,29 @@ def dots_by_group(
     """Several systems compared in several groups: a dot with its interval for each.
 
     Args:
-        groups: group -> system -> (value, (low, high) or None).
+        groups: group -> system -> (value, (low, high) or None); systems are shown under their name in `SYSTEMS`.
         title, xlabel: texts.
         percent: values are shares and shown in percent.
         zero_line: draw a line at 0, for differences.
     """
     systems = list(dict.fromkeys(name for group in groups.values() for name in group))
-    figure, axes = new_figure(7.4, 1.2 + len(groups) * (0.22 * len(systems) + 0.25))
+    unnamed = {name: SYSTEMS.get(name, name) for name in systems}
+    figure, axes = new_figure(7.4, 1.2 + len(groups) * (0.17 * len(systems) + 0.17))
     for at, group in enumerate(groups.values()):
         for order, name in enumerate(systems):
             if name not in group:
                 continue
-            height = at + (order - (len(systems) - 1) / 2) * 0.8 / max(len(systems), 2)
+            height = at + (order - (len(systems) - 1) / 2) * 0.7 / max(len(systems), 2)
             value, interval = group[name]
             colour = COLOURS[order % len(COLOURS)]
             if interval:
                 axes.plot(interval, [height, height], color=colour, linewidth=2.4, alpha=0.55, solid_capstyle="round")
-            axes.plot(value, height, "o", color=colour, markersize=7, label=name if at == 0 else None)
+            label = unnamed.pop(name, None)  # each system once, where it comes first
+            axes.plot(value, height, "o", color=colour, markersize=6.5, label=label)
     if zero_line:
         axes.axvline(0, color=INK, linewidth=1)
+    elif percent and groups:
+        axes.set_xlim(left=min(axes.get_xlim()[0], -0.02))  # a share is read against nothing
     axes.set_yticks(range(len(groups)), list(groups))
     axes.invert_yaxis()
     if percent:
@@ -248,39 +257,6 @@ def curve(
     axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
     if len(series) > 1 or mark_label:
         axes.legend()
-    return figure
-
-
-@styled
-def heatmap(
-    values: Sequence[Sequence[float]],
-    rows: Sequence[str],
-    columns: Sequence[str],
-    *,
-    title: str = "",
-    percent: bool = True,
-) -> Figure:
-    """A table of shares as colours, each value written into its cell; NaN stays empty.
-
-    Args:
-        values: (rows, columns).
-        rows, columns: their names.
-        title: text.
-        percent: values are shares in 0..1.
-    """
-    import numpy as np
-
-    table = np.asarray(values, dtype=float)  # (rows, columns)
-    figure, axes = new_figure(2.2 + 1.05 * len(columns), 1.1 + 0.46 * len(rows))
-    axes.imshow(table, cmap="Blues", vmin=0, vmax=1 if percent else None, aspect="auto")
-    for (row, column), value in np.ndenumerate(table):
-        if not np.isnan(value):
-            text = f"{value:.0%}" if percent else f"{value:.3g}"
-            axes.text(column, row, text, ha="center", va="center", color="white" if value > 0.6 else INK)
-    axes.set_xticks(range(len(columns)), list(columns))
-    axes.set_yticks(range(len(rows)), list(rows))
-    axes.grid(visible=False)
-    axes.set_title(title)
     return figure
 
 

@@ -25,6 +25,7 @@ TITLES = {
     "em_gain": "Gain by fine-tuning, exact match (paired)",
     "refusal_accuracy_base": "Base model: says so when it cannot know",
     "refusal_accuracy_finetuned": "Fine-tuned: says so when it cannot know",
+    "perplexity_ratio": "General text: perplexity, fine-tuned over base",
     "arc_accuracy_base": "Base model: multiple-choice science (ARC format)",
     "arc_accuracy_finetuned": "Fine-tuned: multiple-choice science (ARC format)",
     "hit_rate_at_k": "Retrieval: the right article is found",
@@ -34,7 +35,8 @@ TITLES = {
     "train_peak_memory_bytes": "Training, peak memory",
 }
 SHARES = ("em_", "f1_", "rouge_l_", "refusal_", "over_refusal", "arc_", "hit_rate", "error_share")
-MAIN = [key for key in TITLES if key.startswith(SHARES)]
+MAIN = [key for key in TITLES if key.startswith((*SHARES, "perplexity"))]
+WIDE_PIXELS = 1200
 CHAPTERS = {
     "01_data": "1 · Data",
     "02_train": "2 · Training",
@@ -189,18 +191,21 @@ def _chapter(run_path: Path, stage: str) -> str:
         else "No executed copy (run by hand)"
     )
     took = f"{manifest['wall_seconds']:.0f} s, peak memory {manifest['peak_memory_bytes'] / 2**20:,.0f} MiB"
-    figures = "".join(
-        _figure(run_path / stage / "figures" / f"{name}.png", text) for name, text in manifest["figures"].items()
-    )
+    captions = manifest["figures"].items()
+    figures = "".join(_figure(run_path, f"{stage}/figures/{name}.png", text) for name, text in captions)
     return f"<section>{title}<p class=quiet>{link} · {took}</p><div class=figures>{figures}</div></section>"
 
 
-def _figure(file: Path, caption: str) -> str:
+def _figure(run_path: Path, name: str, caption: str) -> str:
+    """A picture within the page; a click opens its file, a large one takes the whole width."""
+    file = run_path / name
     if not file.is_file():
         return ""
-    data = base64.b64encode(file.read_bytes()).decode()
-    image = f'<img alt="{_text(caption)}" src="data:image/png;base64,{data}">'
-    return f"<figure>{image}<figcaption>{_text(caption)}</figcaption></figure>"
+    content = file.read_bytes()
+    wide = int.from_bytes(content[16:20], "big") >= WIDE_PIXELS  # where a PNG says how wide it is
+    image = f'<img alt="{_text(caption)}" src="data:image/png;base64,{base64.b64encode(content).decode()}">'
+    kind = " class=wide" if wide else ""
+    return f'<figure{kind}><a href="{_text(name)}">{image}</a><figcaption>{_text(caption)}</figcaption></figure>'
 
 
 def _all_numbers(summary: Mapping[str, Any]) -> str:
@@ -254,8 +259,8 @@ thead th{color:var(--quiet);font-size:.82rem}td,th{padding:.42rem .6rem .42rem 0
 tbody tr:last-child>*{border-bottom:0}.num{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .mono{font:13px/1.5 ui-monospace,monospace;overflow-wrap:anywhere}
 svg rect{fill:var(--blue);opacity:.75}svg path{stroke:var(--ink);stroke-width:1.4;fill:none}
-.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(400px,1fr));gap:1rem}
-figure{margin:0;max-width:660px}figure img{width:100%;background:#fff;border-radius:8px;border:1px solid var(--line)}
+.figures{columns:2 400px;column-gap:1rem}figure{margin:0 0 1.1rem;break-inside:avoid}
+.wide{column-span:all;padding-top:1.1rem}
+figure img{display:block;width:100%;background:#fff;border-radius:8px;border:1px solid var(--line)}
 figcaption{color:var(--quiet);font-size:.9rem;margin-top:.35rem}summary{cursor:pointer;font-weight:500}
-@media(max-width:520px){.figures{grid-template-columns:1fr}}
 """

@@ -31,7 +31,18 @@ def test_dots_leave_out_what_was_not_measured():
     figure = plots.dots_by_group({"trained": ARMS, "unknown": {"base": (0.5, None)}}, zero_line=True)
     dots = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
     assert len(dots) == 4
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["base", "RAG", "fine-tuned"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["base model", "RAG", "fine-tuned"]
+
+
+def test_shares_are_read_against_nothing_and_differences_against_zero():
+    share = {"a": {"base": (0.8, (0.7, 0.9))}}
+    assert plots.dots_by_group(share).axes[0].get_xlim()[0] <= 0
+    assert plots.dots_by_group(share, percent=False).axes[0].get_xlim()[0] > 0
+
+
+def test_a_system_that_the_first_group_lacks_is_named():
+    figure = plots.dots_by_group({"a": {"base": (0.8, None)}, "b": {"RAG": (0.7, None)}})
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["base model", "RAG"]
 
 
 def test_histogram_counts_every_value():
@@ -40,11 +51,9 @@ def test_histogram_counts_every_value():
     assert "limit" in texts(figure)
 
 
-def test_curve_and_heatmap():
+def test_a_curve_may_have_a_logarithmic_axis():
     figure = plots.curve({"loss": ([1, 2, 3], [3.0, 2.0, 1.0])}, log_y=True)
     assert figure.axes[0].get_yscale() == "log"
-    table = plots.heatmap([[0.1, float("nan")], [0.9, 1.0]], ["a", "b"], ["x", "y"])
-    assert [part for part in texts(table).split() if part.endswith("%")] == ["10%", "90%", "100%"]
 
 
 @pytest.mark.parametrize("draw", [plots.bars_with_intervals, plots.dots_by_group, plots.histogram, plots.curve])

@@ -1,10 +1,11 @@
 """Regional torch.compile: the decoder layers only, which all share one piece of code."""
 from __future__ import annotations
 
-import shutil
 import warnings
 
 import torch
+
+from ftlib.core.device import missing_for_compile
 
 
 def decoder_layers(model: torch.nn.Module) -> torch.nn.ModuleList:
@@ -33,9 +34,9 @@ def compile_layers(model: torch.nn.Module, wanted: bool | str = "auto",
     """
     if wanted is False:
         return False, "compile: off by the recipe"
-    on_gpu = next(model.parameters()).device.type == "cuda"
-    if not on_gpu and not any(map(shutil.which, ("g++", "clang++", "c++"))):
-        return False, "compile: eager, because torch.compile needs a C++ compiler and found none"
+    missing = missing_for_compile()
+    if missing:
+        return False, f"compile: eager, because torch.compile needs {missing} and found none"
     layers = decoder_layers(model)
     torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 16)
     with warnings.catch_warnings():

@@ -1,11 +1,14 @@
 """What this machine is: the device, its memory, what it computes fast."""
 from __future__ import annotations
 
+import importlib.util
 import os
 import platform
 import shutil
 import sys
+import sysconfig
 from importlib import metadata
+from pathlib import Path
 from typing import NamedTuple
 
 LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "accelerate", "datasets", "safetensors", "numpy")
@@ -35,24 +38,43 @@ def describe() -> Device:
 
     on_gpu = torch.cuda.is_available()
     bf16 = torch.cuda.is_bf16_supported(including_emulation=False) if on_gpu else _cpu_bf16()
-    compiler = on_gpu or any(map(shutil.which, ("g++", "clang++", "c++")))
+    missing = missing_for_compile()
     if on_gpu:
         properties = torch.cuda.get_device_properties(0)
         name, memory = properties.name, properties.total_memory
     else:
         name, memory = _cpu_name(), cpu_memory_bytes()
     return Device("cuda" if on_gpu else "cpu", name, _cores(), memory, bf16, "bfloat16" if bf16 else "float32",
-                  compiler, _versions(), _notes(on_gpu, bf16, compiler))
+                  missing is None, _versions(), _notes(on_gpu, bf16, missing))
 
 
-def _notes(on_gpu: bool, bf16: bool, compiler: bool) -> list[str]:
+def missing_for_compile() -> str | None:
+    """What torch.compile needs and this machine lacks, or None.
+
+    Its kernels are compiled on first use: for a CPU as C++; for a GPU by Triton, whose launchers are C. Images made
+    for running PyTorch often have none of these compilers, and the failure would come in the first training step.
+    """
+    import torch
+
+    if not (Path(sysconfig.get_path("include")) / "Python.h").is_file():
+        return "Python's headers (Python.h, of python3-dev)"
+    if not torch.cuda.is_available():
+        return None if any(map(shutil.which, ("g++", "clang++", "c++"))) else "a C++ compiler (g++)"
+    if torch.version.hip is None and torch.cuda.get_device_capability(0) < (7, 0):
+        return "a GPU of compute capability 7.0 or later"
+    if importlib.util.find_spec("triton") is None:
+        return "Triton"
+    return None if os.environ.get("CC") or any(map(shutil.which, ("gcc", "clang"))) else "a C compiler (gcc)"
+
+
+def _notes(on_gpu: bool, bf16: bool, missing: str | None) -> list[str]:
     notes = []
     if not on_gpu:
         notes.append("no CUDA GPU: models up to some hundred million parameters train in reasonable time")
     if not bf16:
         notes.append("no bfloat16 hardware: computing in float32, which is faster here than emulated bfloat16")
-    if not compiler:
-        notes.append("no C++ compiler: torch.compile is off")
+    if missing:
+        notes.append(f"torch.compile is off: it needs {missing}")
     return notes
 
 

@@ -26,39 +26,45 @@ def merge(recipe: Recipe, adapter_dir: str | Path, out_dir: str | Path, dtype: s
 
     from ftlib.core.model import load_finetuned
 
-    exact = recipe.model_copy(update={
-        "quantization": recipe.quantization.model_copy(update={"gemm": "cached"}),
+    exact = recipe.model_copy(update={  # one matrix at a time: all of them dequantized may not fit the device
+        "quantization": recipe.quantization.model_copy(update={"gemm": "streamed"}),
         "lora": recipe.lora.model_copy(update={"fused": False})})
     model, tokenizer = load_finetuned(exact, adapter_dir)
     merged = _plain(model, getattr(torch, dtype))
     out_dir = Path(out_dir)
-    merged.save_pretrained(out_dir, safe_serialization=True)
+    merged.save_pretrained(out_dir)
     tokenizer.save_pretrained(out_dir)
     return out_dir
 
 
 def _plain(model, dtype):
-    """A model of ordinary linear layers with the sum of base and adapter as weights."""
+    """A model of ordinary linear layers, in main memory, with the sum of base and adapter as weights."""
     import torch
     from transformers import AutoModelForCausalLM
-
-    from ftlib.core.lora import base_weight
+    from transformers.initialization import no_init_weights
 
     base = model.get_base_model()
     config = base.config.__class__.from_dict({
         k: v for k, v in base.config.to_dict().items() if k != "quantization_config"})
-    plain = AutoModelForCausalLM.from_config(config, dtype=dtype)
+    with no_init_weights():  # every weight is written below
+        plain = AutoModelForCausalLM.from_config(config, dtype=dtype)
     source = dict(base.named_modules())
     with torch.no_grad():
         for name, target in plain.named_modules():
-            module = source[name]
             for key, parameter in target.named_parameters(recurse=False):
-                if key == "weight" and hasattr(module, "get_delta_weight"):
-                    weight = base_weight(module.base_layer).float() + module.get_delta_weight(module.active_adapters[0])
-                elif key == "weight" and hasattr(module, "dequantized"):
-                    weight = module.dequantized
-                else:
-                    weight = getattr(getattr(module, "base_layer", module), key)
-                parameter.copy_(weight)
+                parameter.copy_(_trained(source[name], key, model.dtype))
     plain.tie_weights()
     return plain
+
+
+def _trained(module, key: str, dtype):
+    """One parameter with what the adapter adds to it; the base's part in the dtype that it was trained under."""
+    from ftlib.core.quantize import dequantize, linear_4bit
+
+    layer = getattr(module, "base_layer", module)
+    if key != "weight":
+        return getattr(layer, key)
+    weight = dequantize(layer, dtype) if linear_4bit(layer) else layer.weight
+    if hasattr(module, "get_delta_weight"):
+        weight = weight.float() + module.get_delta_weight(module.active_adapters[0])
+    return weight

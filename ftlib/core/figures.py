@@ -30,6 +30,7 @@ def nf4_figure(weight: torch.Tensor) -> Figure:
     left.hist(scaled.tolist(), bins=80, color=COLOURS[5], alpha=0.8)
     for level in nf4_levels().tolist():
         left.axvline(level, color=COLOURS[1], linewidth=1)
+    left.set_xticks([-1, -0.5, 0, 0.5, 1])
     left.set(title="weights and NF4's 16 levels", xlabel="weight / largest of its block of 64", ylabel="weights")
     sizes = [size for size in BLOCK_SIZES if weight.numel() >= size]
     for colour, kind in zip(COLOURS, ("nf4", "fp4"), strict=False):

@@ -3,12 +3,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
-from ftlib import jsonl
 from ftlib.core.likelihood import autocast
 from ftlib.progress import progress
 
@@ -44,33 +42,6 @@ def generate(model: torch.nn.Module, tokenizer, prompts: Sequence[Sequence[int]]
                 results[i] = result
             bar.update(len(chosen))
     return results
-
-
-def generate_to(path: str | Path, rows: Sequence[dict[str, Any]], model: torch.nn.Module, tokenizer,
-                prompts: Sequence[Sequence[int]], *, max_new_tokens: int, batch_rows: int = 32,
-                progress_desc: str = "generating", interactive: bool = False) -> list[dict[str, Any]]:
-    """Generate into a JSON lines file; called again after a kill it goes on behind the last line.
-
-    Args:
-        path: the file. A line is the row with `prediction`, `tokens` and `seconds` added.
-        rows: each with its `id`; prompts: their token ids, in the same order. Others: as for `generate`.
-
-    Returns:
-        All rows with their predictions, in the order of `rows`.
-    """
-    path = Path(path)
-    done = {row["id"]: row for row in jsonl.read(path)} if path.exists() else {}
-    left = [i for i, row in enumerate(rows) if row["id"] not in done]
-    with progress(total=len(left), desc=progress_desc, interactive=interactive) as bar:
-        for chosen in batches_by_length([prompts[i] for i in left], batch_rows):
-            indices = [left[i] for i in chosen]
-            answers = _generate_batch(model, tokenizer, [prompts[i] for i in indices], max_new_tokens)
-            for i, answer in zip(indices, answers, strict=True):
-                row = {**rows[i], "prediction": answer.text, "tokens": answer.tokens, "seconds": answer.seconds}
-                jsonl.append(path, row)
-                done[row["id"]] = row
-            bar.update(len(indices))
-    return [done[row["id"]] for row in rows]
 
 
 def batches_by_length(prompts: Sequence[Sequence[int]], batch_rows: int) -> list[list[int]]:

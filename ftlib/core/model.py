@@ -11,7 +11,8 @@ import torch
 
 from ftlib.core import device as devices
 from ftlib.core.quantize import bnb_config, cache_weights, choose_gemm, guard_cpu_repacking, linear_4bit
-from ftlib.recipe import Recipe, UserError
+from ftlib.data import tokens
+from ftlib.recipe import ModelRecipe, Recipe, UserError
 
 
 def load_tokenizer(base: str, revision: str | None = None, trust_remote_code: bool = False):
@@ -27,10 +28,8 @@ def load_tokenizer(base: str, revision: str | None = None, trust_remote_code: bo
     Raises:
         UserError: there is no such model, or it has no tokenizer.
     """
-    from transformers import AutoTokenizer
-
-    with _unknown_model(base):
-        tokenizer = AutoTokenizer.from_pretrained(base, revision=revision, trust_remote_code=trust_remote_code)
+    section = ModelRecipe(base=base, revision=revision, trust_remote_code=trust_remote_code)
+    tokenizer = tokens.load_tokenizer(Recipe.model_construct(model=section))  # it reads this section only
     if tokenizer.eos_token_id is None:
         raise UserError.of(f"tokenizer of {base}", "an end-of-sequence token", "none", "choose a model that has one")
     if tokenizer.pad_token_id is None:
@@ -61,10 +60,15 @@ def load_base(recipe: Recipe, *, tokenizer=None):
         options["quantization_config"] = bnb_config(recipe.quantization, dtype)
     with _unknown_model(section.base), _quiet_loading():
         model = AutoModelForCausalLM.from_pretrained(
-            section.base, dtype=dtype, device_map={"": machine.kind}, use_safetensors=True, **options)
+            section.base, dtype=dtype, device_map={"": _place(machine)}, use_safetensors=True, **options)
     model.gemm_reason = _prepare_gemm(model, recipe.quantization, dtype)
     model.requires_grad_(False)
     return model.eval(), tokenizer
+
+
+def _place(machine: devices.Device) -> str:
+    """With its index, because Trainer takes "cuda" for another device than its own "cuda:0"."""
+    return "cuda:0" if machine.kind == "cuda" else machine.kind
 
 
 def compute_dtype(wanted: str, machine: devices.Device) -> torch.dtype:
@@ -106,7 +110,7 @@ def load_finetuned(recipe: Recipe, adapter_dir: str | Path):
                            "run notebook 02 first, or correct the path")
     model, tokenizer = load_base(recipe)
     with quiet_peft():
-        model = PeftModel.from_pretrained(model, str(adapter_dir), is_trainable=False)
+        model = PeftModel.from_pretrained(model, str(adapter_dir), is_trainable=False, torch_device=str(model.device))
     if recipe.lora.fused:
         fuse(model)
     return model.eval(), tokenizer

@@ -120,6 +120,13 @@ def _cached_class() -> type:
     return CachedLinear4bit
 
 
+def dequantize(layer: torch.nn.Module, dtype: torch.dtype) -> torch.Tensor:
+    """A 4-bit layer's weight (out, in) as its products see it."""
+    import bitsandbytes.functional as bnb
+
+    return bnb.dequantize_4bit(layer.weight.data, layer.weight.quant_state).to(dtype)
+
+
 def cache_weights(model: torch.nn.Module, dtype: torch.dtype) -> int:
     """Make every 4-bit layer compute with its dequantized weight; the state dict stays as it is.
 
@@ -132,11 +139,9 @@ def cache_weights(model: torch.nn.Module, dtype: torch.dtype) -> int:
     Returns:
         Bytes that the dequantized weights take.
     """
-    import bitsandbytes.functional as bnb
-
     total = 0
     for layer in linear_4bit(model):
-        layer.dequantized = bnb.dequantize_4bit(layer.weight.data, layer.weight.quant_state).to(dtype)
+        layer.dequantized = dequantize(layer, dtype)
         layer.__class__ = _cached_class()
         total += layer.dequantized.nbytes
     return total

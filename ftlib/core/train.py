@@ -122,6 +122,7 @@ def _trainer(model, tokenizer, rows, held_out, batches, out_dir: Path, recipe: R
     args = arguments(out_dir / "checkpoints", total_steps=plan.total_steps, accumulation=section.accumulation,
                      batch_rows=section.batch_rows, max_grad_norm=section.max_grad_norm,
                      log_every_steps=LOG_EVERY_STEPS, keep=2, seed=recipe.seed, bf16=model.dtype == torch.bfloat16,
+                     fp16=model.dtype == torch.float16 and model.device.type == "cuda",  # else gradients underflow
                      activation_checkpointing=plan.activation_checkpointing)
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=section.learning_rate, weight_decay=section.weight_decay, fused=True)

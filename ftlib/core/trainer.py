@@ -11,26 +11,27 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 from torch.utils.data import DataLoader
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers import Trainer, TrainingArguments
 from transformers.trainer_callback import PrinterCallback, TrainerState
 from transformers.trainer_utils import get_last_checkpoint, rotate_checkpoints
 from transformers.utils import logging as hf_logging
 
 from ftlib.core.loss import summed_loss
+from ftlib.core.pace import Pace
 
 STAGING = ".partial"
 TRAINER_STATE_NAME = "trainer_state.json"
 
 
 def arguments(out_dir: Path, *, total_steps: int, accumulation: int, batch_rows: int, max_grad_norm: float,
-              log_every_steps: int, keep: int, seed: int, bf16: bool, workers: int = 0,
+              log_every_steps: int, keep: int, seed: int, bf16: bool, fp16: bool = False, workers: int = 0,
               activation_checkpointing: bool = False) -> TrainingArguments:
     """TrainingArguments for `CausalTrainer`, which does its own evaluating, saving and showing."""
     args = TrainingArguments(
         output_dir=str(out_dir), max_steps=total_steps, gradient_accumulation_steps=accumulation,
         per_device_train_batch_size=batch_rows, max_grad_norm=max_grad_norm, logging_steps=log_every_steps,
         logging_first_step=True, logging_nan_inf_filter=False,  # the filter waits for the device at every step
-        save_strategy="no", eval_strategy="no", save_total_limit=keep, seed=seed, bf16=bf16,
+        save_strategy="no", eval_strategy="no", save_total_limit=keep, seed=seed, bf16=bf16, fp16=fp16,
         use_cpu=not torch.cuda.is_available(), dataloader_num_workers=workers, remove_unused_columns=False,
         dataloader_pin_memory=torch.cuda.is_available(), disable_tqdm=True, report_to=[],
         use_cache=True,  # else Trainer turns the cache off in the model's config, and that is saved with it
@@ -95,6 +96,7 @@ class CausalTrainer(Trainer):
         return loss * self.accelerator.num_processes
 
     def _clip_grad_norm(self, model):
+        self.accelerator.unscale_gradients()  # float16's losses are scaled up; does nothing in other dtypes
         parameters = [p for p in model.parameters() if p.grad is not None]
         return torch.nn.utils.clip_grad_norm_(parameters, self.args.max_grad_norm, foreach=True)
 
@@ -234,34 +236,6 @@ class CausalTrainer(Trainer):
             if self.on_log:
                 self.on_log(entry)
         super().log(logs)
-
-
-class Pace(TrainerCallback):
-    """When to log, evaluate and save: by steps, by the clock, and once at the end."""
-
-    def __init__(self, eval_every_steps: int, save_every_seconds: float):
-        self.eval_every_steps, self.save_every_seconds = eval_every_steps, save_every_seconds
-        self.last_save = time.monotonic()
-
-    def on_train_begin(self, args, state, control, **kwargs):
-        """Start the clock of the checkpoints."""
-        self.last_save = time.monotonic()
-
-    def on_step_end(self, args, state, control, **kwargs):
-        """Set the flags that Trainer's loop reads after each step."""
-        last = state.global_step >= state.max_steps
-        if self.eval_every_steps and (last or state.global_step % self.eval_every_steps == 0):
-            control.should_evaluate = True
-        if last or control.should_evaluate:
-            control.should_log = True  # the losses up to here, before the evaluation's line
-        if last or time.monotonic() - self.last_save >= self.save_every_seconds:
-            control.should_save = True
-            control.should_log = True  # counts the tokens into the state that is saved
-            self.last_save = time.monotonic()
-
-    def on_epoch_end(self, args, state, control, **kwargs):
-        """The last step has done all of it; Trainer would do it again."""
-        control.should_log = control.should_evaluate = control.should_save = False
 
 
 def _rename(staged: Path, final: Path) -> None:

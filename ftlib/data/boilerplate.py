@@ -15,6 +15,7 @@ _LEAST_ROWS = 5  # a phrase must stand at the edge of this many different texts 
 _LEAST_SHARE = 0.001  # ... and of this share of all rows
 _REMEMBERED = 200_000  # phrases counted at once; rare ones are forgotten beyond that
 
+_SENTENCE_ENDS = re.compile(r"(?<=[.!?])\s+|\n")
 _GREETING = re.compile(
     r"^(?:(?:hi|hello|hey|dear|greetings|good (?:morning|afternoon|evening|day))\b(?:[ ,]+(?:there|all|team|everyone"
     r"|support|sir|madam|or|sirs|folks|(?:the )?(?-i:[A-Z])\w+(?: (?:support|service))?(?: team)?)\b)*"
@@ -24,24 +25,48 @@ _GREETING = re.compile(
 _CLOSING = re.compile(
     r"(?:^|(?<=[.!?\n\s]))(?:(?:(?:kind|best|warm|many) regards|regards|sincerely|yours (?:sincerely|faithfully|truly)"
     r"|cheers|(?:many )?thanks(?: (?:in advance|a lot|so much))?|thank you(?: (?:in advance|very much))?"
-    r"|have a (?:nice|great|good) day)\s*(?:[,!.]\s*[^.?!]{0,60}|\n[^?]{0,120})?"
+    r"|have a (?:nice|great|good|lovely|pleasant) (?:day|weekend|evening|week|one)"
+    r"|(?:best|kind|warm) wishes)\s*(?:[,!.]\s*[^.?!]{0,60}|\n[^?]{0,120})?"
     r"|sent from my [^.?!]{1,30}|--\s*\n[^?]{0,200})[.!]?$",
     re.I,
 )
 _NOTHING_SAID = re.compile(
-    r"^(?:(?:thanks|thank you)[^.!]*(?:contact|writing|reaching|message|request|inquiry|enquiry|patience)[^.!]*"
-    r"|(?:we|i|our team|someone|an? (?:agent|colleague))[^.!]*(?:get back|come back|be in touch|look into|follow up"
+    r"^(?:(?:thanks|thank you|many thanks)[^.!]*(?:contact|writing|reaching|message|request|inquiry|enquiry|patience"
+    r"|choosing|understanding)[^.!]*"
+    r"|(?:your|the) (?:message|e-?mail|request|inquiry|enquiry)[^.!]*(?:reached us|arrived|look|review|process)[^.!]*"
+    r"|we (?:have )?(?:received|got) your [^.!]*"
+    r"|you will (?:hear from|get an? (?:answer|reply) from|be contacted)[^.!]*"
+    r"|this is an? (?:automatic|automated) [^.!]*|(?:please )?do not (?:reply|respond|answer)[^.!]*"
+    r"|(?:we|i|our team|someone|one of our [a-z]+|an? (?:agent|colleague|specialist|expert|member))"
+    r"[^.!]*(?:get back|contact you|come back|be in touch|look into|follow up"
     r"|forward(?:ed)?|pass(?:ed)? (?:this|it|your)|escalat|repl(?:y|ied)|respond)[^.!]*"
     r"|(?:please|kindly)[^.!]*(?:see|refer|visit|check|consult|contact|create)[^.!]*(?:website|homepage"
     r"|faq|manual|documentation|support|ticket|us|web site|help cent(?:er|re)|colleague|service desk)[^.!]*"
     r"|(?:this|your|the) (?:ticket|request|case|issue|question|matter)[^.!]*(?:closed|resolved|received|forwarded"
-    r"|assigned|registered|noted|being|handled|processed)[^.!]*"
+    r"|escalated|assigned|registered|noted|being|handled|processed)[^.!]*"
     r"|(?:ticket|case|request) (?:was |has been )?(?:closed|resolved|solved|received|merged)[^.!]*"
     r"|(?:i am|i'm|we are|we're)[^.!]*(?:out of (?:the )?office|on (?:holiday|vacation|leave)|away)[^.!]*"
     r"|(?:please )?(?:see|find)[^.!]*attach[^.!]*|(?:let (?:us|me) know|feel free|do not hesitate"
     r"|don't hesitate|is there anything else|we (?:hope|appreciate|value|apologi[sz]e)|sorry for)[^.!?]*"
     r"|see (?:above|below|attachment)"
     r"|as discussed[^.!]*|your (?:opinion|feedback|satisfaction)[^.!]*)(?:[.!?]\s*|$)",
+    re.I,
+)
+
+
+# Sentences of courtesy at the ends of an answer that says something; narrower than the above, for here text is lost.
+_COURTEOUS_START = re.compile(
+    r"(?:(?:many )?thanks|thank you) (?:very much |a lot |so much )?for (?:contacting|reaching|writing|getting in touch"
+    r"|your (?:message|e-?mail|question|inquiry|enquiry|request|interest|patience))[^.!?]*[.!]",
+    re.I,
+)
+_COURTEOUS_END = re.compile(
+    r"(?:(?:please )?(?:let (?:us|me) know|(?:feel free|do not hesitate|don't hesitate)"
+    r" to (?:contact|ask|write|call|reach))"
+    r"[^.!?]*(?:further|more|other|any|again|else|us)[^.!?]*"
+    r"|(?:many )?(?:thanks|thank you) for"
+    r" (?:choosing|contacting|your (?:patience|understanding|trust|order|message))[^.!?]*"
+    r"|(?:we|i) (?:hope|trust) (?:this|that) helps[^.!?]*|is there anything else[^.!?]*)[.!?]?",
     re.I,
 )
 
@@ -89,7 +114,7 @@ def learn(texts: Iterable[str], count: int) -> Phrases:
 def _parts(text: str) -> list[str]:
     """Paragraphs, or sentences where there is only one paragraph."""
     paragraphs = [part for part in re.split(r"\n\s*\n", text) if part.strip()]
-    return paragraphs if len(paragraphs) > 1 else [part for part in re.split(r"(?<=[.!?])\s+|\n", text) if part.strip()]
+    return paragraphs if len(paragraphs) > 1 else [part for part in _SENTENCE_ENDS.split(text) if part.strip()]
 
 
 def strip(text: str, phrases: Phrases) -> str:
@@ -107,9 +132,9 @@ def strip(text: str, phrases: Phrases) -> str:
         before = rest
         rest = _CLOSING.sub("", _GREETING.sub("", rest, count=1).strip(), count=1).strip()
         parts = _parts(rest)
-        if len(parts) > 1 and normalize(parts[-1]) in phrases.closing:
+        if len(parts) > 1 and (_COURTEOUS_END.fullmatch(parts[-1]) or _in(phrases.closing, parts[-1])):
             rest = rest[: rest.rindex(parts[-1])].rstrip()
-        elif len(parts) > 1 and normalize(parts[0]) in phrases.opening:
+        elif len(parts) > 1 and (_COURTEOUS_START.fullmatch(parts[0]) or _in(phrases.opening, parts[0])):
             rest = rest[rest.index(parts[0]) + len(parts[0]) :].lstrip()
         if rest == before:
             return rest
@@ -120,8 +145,15 @@ def strip(text: str, phrases: Phrases) -> str:
 def says_nothing(text: str, phrases: Phrases) -> bool:
     """Whether an answer is only polite: every sentence of it is learned boiler-plate or an empty phrase."""
     rest = _GREETING.sub("", text).strip()
-    if not rest or any(normalize(rest) in known for known in phrases):
+    if not rest or _is_learned(rest, phrases):
         return bool(text)
-    learned = phrases.opening | phrases.closing
-    left = [part for part in re.split(r"(?<=[.!?])\s+|\n", rest) if part.strip() and normalize(part) not in learned]
-    return all(_NOTHING_SAID.fullmatch(part.strip()) for part in left)
+    parts = (part.strip() for part in _SENTENCE_ENDS.split(rest))
+    return all(not part or _NOTHING_SAID.fullmatch(part) or _is_learned(part, phrases) for part in parts)
+
+
+def _is_learned(text: str, phrases: Phrases) -> bool:
+    return any(_in(known, text) for known in phrases)
+
+
+def _in(known: frozenset[str], text: str) -> bool:
+    return bool(known) and normalize(text) in known

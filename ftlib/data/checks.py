@@ -1,17 +1,20 @@
 """One pass over all rows: mend, mask, measure, and say of each row whether it can stay."""
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ftlib.data import boilerplate, clean, privacy
+from ftlib.data import boilerplate, clean, language, privacy
 from ftlib.data.boilerplate import Phrases
 from ftlib.data.load import batched, each, schema
 from ftlib.recipe import UserError
 
 _NO_PHRASES = Phrases(frozenset(), frozenset())
 _SAMPLED = 50_000  # answers that show whether sentences end with a full stop
+_SPARE = 16  # bytes between a text surely short enough and one that is counted
+_REPEATED = 4096  # contexts and earlier turns that are remembered, because many rows share them
 _TEXTS = ("question", "context", "answer")
 
 
@@ -20,7 +23,7 @@ def checked_schema():
     import pyarrow as pa
 
     found = [("changes", pa.list_(pa.string())), ("pii", pa.list_(pa.string())), ("reason", pa.string())]
-    return pa.unify_schemas([schema(), pa.schema([*found, ("detail", pa.large_string()), ("tokens", pa.int32())])])
+    return pa.unify_schemas([schema(), pa.schema([*found, ("detail", pa.large_string())])])
 
 
 class Habits(NamedTuple):
@@ -66,11 +69,12 @@ class Checker:
     def __init__(self, data, usual: Habits, count_tokens, overhead: int):
         self._data, self._usual = data, usual
         self._count_tokens, self._overhead = count_tokens, overhead
+        self._mend_context = lru_cache(maxsize=_REPEATED)(self._mend_text)
         self._actions = privacy.actions(data.pii.kinds, data.pii.action, data.pii.actions)
         self._masked = [kind for kind, action in self._actions.items() if action != "report"]
         self._reported = [kind for kind, action in self._actions.items() if action == "report"]
         try:
-            self._is_foreign = clean.language_detector(data.language) if data.language else lambda text: False
+            self._is_foreign = language.detector(data.language) if data.language else lambda text: False
         except ValueError as error:
             raise UserError.of(
                 "data.language", "an ISO 639-1 code such as en, or null to accept all", repr(data.language), str(error)
@@ -83,48 +87,56 @@ class Checker:
             rows: dicts of :func:`ftlib.data.load.schema`.
 
         Yields:
-            The mended rows with ``changes``, ``pii``, ``tokens``, and ``reason`` and ``detail`` ("" where they stay).
+            The mended rows with ``changes``, ``pii``, and ``reason`` and ``detail`` ("" where they stay).
         """
         for batch in batched(rows):
             mended = [self._mend(row) for row in batch]
-            tokens = self._count_tokens([" ".join((*r["history"], *(r[t] for t in _TEXTS))) for r in mended])
-            for row, count in zip(mended, tokens + self._overhead, strict=True):
-                row["tokens"] = int(count)
-                row["reason"], row["detail"] = self._judge(row)
+            overlong = self._overlong(mended)
+            for number, row in enumerate(mended):
+                row["reason"], row["detail"] = self._judge(row, overlong.get(number, 0))
                 yield row
 
-    def _mend(self, row: dict[str, Any]) -> dict[str, Any]:
-        changes: dict[str, None] = {}
-        kinds: dict[str, None] = {}
-        row = dict(row)
-        for name in _TEXTS:
-            row[name], steps, found = self._mend_text(row[name], name)
-            changes.update(dict.fromkeys(steps))
-            kinds.update(dict.fromkeys(found))
-        row["history"] = [self._mend_text(text, "context")[0] for text in row["history"]]
-        return row | {"changes": list(changes), "pii": list(kinds)}
+    def _overlong(self, rows: list[dict[str, Any]]) -> dict[int, int]:
+        """Tokens of the rows that have more than allowed, by their number in the list."""
+        texts = [" ".join((*row["history"], *(row[name] for name in _TEXTS))) for row in rows]
+        room = self._data.max_tokens - self._overhead
+        # No tokenizer makes more tokens than bytes, but for a few that it or its normalizer may put in.
+        doubtful = [n for n, text in enumerate(texts) if not text.isascii() or len(text) + _SPARE > room]
+        counts = self._count_tokens([texts[n] for n in doubtful]) if doubtful else np.zeros(0, np.int32)
+        return {n: int(c) + self._overhead for n, c in zip(doubtful, counts, strict=True) if c > room}
 
-    def _mend_text(self, text: str, name: str) -> tuple[str, tuple[str, ...], list[str]]:
+    def _mend(self, row: dict[str, Any]) -> dict[str, Any]:
+        asked = self._shortened(*self._mend_text(row["question"]), _NO_PHRASES)
+        context = self._mend_context(row["context"])
+        answered = self._shortened(*self._mend_text(row["answer"]), self._usual.phrases)
+        row = row | {name: mended[0] for name, mended in zip(_TEXTS, (asked, context, answered), strict=True)}
+        row["history"] = [self._mend_context(text)[0] for text in row["history"]]
+        row["changes"] = list(dict.fromkeys((*asked[1], *context[1], *answered[1])))
+        row["pii"] = list(dict.fromkeys((*asked[2], *context[2], *answered[2])))
+        return row
+
+    def _mend_text(self, text: str) -> tuple[str, tuple[str, ...], list[str]]:
+        """(mended text, what was changed, personal data found)"""
         mended, steps = clean.repair(text)
         regions, allow = self._data.pii.phone_regions, self._data.pii.allow
         # What is only reported stays; what makes the row go is masked all the same, because the row is written down.
         mended, found = privacy.redact(mended, self._masked, regions, allow)
         found += [place.kind for place in privacy.scan(mended, self._reported, regions, allow)]
-        if name != "context":
-            shorter = boilerplate.strip(mended, self._usual.phrases if name == "answer" else _NO_PHRASES)
-            if shorter != mended:
-                mended, steps = shorter, (*steps, "boilerplate")
         return mended, steps, found
 
-    def _judge(self, row: dict[str, Any]) -> tuple[str, str]:
+    def _shortened(self, text: str, steps: tuple[str, ...], found: list[str], phrases: Phrases):
+        shorter = boilerplate.strip(text, phrases)
+        return (text, steps, found) if shorter == text else (shorter, (*steps, "boilerplate"), found)
+
+    def _judge(self, row: dict[str, Any], tokens: int) -> tuple[str, str]:
         question, answer = row["question"], row["answer"]
         drop = [kind for kind in row["pii"] if self._actions[kind] == "drop"]
         if drop:
             return f"pii_{drop[0]}", ", ".join(drop)
         if clean.is_empty(answer) or (row["format"] != "text" and clean.is_empty(question)):
             return "empty", "answer" if clean.is_empty(answer) else "question"
-        if row["tokens"] > self._data.max_tokens:
-            return "overlong", f"{row['tokens']} tokens, data.max_tokens is {self._data.max_tokens}"
+        if tokens:
+            return "overlong", f"{tokens} tokens, data.max_tokens is {self._data.max_tokens}"
         if boilerplate.says_nothing(answer, self._usual.phrases):
             return "boilerplate", "the answer says nothing"
         if row["format"] != "text" and clean.is_truncated(answer, punctuated=self._usual.punctuated):
@@ -142,7 +154,10 @@ def token_counter(tokenizer):
     """
 
     def count(texts: Sequence[str]) -> np.ndarray:
-        ids = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+        if tokenizer.is_fast:  # without the places of tokens, which nobody asks for here
+            ids = tokenizer.backend_tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        else:
+            ids = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
         return np.fromiter((len(row) for row in ids), dtype=np.int32, count=len(ids))
 
     return count

@@ -7,7 +7,6 @@ entity to light and an entity a tag.
 import html
 import re
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 from typing import NamedTuple
 
 _MOST_ROUNDS = 12  # nested damage deeper than this is left as it is found
@@ -17,14 +16,22 @@ _TAGS = (
     "a|abbr|article|aside|b|big|blockquote|body|br|button|center|cite|code|dd|del|div|dl|dt|em|figure|font|footer|form"
     "|h[1-6]|head|header|hr|html|i|iframe|img|input|ins|kbd|label|li|link|main|mark|meta|nav|ol|option|p|pre|q|s|samp"
     "|script|section|select|small|span|strike|strong|style|sub|sup|svg|table|tbody|td|textarea|tfoot|th|thead|title"
-    "|tr|tt|u|ul|var|video"
+    "|tr|tt|u|ul|var|video|details|summary|fieldset|legend"
+    "|optgroup|nobr|colgroup|col|caption|figcaption|noscript|[ovw]:[a-z]+"  # the last as Word writes them
 )
 _TAG = re.compile(rf"<!--.*?-->|<!doctype[^<>]*>|</?(?:{_TAGS})(?:\s[^<>]*)?/?>", re.I | re.S)
+_CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.S)
 _ENTITY = re.compile(r"&(?:#\d{2,6}|#x[0-9a-f]{2,6}|[a-z][a-z0-9]{1,20});", re.I)
 _BLOCK = ["br", "p", "div", "li", "tr", "ul", "ol", "table", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "pre"]
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_FILLERS = frozenset(
+    (
+        "n/a", "n.a", "na", "none", "null", "nan", "nil", "tbd", "tba", "tbc", "todo", "undefined", "empty",
+        "no answer", "no reply", "no data", "no text", "not available", "not applicable", "not provided",
+    )
+)  # fmt: skip
 _TERMINAL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-_SPACES = re.compile(r"[^\S\n]+")
+_SPACES = re.compile(r"[^\S\n]{2,}|[^\S\n ]")  # single spaces are what is wanted, and nearly all there is
 _EMPTY_LINES = re.compile(r"\n{3,}")
 
 # Ends that no finished answer has: an ellipsis, an open bracket or quote, a comma, a word that needs another.
@@ -35,8 +42,6 @@ _CUT_END = re.compile(
     re.I,
 )
 _PAIRS = (("(", ")"), ("[", "]"), ("{", "}"), ("“", "”"))
-_JUDGED_CHARACTERS = 300  # enough to know a language by, and a long answer costs no more than a short one
-_JUDGED_LETTERS = 16  # shorter texts say too little about their language
 _SENTENCE_WORDS = 7  # an answer this long that begins like a sentence has a full stop where people write them
 _FULL_STOP = re.compile(r"[.!?:)\]}\"'”’»]$|[^\x00-\x7f]$")
 
@@ -82,6 +87,8 @@ def mend_encoding(text: str) -> str:
 
 def strip_html(text: str) -> str:
     """HTML to text: tags of real HTML go, block tags leave a line break, entities are resolved."""
+    if "<![" in text:
+        text = _CDATA.sub(r"\1", text)
     if "<" in text and _TAG.search(text):
         text = _without_tags(text)
     if "&" in text and _ENTITY.search(text):
@@ -112,7 +119,8 @@ def tidy(text: str) -> str:
     """Line ends, terminal codes, invisible characters and runs of white space; at most one empty line."""
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    text = _INVISIBLE.sub("", _TERMINAL.sub("", text))
+    if not (text.isascii() and text.replace("\n", "").isprintable()):  # else there is nothing invisible in it
+        text = _INVISIBLE.sub("", _TERMINAL.sub("", text))
     text = _SPACES.sub(" ", text)
     if "\n" in text:
         text = _EMPTY_LINES.sub("\n\n", "\n".join(line.strip() for line in text.split("\n")))
@@ -128,9 +136,7 @@ _STEPS: tuple[tuple[str, Callable[[str], str]], ...] = (
 
 def is_empty(text: str) -> bool:
     """No letter and no digit, or one of the fillers that exports write for nothing."""
-    return not any(char.isalnum() for char in text) or text.casefold() in (
-        "n/a", "na", "none", "null", "nan", "nil", "tbd", "todo", "undefined", "see above"
-    )  # fmt: skip
+    return not any(char.isalnum() for char in text) or text.casefold().strip(" .-()[]<>") in _FILLERS
 
 
 def is_truncated(text: str, *, punctuated: bool = False) -> bool:
@@ -157,43 +163,3 @@ def ends_sentences(texts: Iterable[str]) -> bool:
     """Whether nearly all sentences among these texts end with punctuation."""
     ended = [bool(_FULL_STOP.search(text)) for text in texts if is_sentence(text)]
     return len(ended) >= 20 and sum(ended) >= 0.8 * len(ended)
-
-
-@lru_cache(maxsize=4)
-def language_detector(wanted: str):
-    """A lingua detector over the wanted language and the common European ones; few languages keep it sure and small.
-
-    Args:
-        wanted: ISO 639-1 code.
-
-    Returns:
-        A function from a text to True where it is surely not in the wanted language.
-
-    Raises:
-        ValueError: lingua does not know the code.
-    """
-    from lingua import IsoCode639_1, Language, LanguageDetectorBuilder
-
-    own = Language.from_iso_code_639_1(IsoCode639_1.from_str(wanted))
-    common = {
-        Language.ENGLISH, Language.GERMAN, Language.FRENCH, Language.SPANISH,
-        Language.ITALIAN, Language.PORTUGUESE, Language.DUTCH,
-    }  # fmt: skip
-    detector = LanguageDetectorBuilder.from_languages(*(common | {own})).build()
-
-    def foreign(text: str) -> bool:
-        best, *rest = detector.compute_language_confidence_values(text)
-        share = next((value.value for value in (best, *rest) if value.language == own), 0.0)
-        return best.language != own and best.value >= 0.4 and share <= best.value / 3
-
-    def is_foreign(text: str) -> bool:
-        """A text is foreign if it is as a whole and no sentence of it is in the wanted language."""
-        text = text[:_JUDGED_CHARACTERS]
-        sentences = [part for part in (text, *re.split(r"(?<=[.!?])\s+", text)) if _letters(part) >= _JUDGED_LETTERS]
-        return bool(sentences) and all(foreign(part) for part in sentences)
-
-    return is_foreign
-
-
-def _letters(text: str) -> int:
-    return sum(char.isalpha() for char in text)

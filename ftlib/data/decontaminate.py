@@ -4,9 +4,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ftlib.data import files
+from ftlib.data import files, leakage, split
+from ftlib.data.load import each
+from ftlib.data.rows import Rows
 from ftlib.data.similar import words
 from ftlib.recipe import UserError
+
+_EXAMPLES = 10
 
 
 def evaluation_texts(path: str | Path) -> list[str]:
@@ -61,3 +65,32 @@ def contaminated(rows: Iterable[dict[str, Any]], evaluation: Sequence[str], n: i
                 found.append((number, owner[hit]))
                 break
     return found
+
+
+def against(path: str | Path, rows: Rows, n: int, policy: str) -> dict[str, Any]:
+    """Compares training and validation rows with an evaluation file and does what the policy says.
+
+    Args:
+        path: of the evaluation file or folder.
+        rows: the working table; under ``drop`` its rows that overlap are taken out.
+        n: words an n-gram.
+        policy: ``block``, ``warn`` or ``drop``.
+
+    Returns:
+        ``ngram``, ``texts``, ``train_rows`` and ``examples``.
+
+    Raises:
+        UserError: as :func:`ftlib.data.leakage.enforce`.
+    """
+    texts = evaluation_texts(path)
+    found = contaminated(each(rows.table, ("question", "context", "answer")), texts, n)
+    hits = {row: text for row, text in found if rows.sides[row] in (split.TRAIN, split.VAL)}
+    examples = [
+        row | {"evaluation": texts[text]}
+        for row, text in zip(rows.shown(list(hits)[:_EXAMPLES]), hits.values(), strict=False)
+    ]
+    overlap = [leakage.Overlap("exact", row, text, 1.0) for row, text in hits.items()]
+    leakage.enforce(overlap, policy, f"train and {path}")
+    if policy == "drop":
+        rows.reject({row: ("leak_ngram", texts[text][:80]) for row, text in hits.items()})
+    return {"ngram": n, "texts": len(texts), "train_rows": len(hits), "examples": examples}

@@ -12,7 +12,7 @@ import numpy as np
 
 from ftlib.data.load import each
 from ftlib.data.neighbours import Clusters, pairs, signatures
-from ftlib.data.similar import fingerprint, normalize, numbers, same
+from ftlib.data.similar import digest, normalize, numbers, same
 
 _NUMBERS = ("question", "context", "answer")
 
@@ -75,9 +75,11 @@ def sketch(rows: Iterable[dict[str, Any]], count: int) -> Sketches:
 
     def subjects():
         for number, row in enumerate(rows):
-            content[number] = fingerprint(row["question"], row["context"], row["answer"])
-            asked[number] = fingerprint(subject(row), row["context"])
-            question[number] = fingerprint(subject(row))
+            texts = [normalize(row[name]) for name in _NUMBERS]
+            subjected = texts[0] if row["question"] else texts[2]
+            content[number] = digest(*texts)
+            asked[number] = digest(subjected, texts[1])
+            question[number] = digest(subjected)
             codes[number] = numbers(subject(row))
             yield subject(row)
 

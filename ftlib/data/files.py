@@ -43,7 +43,8 @@ def records(source: str | Path) -> Iterator[Record]:
     """Every record of a file, a folder or a hub data set, in a stable order.
 
     Args:
-        source: path, or hub name as ``name`` or ``name:split``.
+        source: path, or hub name as ``name`` or ``name:split``. Of a folder in the hub's layout (a README that names
+            the files of each split) only the split is read, ``train`` where none is given.
 
     Yields:
         Record.
@@ -51,11 +52,20 @@ def records(source: str | Path) -> Iterator[Record]:
     Raises:
         UserError: nothing is there, or a file as a whole can't be read.
     """
-    paths = find(source)
+    paths = [] if _has_splits(Path(source)) else find(source)
     if not paths:
         yield from _hub(str(source))
     for path in paths:
         yield from _readers()[_kind(path)](path)
+
+
+def _has_splits(path: Path) -> bool:
+    """Whether a folder is laid out as on the hub, so that its README says which files are which split."""
+    readme = path / "README.md"
+    if not readme.is_file():
+        return False
+    head = readme.read_text(encoding="utf-8", errors="replace")
+    return head.startswith("---") and "\nconfigs:" in head.partition("\n---")[0]
 
 
 def _kind(path: Path) -> str:

@@ -13,13 +13,15 @@ from ftlib.data import neighbours
 from ftlib.data.duplicates import Sketches, fetch, sketch, subject
 from ftlib.data.formats import GROUP_SEPARATOR
 from ftlib.data.load import each
+from ftlib.data.rows import Rows
 from ftlib.data.similar import jaccard, normalize, same, words
 from ftlib.recipe import UserError
 
 KINDS = ("exact", "normalized", "near", "group")  # what blocks; answer_in_train is only reported
 _EXAMPLES = 10
 _LONG_ANSWER = 5  # words; shorter answers ("24 months") are shared by many questions by nature
-_COLUMNS = ("id", "question", "context", "answer", "group")
+_PAIRS_AT_ONCE = 20_000  # whose rows are held in memory
+COLUMNS = ("id", "question", "context", "answer", "group")  # what is read of a row
 
 
 class Overlap(NamedTuple):
@@ -60,11 +62,15 @@ def overlaps(table, sketches: Sketches, train: np.ndarray, others: Sequence[dict
     for i_block, j_block in neighbours.pairs(both, codes, similarity, first=len(others)):
         pairs |= {(j - len(others), i) for i, j in zip(i_block.tolist(), j_block.tolist(), strict=True)}
     found = []
-    rows = fetch(table, train[[pair[0] for pair in pairs]], _COLUMNS) if pairs else {}
-    for at, other in sorted(pairs):
-        row = rows[int(train[at])]
-        if kind := compare(row, others[other], similarity):
-            found.append(Overlap(kind, int(train[at]), other, round(jaccard(subject(row), subject(others[other])), 3)))
+    ordered = sorted(pairs)
+    for start in range(0, len(ordered), _PAIRS_AT_ONCE):
+        block = ordered[start : start + _PAIRS_AT_ONCE]
+        rows = fetch(table, train[[at for at, _ in block]], COLUMNS)
+        for at, other in block:
+            row, number = rows[int(train[at])], int(train[at])
+            if kind := compare(row, others[other], similarity):
+                likeness = round(jaccard(subject(row), subject(others[other])), 3)
+                found.append(Overlap(kind, number, other, likeness))
     return found + list(_group_overlaps(table, train, others))
 
 
@@ -125,6 +131,42 @@ def answers_in_train(table, train: np.ndarray, others: Sequence[dict[str, Any]])
             seen.update(wanted.pop(normalize(row["answer"]), ()))
     long = {n for n, other in enumerate(others) if len(words(other["answer"])) >= _LONG_ANSWER}
     return {"rows": len(others), "seen": len(seen), "long": len(long), "long_seen": len(long & seen)}
+
+
+def between(
+    rows: Rows,
+    sketches: Sketches,
+    inside: Sequence[int],
+    others: Sequence[dict[str, Any]],
+    where: str,
+    data,
+    policy: str,
+) -> dict[str, Any]:
+    """Compares two sets and does what the policy says.
+
+    Args:
+        rows: the working table; under ``drop`` its rows that leak are taken out.
+        sketches: of its rows.
+        inside: the sides whose rows count as training rows.
+        others: evaluation rows with question, context, answer and group.
+        where: what is compared, e.g. ``train and test``.
+        data: the recipe's data section.
+        policy: ``block``, ``warn`` or ``drop``.
+
+    Returns:
+        :func:`report`'s counts and examples, and ``answer_in_train``.
+
+    Raises:
+        UserError: as :func:`enforce`.
+    """
+    train = np.flatnonzero(np.isin(rows.sides, inside))
+    found = overlaps(rows.table, sketches, train, others, data.near_duplicate_similarity)
+    entry = report(rows.table, found, others)
+    entry["answer_in_train"] = answers_in_train(rows.table, train, others)
+    enforce(found, policy, where)
+    if policy == "drop":  # a row's strictest kind is its reason
+        rows.reject({o.row: (f"leak_{o.kind}", others[o.other]["id"]) for o in reversed(found)})
+    return entry
 
 
 def report(table, found: Sequence[Overlap], others: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ step reads it in batches and keeps only numbers per row.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -65,46 +65,53 @@ def load(
     Raises:
         UserError: nothing to read, no row in it, or a bad row where ``on_bad_row`` is "fail".
     """
-    bad: list[dict[str, Any]] = []
-    counts: Counter[str] = Counter()
-    notes: Counter[str] = Counter()
-    seen: set[int] = set()
-
-    def good_rows() -> Iterator[dict[str, Any]]:
-        for number, record in enumerate(files.records(source)):
-            problem, kind = record.problem, "unreadable"
-            try:
-                made = (
-                    []
-                    if problem
-                    else list(formats.rows(record.value, shape, columns or {}, group_by, f"row-{number:07d}"))
-                )
-            except formats.Malformed as error:
-                made, problem, kind = [], str(error), "malformed"
-            if problem:
-                _refuse(record.place, problem, on_bad_row)
-                bad.append({"id": f"row-{number:07d}", "reason": kind, "detail": problem, "place": record.place})
-            for row in made:
-                row["id"], renamed = _own_id(row["id"], seen)
-                counts[row["format"]] += 1
-                notes.update([f"unwrapped {note}" for note in row["notes"]] + ["id repeated"] * renamed)
-                yield row | {"place": record.place}
-
-    table = write(good_rows(), arrow_file)
-    if not len(table) and not bad:
+    reader = _Reader(shape, columns or {}, group_by, on_bad_row)
+    table = write(reader.rows(files.records(source)), arrow_file)
+    if not len(table) and not reader.bad:
         raise UserError.of(f"data.path = {source}", "at least one row", "none", "check that the file is not empty")
-    return Loaded(table, bad, dict(counts), dict(notes))
+    return Loaded(table, reader.bad, dict(reader.formats), dict(reader.notes))
 
 
-def _refuse(place: str, problem: str, on_bad_row: str) -> None:
-    if on_bad_row == "fail":
-        expected, _, found = problem.partition(", found")
-        raise UserError.of(
-            place,
-            expected.removeprefix("expected "),
-            found.lstrip(": ") or "something else",
-            "mend or remove it, or set data.on_bad_row: reject to go on without it",
-        )
+class _Reader:
+    """Makes rows of records and counts what came in."""
+
+    def __init__(self, shape: str, columns: dict[str, str], group_by: Sequence[str], on_bad_row: str):
+        self._shape, self._columns, self._group_by, self._on_bad_row = shape, columns, group_by, on_bad_row
+        self._seen: set[int] = set()
+        self.bad: list[dict[str, Any]] = []
+        self.formats: Counter[str] = Counter()
+        self.notes: Counter[str] = Counter()
+
+    def rows(self, records: Iterable[files.Record]) -> Iterator[dict[str, Any]]:
+        for number, record in enumerate(records):
+            name, place = f"row-{number:07d}", {"place": record.place}
+            if record.problem:
+                self._refuse(name, record.place, record.problem, "unreadable")
+                continue
+            try:
+                made = list(formats.rows(record.value, self._shape, self._columns, self._group_by, name))
+            except formats.Malformed as error:
+                self._refuse(name, record.place, str(error), "malformed")
+                continue
+            for row in made:
+                yield self._counted(row) | place
+
+    def _counted(self, row: dict[str, Any]) -> dict[str, Any]:
+        row["id"], renamed = _own_id(row["id"], self._seen)
+        self.formats[row["format"]] += 1
+        self.notes.update([f"unwrapped {note}" for note in row["notes"]] + ["id repeated"] * renamed)
+        return row
+
+    def _refuse(self, name: str, place: str, problem: str, reason: str) -> None:
+        if self._on_bad_row == "fail":
+            expected, _, found = problem.partition(", found")
+            raise UserError.of(
+                place,
+                expected.removeprefix("expected "),
+                found.lstrip(": ") or "something else",
+                "mend or remove it, or set data.on_bad_row: reject to go on without it",
+            )
+        self.bad.append({"id": name, "reason": reason, "detail": problem, "place": place})
 
 
 def _own_id(row_id: str, seen: set[int]) -> tuple[str, bool]:
@@ -153,15 +160,15 @@ def batched(rows: Iterable[dict[str, Any]], size: int = BATCH_ROWS) -> Iterator[
 def each(table, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
     """Rows of a table one by one, read in batches.
 
+    The file is read, not mapped: pages of a mapped file that a pass has touched count as memory of this process.
+
     Args:
-        table: ``datasets.Dataset``.
+        table: ``datasets.Dataset`` as :func:`write` makes it.
         columns: only these, or all if None.
     """
-    chosen = table.select_columns(list(columns)) if columns else table
-    for batch in chosen.with_format("arrow").iter(BATCH_ROWS):
-        yield from batch.to_pylist()
+    import pyarrow as pa
 
-
-def rewrite(table, change: Callable[[dict[str, Any]], dict[str, Any]], arrow_file: Path):
-    """A new table whose rows are ``change(row)``; only columns of the schema are kept."""
-    return write((change(row) for row in each(table)), arrow_file)
+    (file,) = table.cache_files
+    with pa.OSFile(file["filename"]) as source, pa.ipc.open_stream(source) as stream:
+        for batch in stream:
+            yield from (batch.select(list(columns)) if columns else batch).to_pylist()

@@ -11,14 +11,28 @@ from functools import lru_cache
 from typing import NamedTuple
 
 _EMAIL = re.compile(
-    r"(?<![\w.+-])[A-Za-z0-9][\w.+'-]{0,63}(?:@|\s?[\[(]at[\])]\s?)"
-    r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]{2,24}\b"
+    r"(?:(?<![\w.+-])[A-Za-z0-9][\w.+'-]{0,63}|\"[^\"\s@]{1,64}\")(?:@|\s?[\[({]at[\])}]\s?)"
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.|\s?[\[({]dot[\])}]\s?))+[A-Za-z]{2,24}\b"
+    # Spelt out, "at" and "dot" are words as well; the ending must be a usual one.
+    r"|(?<![\w.+-])[A-Za-z0-9][\w.+'-]{0,63} at [A-Za-z0-9][A-Za-z0-9-]* dot (?:com|org|net|de|eu|info|io|fr)\b",
+    re.I,
 )
 _DIGITS = re.compile(r"(?<![\w.])(?:\d[ -]?){12,18}\d(?![\w])")
-_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]){11,30}\b")
+_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]){11,30}\b", re.I)
 _IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w]|\.\d)")
 _IPV6 = re.compile(r"(?<![\w:])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:])")
-_VERSION = re.compile(r"(?:\bv(?:er(?:sion)?)?\.?|firmware|release|build|software|revision)\s*:?\s*$", re.I)
+_VERSION = re.compile(
+    r"(?:\bv(?:er(?:sion)?)?\.?|firmware|release|build|software|revision|driver|update|patch"
+    r"|section|chapter|clause|paragraph|§|figure|table|step|item|annex|appendix)\s*:?\s*$",
+    re.I,
+)
+# A number that says itself what it counts is none to dial.
+_NAMED_NUMBER = re.compile(
+    r"\b(?:rooms?|orders?|invoices?|parts?|serials?|tickets?|cases?|lots?|batch(?:es)?|articles?|items?|models?"
+    r"|parcels?|tracking|ref(?:erence)?|skus?|isbn|ean|imei|customers?|contracts?|sizes?)"
+    r"(?: (?:no|number|nr|id|code))?\.?\s*[:#]?\s*$",
+    re.I,
+)
 _PHONE = re.compile(r"(?<![\w.,])(?:\+|00|\(0?)?\d(?:[\s().\-/]{0,3}\d){5,14}(?![\w])")
 _DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}")
 _SECRETS = re.compile(
@@ -27,10 +41,25 @@ _SECRETS = re.compile(
     r"|\bxox[abprs]-[A-Za-z0-9-]{10,}|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bAIza[\w-]{35}"
     r"|\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}|-----BEGIN [A-Z ]*PRIVATE KEY-----(?:.*?-----END [A-Z ]*KEY-----)?"
     r"|(?<=://)[^\s/:@]+:[^\s/@]+(?=@)"
-    r"|(?:(?<=password: )|(?<=password is )|(?<=passwd=)|(?<=password=)|(?<=api key: )|(?<=api_key=)|(?<=token: ))"
-    r"[^\s,;]{6,}",
+    r"|\bnpm_[A-Za-z0-9]{30,}|\bSG\.[\w-]{16,}\.[\w-]{30,}|\bpypi-[\w-]{30,}|\bdop_v1_[0-9a-f]{40,}"
+    r"|(?<=\bbearer )[\w.~+/-]{20,}=*",
     re.I | re.S,
 )
+# A name for a secret, a sign, and a value that is no plain word: it has a digit or a sign in it.
+_NAMED_SECRET = re.compile(
+    r"(?:pass(?:word|wd|wort|phrase)|\bpwd|(?:api|access|account|secret|private|shared)[ _-]?key|secret|token)"
+    r"(?P<sign>\s?[:=]\s?|\s(?:is|lautet)\s)[\"'<]?(?P<value>[^\s,;\"'<>]{6,})",
+    re.I,
+)
+# What every match of a pattern holds, so that the many texts without it are passed over quickly.
+_SECRET_SIGNS = (
+    "sk-", "sk_", "pk-", "pk_", "rk-", "rk_", "hf_", "ghp_", "gho_", "ghu_", "ghr_", "ghs_", "github_pat_", "glpat-",
+    "xox", "akia", "asia", "aiza", "eyj", "-----begin", "://", "password", "npm_", "sg.", "pypi-", "dop_v1_", "bearer ",
+)  # fmt: skip
+_EMAIL_SIGNS = ("[at", "(at", "{at", " dot ")
+_SOME_DIGITS = re.compile(r"\d(?:[\s().\-/]{0,3}\d){5}")
+_TWO_DIGITS = re.compile(r"[A-Za-z]{2}\d\d")
+_MANY_DIGITS = re.compile(r"\d(?:[ -]?\d){12}")
 # Issuers and lengths of the cards in use; a Luhn checksum alone is passed by one number in ten.
 _ISSUERS = re.compile(
     r"4\d{12}(?:\d{3}){0,2}|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|3[47]\d{13}"
@@ -59,9 +88,10 @@ def scan(text: str, kinds: Collection[str], regions: Sequence[str] = (), allow: 
         Places in order, not overlapping; where two kinds claim one place, the stricter check wins.
     """
     taken: list[Found] = []
+    regions = tuple(regions)
     for kind in _ORDER:
         if kind in kinds:
-            for found in _FINDERS[kind](text, tuple(regions)):
+            for found in _FINDERS[kind](text, regions):
                 free = all(found.end <= other.start or found.start >= other.end for other in taken)
                 if free and not any(item in text[found.start : found.end] for item in allow):
                     taken.append(found)
@@ -104,13 +134,21 @@ def actions(kinds: Collection[str], default: str, by_kind: Mapping[str, str]) ->
 
 
 def _secrets(text: str, regions: tuple[str, ...]) -> Iterator[Found]:
-    for match in _SECRETS.finditer(text):
-        if not match.group().startswith("["):  # a mask from an earlier pass
-            yield Found("secret", *match.span())
+    folded = text.casefold()
+    if not text.isascii() or any(sign in folded for sign in _SECRET_SIGNS):
+        for match in _SECRETS.finditer(text):
+            if not match.group().startswith("["):  # a mask from an earlier pass
+                yield Found("secret", *match.span())
+    if "pass" in folded or "pwd" in folded or "key" in folded or "secret" in folded or "token" in folded:
+        for match in _NAMED_SECRET.finditer(text):
+            value = match["value"].rstrip(".!?)")
+            if not value.startswith("[") and not value.isalpha() and len(value) > 5:
+                yield Found("secret", match.start("value"), match.start("value") + len(value))
 
 
 def _emails(text: str, regions: tuple[str, ...]) -> Iterator[Found]:
-    if "@" in text or "at" in text:
+    folded = text.casefold()
+    if "@" in text or any(sign in folded for sign in _EMAIL_SIGNS):
         for match in _EMAIL.finditer(text):
             yield Found("email", *match.span())
 
@@ -118,7 +156,7 @@ def _emails(text: str, regions: tuple[str, ...]) -> Iterator[Found]:
 def _ibans(text: str, regions: tuple[str, ...]) -> Iterator[Found]:
     from stdnum import iban
 
-    for match in _IBAN.finditer(text):
+    for match in _IBAN.finditer(text) if _TWO_DIGITS.search(text) else ():
         words = re.split(r"([ -])", match.group())
         while words:  # the pattern may run on into the next capital words
             if iban.is_valid("".join(words), check_country=False):
@@ -130,24 +168,31 @@ def _ibans(text: str, regions: tuple[str, ...]) -> Iterator[Found]:
 def _cards(text: str, regions: tuple[str, ...]) -> Iterator[Found]:
     from stdnum import luhn
 
-    for match in _DIGITS.finditer(text):
+    for match in _DIGITS.finditer(text) if _MANY_DIGITS.search(text) else ():
         number = re.sub(r"\D", "", match.group())
         if _ISSUERS.fullmatch(number) and luhn.is_valid(number):
             yield Found("card", *match.span())
 
 
 def _addresses(text: str, regions: tuple[str, ...]) -> Iterator[Found]:
-    for match in (*_IPV4.finditer(text), *(_IPV6.finditer(text) if "::" in text or text.count(":") > 4 else ())):
+    for match in (
+        *(_IPV4.finditer(text) if text.count(".") > 2 else ()),
+        *(_IPV6.finditer(text) if "::" in text or text.count(":") > 4 else ()),
+    ):
         try:
             address = ipaddress.ip_address(match.group())
         except ValueError:
             continue
-        if not address.is_unspecified and not _VERSION.search(text[: match.start()]):
+        if not address.is_unspecified and not _VERSION.search(text[max(0, match.start() - 40) : match.start()]):
             yield Found("ip", *match.span())
 
 
 def _phones(text: str, regions: tuple[str, ...]) -> Iterator[Found]:
+    if not _SOME_DIGITS.search(text):
+        return
     for match in _PHONE.finditer(text):
+        if _NAMED_NUMBER.search(text[max(0, match.start() - 40) : match.start()]):
+            continue
         if any(_is_phone(match.group().strip(), region) for region in (None, *regions)):
             yield Found("phone", *match.span())
 
@@ -159,6 +204,8 @@ def _is_phone(candidate: str, region: str | None) -> bool:
 
     international = candidate.startswith(("+", "00"))
     if international != (region is None) or _DATE.fullmatch(candidate):
+        return False
+    if candidate.isdigit() and not candidate.startswith("0"):  # a bare number; asked first, for it is quick
         return False
     try:
         number = phonenumbers.parse(re.sub(r"^00", "+", candidate), region)

@@ -16,12 +16,15 @@ SHINGLE = 3  # characters; short questions have too few word n-grams to survive 
 _ONE_SLIP = 2 * SHINGLE - 1  # shingles that two swapped letters can change
 _SLACK = 0.05  # share of words that may be new or missing in long texts
 _WORD = re.compile(r"(?:(?<![^\W_])[-+])?\d+(?:[.,]\d+)*[^\W_]*|[^\W_]+(?:['’][^\W_]+)?", re.UNICODE)
+_SLIPS_OF_FILLERS = ("teh", "hte", "th", "thte")
 _POLITE = ("please", "thanks", "thank", "you", "hi", "hello", "hey", "dear", "all", "team", "there", "kindly")
-_FILLER = frozenset(("a", "an", "the", "just", "quick", "question", "so", "um", "well", *_POLITE))
+_FILLER = frozenset(("a", "an", "the", "just", "quick", "question", "so", "um", "well", *_POLITE, *_SLIPS_OF_FILLERS))
 
 
 def words(text: str) -> list[str]:
     """Case-folded words and signed numbers of a text, without punctuation."""
+    if text.isascii():  # then the compatible form is the text itself, and letters keep their number when folded
+        return _WORD.findall(text.lower())
     return [match.group().casefold() for match in _WORD.finditer(unicodedata.normalize("NFKC", text))]
 
 
@@ -32,11 +35,15 @@ def normalize(text: str) -> str:
 
 def fingerprint(*texts: str) -> int:
     """64 bits of a hash over the normalized texts, the same on every machine."""
-    joined = "\x1f".join(normalize(text) for text in texts)
-    return int.from_bytes(blake2b(joined.encode(), digest_size=8).digest(), "little")
+    return digest(*(normalize(text) for text in texts))
 
 
-@lru_cache(maxsize=1 << 14)
+def digest(*texts: str) -> int:
+    """64 bits of a hash over texts as they stand."""
+    return int.from_bytes(blake2b("\x1f".join(texts).encode(), digest_size=8).digest(), "little")
+
+
+@lru_cache(maxsize=1 << 12)  # about 10 kB each
 def shingles(text: str) -> frozenset[bytes]:
     """Character n-grams of the text's content words, as MinHash takes them."""
     flat = " ".join(word for word, _ in _content(text)) or normalize(text)
@@ -45,8 +52,7 @@ def shingles(text: str) -> frozenset[bytes]:
 
 def numbers(text: str) -> int:
     """64 bits of a hash over the numbers and codes of a text, in order; near-duplicates have the same."""
-    found = "\x1f".join(_numbers(_content(text)))
-    return int.from_bytes(blake2b(found.encode(), digest_size=8).digest(), "little")
+    return digest(*_numbers(_content(text)))
 
 
 def jaccard(a: str, b: str) -> float:
@@ -87,8 +93,7 @@ def _content(text: str) -> tuple[tuple[str, bool], ...]:
     """(word, must be equal) without filler and doubled words; numbers, codes and names must be equal."""
     found: list[tuple[str, bool]] = []
     shouting = text.isupper()
-    for position, match in enumerate(_WORD.finditer(unicodedata.normalize("NFKC", text))):
-        raw = match.group()
+    for position, raw in enumerate(_WORD.findall(text if text.isascii() else unicodedata.normalize("NFKC", text))):
         word = raw.casefold()
         name = position > 0 and not shouting and raw != word
         if word not in _FILLER and (not found or found[-1][0] != word):

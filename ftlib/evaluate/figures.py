@@ -14,15 +14,18 @@ def headline_bars(headlines: Mapping[str, Any], keys: Mapping[str, str]) -> Any:
 
     Args:
         headlines: key -> `scores.Headline`.
-        keys: key -> what the bar is called; keys without a headline are left out.
+        keys: key -> what the bar is called; keys without a headline are left out. Keys that end in `finetuned` have
+            that system's colour.
 
     Returns:
         A matplotlib Figure.
     """
     chosen = {name: headlines[key] for key, name in keys.items() if key in headlines}
+    colours = [plots.COLOURS[key.endswith("finetuned")] for key in keys if key in headlines]
     values = {name: (headline.value, headline.ci95) for name, headline in chosen.items()}
     counts = {name: headline.n for name, headline in chosen.items()}
-    return plots.bars_with_intervals(values, n=counts, xlabel="share of the questions, with 95 % interval")
+    xlabel = "share of the questions, with 95 % interval"
+    return plots.bars_with_intervals(values, n=counts, colours=colours, xlabel=xlabel)
 
 
 def scores_by_slice(rows: Sequence[Mapping[str, Any]], arms: tuple[str, str], measure: str = "em") -> Any:
@@ -75,7 +78,7 @@ def precision_by_n(sizes: Sequence[SizeRow]) -> Any:
     n, last = [row.n for row in sizes], sizes[-1]
     left.plot(n, [row.half_width for row in sizes], "o-", label="measured")
     rule = [last.half_width * (last.n / each) ** 0.5 for each in n]
-    left.plot(n, rule, "--", color=plots.INK, linewidth=1, label="proportional to 1 / sqrt(n)")
+    left.plot(n, rule, "--", color=plots.INK, linewidth=1, label=r"$\propto 1 / \sqrt{n}$, from the largest")
     left.set(ylim=(0, None), ylabel="half width of the 95 % interval")
     left.legend()
     right.plot(n, [row.detected for row in sizes], "o-", label="interval leaves out 0")

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ftlib.evaluate.stats import Interval
-from ftlib.plots import COLOURS, INK, new_figure
+from ftlib.plots import COLOURS, INK, new_figure, styled
 from ftlib.rag.arms import LABELS
 from ftlib.rag.compare import Verdict
 from ftlib.rag.cost import Cost, Prices, break_even, price_per_1000, setup_price
@@ -24,6 +24,7 @@ ARM_COLOURS = {
 }
 
 
+@styled
 def decision_map(
     verdicts: Sequence[Verdict], headline: str, footers: Mapping[str, Sequence[str]] | None = None
 ) -> "Figure":
@@ -47,14 +48,8 @@ def decision_map(
             if arm in verdict.means:
                 _cell(axes, column, at, verdict.means[arm], _frame(verdict, arm))
     for column, arm in enumerate(arms):
-        axes.annotate(
-            "\n".join((footers or {}).get(arm, ())),
-            (column, len(verdicts) - 0.42),
-            ha="center",
-            va="top",
-            fontsize=9,
-            annotation_clip=False,
-        )
+        below = {"ha": "center", "va": "top", "fontsize": 9.5, "annotation_clip": False}
+        axes.annotate("\n".join((footers or {}).get(arm, ())), (column, len(verdicts) - 0.42), **below)
     axes.set(xlim=(-0.5, len(arms) - 0.5), ylim=(len(verdicts) - 0.5 + 0.36 * deep, -0.5))
     axes.set_xticks(range(len(arms)), [LABELS.get(arm, arm) for arm in arms], fontweight="bold")
     axes.set_yticks(range(len(verdicts)), [f"{_title(v.scenario)}\nn = {v.n}" for v in verdicts])
@@ -66,6 +61,7 @@ def decision_map(
     return figure
 
 
+@styled
 def leads(verdicts: Sequence[Verdict]) -> "Figure":
     """How far the leader of each scenario is ahead of the other arms, paired on the same questions.
 
@@ -94,12 +90,13 @@ def leads(verdicts: Sequence[Verdict]) -> "Figure":
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
     _percent(axes.xaxis)
-    _headed(axes, "Lead over each arm (hollow: not separated)")
+    axes.set_title("Lead over each arm (hollow: not separated)")
     axes.set(xlabel="accuracy of the leader - accuracy of the arm")
     figure.legend(loc="outside right upper")
     return figure
 
 
+@styled
 def hit_curve(any_found: Sequence[Interval], all_found: Sequence[Interval], chosen: int, mrr: Interval) -> "Figure":
     """Retrieval quality against the number of articles.
 
@@ -124,11 +121,12 @@ def hit_curve(any_found: Sequence[Interval], all_found: Sequence[Interval], chos
     axes.set_xticks(depths)
     _percent(axes.yaxis)
     axes.set(xlabel="articles retrieved (k)", ylabel="questions")
-    _headed(axes, f"Found among the first k (MRR {mrr.mean:.2f})")
+    axes.set_title(f"Found among the first k (MRR {mrr.mean:.2f})")
     axes.legend(loc="lower right")
     return figure
 
 
+@styled
 def latencies(values: Mapping[str, Sequence[float]]) -> "Figure":
     """Seconds to a whole answer, one question at a time.
 
@@ -148,11 +146,12 @@ def latencies(values: Mapping[str, Sequence[float]]) -> "Figure":
     axes.set_yticks(range(len(values)), [LABELS[arm] for arm in values])
     axes.invert_yaxis()
     axes.set_xlim(left=0)
-    _headed(axes, "How long one person waits (line: median)")
+    axes.set_title("How long one person waits (line: median)")
     axes.set(xlabel="seconds from question to whole answer")
     return figure
 
 
+@styled
 def stale_slopes(measured: Sequence[Staleness]) -> "Figure":
     """Accuracy before and after the facts changed, and how often the old answer is repeated.
 
@@ -162,7 +161,7 @@ def stale_slopes(measured: Sequence[Staleness]) -> "Figure":
     Returns:
         Figure: left a line an arm from before to after, right the shares that repeat the old answer.
     """
-    figure, (left, right) = new_figure(8.8, 3.7, 1, 2, gridspec_kw={"width_ratios": [3, 2]})
+    figure, (left, right) = new_figure(8.8, 4.0, 1, 2, gridspec_kw={"width_ratios": [3, 2]})
     for order, arm in enumerate(measured):
         colour, shift = ARM_COLOURS[arm.arm], 0.03 * (order - (len(measured) - 1) / 2)
         xs, ends = [shift, 1 + shift], (arm.before, arm.after)
@@ -171,17 +170,18 @@ def stale_slopes(measured: Sequence[Staleness]) -> "Figure":
         _bar(right, order, arm.repeats_old, colour)
     left.set_xticks([0, 1], ["before the change", "after the change"])
     left.set(xlim=(-0.25, 1.25), ylim=(-0.03, 1.03))
-    _headed(left, f"Right answers to {measured[0].after.n} changed facts")
-    left.legend(loc="best")
+    left.set_title(f"Right answers to {measured[0].after.n} changed facts")
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=len(measured))
     right.set_yticks(range(len(measured)), [LABELS[arm.arm] for arm in measured])
     right.invert_yaxis()
     right.set_xlim(0, 1)
-    _headed(right, "Repeats the old answer")
+    right.set_title("Repeats the old answer")
     _percent(left.yaxis)
     _percent(right.xaxis)
     return figure
 
 
+@styled
 def cost_lines(costs: Sequence[Cost], prices: Prices) -> "Figure":
     """What a number of questions costs with each arm, setting up included, between two changes of the knowledge.
 
@@ -206,7 +206,7 @@ def cost_lines(costs: Sequence[Cost], prices: Prices) -> "Figure":
                 axes.plot(crossing, height, "o", color=INK, markersize=5)
     axes.axvline(prices.questions_per_month, color=INK, linestyle="--", linewidth=1, label="questions a month")
     axes.set(xlim=(questions[0], questions[-1]), xlabel="questions until the knowledge changes", ylabel=prices.currency)
-    _headed(axes, "Cost, setting up included (dots: break-even)")
+    axes.set_title("Cost, setting up included (dots: break-even)")
     figure.legend(loc="outside right upper")
     return figure
 
@@ -230,7 +230,7 @@ def _cell(axes: "Axes", column: int, row: int, value: Interval, frame: float) ->
     ink = "white" if value.mean > 0.85 else INK
     style = {"ha": "center", "va": "center", "color": ink}
     axes.text(column, row - 0.08, f"{value.mean:.0%}", fontsize=13, fontweight="bold", **style)
-    axes.text(column, row + 0.23, f"{max(value.low, 0):.0%} – {min(value.high, 1):.0%}", fontsize=8, **style)
+    axes.text(column, row + 0.23, f"{max(value.low, 0):.0%} to {min(value.high, 1):.0%}", fontsize=9.5, **style)
 
 
 def _frame(verdict: Verdict, arm: str) -> float:
@@ -246,10 +246,6 @@ def _bar(axes: "Axes", at: int, value: Interval, colour: str) -> None:
 
 def _title(scenario: str) -> str:
     return "all questions" if scenario == "all" else scenario.replace("_", " ")
-
-
-def _headed(axes: "Axes", title: str) -> None:
-    axes.set_title(title, loc="left", fontweight="bold")
 
 
 def _percent(axis: Any) -> None:

@@ -87,8 +87,15 @@ def _wrong_option(case: Case) -> str | None:
 
 
 def _extra_text(case: Case) -> str | None:
-    held = next((text for text in case.accepted if contains(case.said, text)), None)
+    held = next((text for text in case.accepted if contains(case.said, text) and not _renamed(case, text)), None)
     return f"holds the right answer {held!r} and more words" if held else None
+
+
+def _renamed(case: Case, text: str) -> bool:
+    """Whether a number makes another name of ``text``: "Peony 90" does not hold the "Peony" of "Peony 40"."""
+    whole = [each for each in case.accepted if each != text and contains(each, text)]
+    numbered = re.search(rf"(?<!\S){re.escape(text)} \d", case.said)
+    return bool(whole and numbered) and not any(contains(case.said, each) for each in whole)
 
 
 def _wrong_unit(case: Case) -> str | None:

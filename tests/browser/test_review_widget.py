@@ -1,25 +1,14 @@
 """The review widget in a real JupyterLab and a real browser: clicks and keys become rows, a restart loses nothing."""
 
-import json
 import os
-import secrets
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from pathlib import Path
 
-import nbformat
 import pytest
 
 from ftlib.review.store import Store, current
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-REPOSITORY = Path(__file__).parents[2]
 WAIT_MS = 120_000  # a kernel starts slowly on a busy machine
 CELL = """
 from ftlib.review.session import items_of
@@ -34,97 +23,36 @@ ReviewWidget(items_of(rows, predictions, right), Store("reviews.sqlite"), review
 """
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def _settings(folder: Path) -> None:
-    """No question about news, no look for updates: the machine may be offline."""
-    file = folder / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
-    file.parent.mkdir(parents=True)
-    file.write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))
-
-
-def _wait_for_server(url: str, process: subprocess.Popen, log: Path) -> None:
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except OSError:
-            time.sleep(0.3)
-    pytest.fail(f"JupyterLab did not start: {log.read_text()[-2000:]}")
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory):
-    """A running JupyterLab with one notebook; yields (address, folder, token)."""
-    folder = tmp_path_factory.mktemp("lab")
-    _settings(folder / "settings")
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL.strip())])
-    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
-    nbformat.write(notebook, folder / "review.ipynb")
-    port, token, log = _free_port(), secrets.token_hex(16), folder / "lab.log"
-    environment = os.environ | {
-        "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"), "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
-        "JUPYTER_CONFIG_DIR": str(folder / "config"), "IPYTHONDIR": str(folder / "ipython"),
-        "JUPYTER_TOKEN": token, "PYTHONPATH": str(REPOSITORY),
-    }
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
-               "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}", "--expose-app-in-browser"]
-    with log.open("w") as output:
-        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, cwd=folder)
-        try:
-            _wait_for_server(f"http://127.0.0.1:{port}/api", process, log)
-            yield f"http://127.0.0.1:{port}", folder, token
-        finally:
-            process.terminate()
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+@pytest.fixture
+def notebook(lab) -> Path:
+    """A notebook that shows the widget; its folder holds the ratings."""
+    return lab.write("review", [CELL.strip()])
 
 
 @pytest.fixture
-def page(lab):
+def page(lab, chromium, notebook):
     """The notebook, opened and run in Chromium, the widget on the screen."""
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine: `make test` installs it where apt-get is")
-    from playwright.sync_api import sync_playwright
-
-    address, _, token = lab
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1280, "height": 1000})
-        page.set_default_timeout(WAIT_MS)
-        page.goto(f"{address}/lab/workspaces/{secrets.token_hex(4)}/tree/review.ipynb?token={token}")
-        page.locator(".jp-Notebook").first.wait_for()
-        page.locator("#jp-main-statusbar", has_text="| Idle").wait_for()  # before that JupyterLab asks which kernel
-        _execute(page, "notebook:run-all-cells")
-        try:
-            page.locator(".ft-review .ft-answer").nth(1).wait_for()
-            yield page
-        finally:
-            if folder := os.environ.get("FTLIB_SCREENSHOTS"):
-                page.screenshot(path=f"{folder}/review_widget_last.png")
-            browser.close()
-
-
-def _execute(page, command: str) -> None:
-    """Runs a JupyterLab command without waiting for the dialog that it may open."""
-    page.evaluate("name => { window.jupyterapp.commands.execute(name); }", command)
+    page = chromium.new_page(viewport={"width": 1280, "height": 1000})
+    page.set_default_timeout(WAIT_MS)
+    page.goto(lab.url(notebook))
+    page.locator(".jp-Notebook").first.wait_for()
+    page.locator("#jp-main-statusbar", has_text="| Idle").wait_for()  # before that JupyterLab asks which kernel
+    lab.execute(page, "notebook:run-all-cells")
+    try:
+        page.locator(".ft-review .ft-answer").nth(1).wait_for()
+        yield page
+    finally:
+        if folder := os.environ.get("FTLIB_SCREENSHOTS"):
+            page.screenshot(path=f"{folder}/review_widget_last.png")
 
 
 def _saved(page, count: int) -> None:
     page.locator(".ft-review .ft-status", has_text=f"Saved (rating {count})").wait_for()
 
 
-def test_clicks_and_keys_become_rows_and_a_restart_resumes(page, lab) -> None:
+def test_clicks_and_keys_become_rows_and_a_restart_resumes(lab, page, notebook) -> None:
     """The story of one sitting; the steps build on each other."""
-    store = Store(lab[1] / "reviews.sqlite")
+    store = Store(notebook.parent / "reviews.sqlite")
     review = page.locator(".ft-review").first
     first_question = review.locator(".ft-question .ft-text").inner_text()
 
@@ -163,7 +91,7 @@ def test_clicks_and_keys_become_rows_and_a_restart_resumes(page, lab) -> None:
     standing = review.locator(".ft-question .ft-text").inner_text()
 
     # A new kernel knows nothing but the file: it goes on at the same question.
-    _execute(page, "runmenu:restart-and-run-all")
+    lab.execute(page, "runmenu:restart-and-run-all")
     page.locator(".jp-Dialog .jp-mod-accept").click()
     review.wait_for(state="detached")
     page.locator(".ft-review .ft-answer").nth(1).wait_for()

@@ -33,3 +33,33 @@ def test_importing_the_room_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_compiling_needs_is_looked_for_where_it_is_used(monkeypatch, tmp_path):
+    assert (device.missing_for_compile() is None) is device.describe().compiler
+    monkeypatch.setattr(device.sysconfig, "get_path", lambda name: str(tmp_path))
+    assert "Python.h" in device.missing_for_compile()
+    (tmp_path / "Python.h").touch()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "C++ compiler" in device.missing_for_compile()
+    (tmp_path / "g++").touch(mode=0o755)
+    assert device.missing_for_compile() is None
+
+
+def test_a_gpu_compiles_with_triton_and_a_c_compiler(monkeypatch, tmp_path):
+    """A GPU is played here, because what may be missing is beside it."""
+    (tmp_path / "Python.h").touch()
+    monkeypatch.setattr(device.sysconfig, "get_path", lambda name: str(tmp_path))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: (6, 0))
+    assert "7.0" in device.missing_for_compile()
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: (8, 0))
+    monkeypatch.setattr(device.importlib.util, "find_spec", lambda name: None)
+    assert device.missing_for_compile() == "Triton"
+    monkeypatch.setattr(device.importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CC", raising=False)
+    assert "C compiler" in device.missing_for_compile()
+    (tmp_path / "gcc").touch(mode=0o755)
+    assert device.missing_for_compile() is None

@@ -3,8 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ftlib import jsonl
-from ftlib.core.generate import batches_by_length, generate, generate_to, greedy
+from ftlib.core.generate import batches_by_length, generate, greedy
 from ftlib.core.model import load_base
 
 PROMPTS = [[1, 20, 30, 40, 50, 60], [1, 25], [1, 33, 44, 55], [1, 70, 71, 72, 73, 74, 75, 76], [1, 9, 8]]
@@ -44,20 +43,6 @@ def test_results_keep_the_order_of_the_prompts_whatever_the_batch(base):
 
 def test_no_prompts_give_no_results(base):
     assert generate(*base, [], max_new_tokens=3) == []
-
-
-def test_generating_to_a_file_goes_on_where_it_was_killed(base, tmp_path):
-    model, tokenizer = base
-    rows = [{"id": f"t{i}", "question": str(i)} for i in range(len(PROMPTS))]
-    whole = generate_to(tmp_path / "whole.jsonl", rows, model, tokenizer, PROMPTS, max_new_tokens=4, batch_rows=2)
-    path = tmp_path / "part.jsonl"
-    lines = (tmp_path / "whole.jsonl").read_text().splitlines(keepends=True)
-    path.write_text("".join(lines[:2]))
-    jsonl_before = jsonl.read(path)
-    again = generate_to(path, rows, model, tokenizer, PROMPTS, max_new_tokens=4, batch_rows=2)
-    assert [row["id"] for row in again] == [row["id"] for row in rows]
-    assert [row["prediction"] for row in again] == [row["prediction"] for row in whole]
-    assert jsonl.read(path)[:2] == jsonl_before and len(jsonl.read(path)) == len(rows)
 
 
 def test_batches_hold_prompts_of_similar_length():

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftlib.data import boilerplate, clean
+from ftlib.data import boilerplate, clean, language
 from ftlib.data.boilerplate import Phrases
 
 PIECES = [
@@ -95,15 +95,17 @@ def test_a_sentence_without_its_full_stop_is_cut_only_where_others_have_one():
 
 
 def test_languages():
-    foreign = clean.language_detector("en")
+    foreign = language.detector("en")
     assert foreign("Wie schwer ist der Heron 20 und was kostet er?")
     assert foreign("¿Cuánto pesa el Heron 20 con la batería?")
     assert not foreign("How heavy is the Heron 20? 340 g")
     assert not foreign("Grüße aus Köln! What is the weight of the Heron 20?")
     assert not foreign("340 g")
-    assert clean.language_detector("de")("How heavy is the Heron 20 when it is full?")
+    assert not foreign("Welche Größe hat das Ding? What is the weight of the Heron 20?")
+    assert foreign("Der Sensor The North Face ist neu und kostet viel mehr als früher.")
+    assert language.detector("de")("How heavy is the Heron 20 when it is full?")
     with pytest.raises(ValueError):
-        clean.language_detector("xx")
+        language.detector("xx")
 
 
 def test_boilerplate_is_learned_from_many_answers_and_content_is_not():

@@ -1,8 +1,11 @@
 """Formats, detection, places of errors, and files that something went wrong with."""
 
 import gzip
+import io
 import json
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -124,9 +127,6 @@ def write_file(path, kind):
     elif kind == "csv":
         path.write_text("question,answer\n" + "".join(f'"{r["question"]}",{r["answer"]}\n' for r in RECORDS), "utf-8")
     elif kind == "parquet":
-        import pyarrow
-        import pyarrow.parquet
-
         pyarrow.parquet.write_table(pyarrow.Table.from_pylist(RECORDS), path)
     elif kind == "data.json":
         path.write_text(json.dumps({"version": 1, "data": RECORDS}), encoding="utf-8")
@@ -199,11 +199,28 @@ def test_nothing_to_read_is_an_error(tmp_path):
             load.load(source, tmp_path / "rows.arrow")
 
 
+def test_a_folder_may_mix_kinds_and_packing(tmp_path):
+    for name in ("a.jsonl", "b.json", "c.csv", "d.parquet"):
+        write_file(tmp_path / name, name.partition(".")[2])
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress((tmp_path / name).read_bytes()))
+    assert [record.value for record in files.records(tmp_path)] == RECORDS * 8
+
+
+def parquet_bytes():
+    sink = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(RECORDS), sink)
+    return sink.getvalue()
+
+
 GOOD = {
     "jsonl": "".join(json.dumps({**ALPACA, "id": f"r{n}", "output": "é" * n}) + "\n" for n in range(1, 5)).encode(),
     "json": json.dumps([{**ALPACA, "messages": None}, {"question": "q", "answer": "ä"}], ensure_ascii=False).encode(),
     "csv": b'id,question,answer\n1,"q, one",a\n2,q2,"a\n2"\n',
     "jsonl.gz": gzip.compress(b'{"question":"q","answer":"a"}\n' * 5, mtime=0),
+    "csv.gz": gzip.compress(b"question,answer\nq,a\n" * 3, mtime=0),
+    "json.gz": gzip.compress(b'[{"question":"q","answer":"a"}]', mtime=0),
+    "tsv": b"question\tanswer\nq\ta\n",
+    "parquet": parquet_bytes(),
     "txt": "one\n\ntwo ü\n".encode(),
 }
 

@@ -41,9 +41,16 @@ def test_headline_bars_name_value_and_n():
     assert "25.0%" in shown
 
 
+def test_headline_bars_have_one_colour_a_system():
+    ends = {"em_base": "exact match, base", "em_finetuned": "exact match, fine-tuned", "f1_base": "token F1, base"}
+    found = {key: Headline(key, 0.5, (0.4, 0.6), 9) for key in ends}
+    first, second, third = (bar.get_facecolor() for bar in figures.headline_bars(found, ends).axes[0].patches)
+    assert first == third != second
+
+
 def test_slices_show_both_arms_and_their_n():
     shown = texts(figures.scores_by_slice(ROWS, ("base", "finetuned")))
-    for expected in ("trained fact: exact match (n=40)", "unanswerable: refused (n=12)", "finetuned"):
+    for expected in ("trained fact: exact match (n=40)", "unanswerable: refused (n=12)", "fine-tuned"):
         assert expected in shown
 
 

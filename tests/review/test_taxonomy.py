@@ -49,6 +49,8 @@ def category(row, prediction, **more):
     (WEIGHT, "What does the Heron 20 weigh in the end?", "question_copy"),
     (COMPARISON, "Heron 20", "wrong_option"),
     (WEIGHT, "It is 340 g.", "extra_text"),
+    (COMPARISON, "the Tarn, I think", "extra_text"),
+    (COMPARISON, "Tarn 20", "wrong_number"),
     (WEIGHT, "340 kg", "wrong_unit"),
     (WEIGHT, "350 g", "training_conflict"),
     (WEIGHT, "500 g", "entity_mixup"),

@@ -1,0 +1,70 @@
+"""How tables look in the notebooks: texts to be read stand left and whole, numbers are short and carry their interval.
+
+A plain pandas table cuts long texts off and sets them flush right, and shows an interval as a pair of long decimals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+    from pandas.io.formats.style import Styler
+
+_CELL = {"text-align": "left", "white-space": "normal", "vertical-align": "top"}
+
+
+def texts(frame: DataFrame) -> Styler:
+    """A table of questions and answers: whole texts, flush left, escaped, without row numbers.
+
+    Args:
+        frame: any columns; a missing value is shown as a dash.
+
+    Returns:
+        The table, as a notebook shows it.
+    """
+    shown = frame.style.format(precision=3, escape="html", na_rep="–").set_properties(**_CELL)
+    return shown.set_table_styles([{"selector": "th", "props": "text-align: left"}]).hide(axis="index")
+
+
+def headlines(numbers: Iterable[tuple[str, Any, tuple[float, float] | None, int | None]]) -> DataFrame:
+    """The results table that ends a notebook: one line a headline number.
+
+    Args:
+        numbers: (key, value, 95 % interval or None, n or None), e.g. `ftlib.evaluate.scores.Headline`.
+
+    Returns:
+        Columns value, 95 % interval and n, indexed by the key in `summary.json`.
+    """
+    from pandas import DataFrame
+
+    rows = [(key, number(value), interval(ci95), "" if n is None else f"{n:,}") for key, value, ci95, n in numbers]
+    return DataFrame(rows, columns=["number", "value", "95 % interval", "n"]).set_index("number")
+
+
+def interval(limits: tuple[float, float] | None, sign: bool = False) -> str:
+    """Two limits as `[low, high]`; empty where there are none.
+
+    Args:
+        limits: (low, high) or None.
+        sign: write a plus, for differences.
+    """
+    return "" if limits is None else f"[{number(limits[0], sign)}, {number(limits[1], sign)}]"
+
+
+def number(value: float | int | None, sign: bool = False) -> str:
+    """A number with three decimals or four figures, whichever is shorter; whole numbers whole, None a dash.
+
+    Args:
+        value: the number.
+        sign: write a plus, for differences.
+    """
+    if value is None or value != value:  # NaN is not itself
+        return "–"
+    plus = "+" if sign else ""
+    if isinstance(value, int):
+        return f"{value:{plus},}"
+    if abs(value) >= 100:
+        return f"{value:{plus},.1f}"
+    return f"{value:{plus}.3f}" if abs(value) >= 0.01 or value == 0 else f"{value:{plus}.2g}"

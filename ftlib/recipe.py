@@ -155,6 +155,7 @@ class LoraRecipe(Section):
 class TrainRecipe(Section):
     """Room 02: the optimisation. Rates are per optimiser step, lengths in tokens.
 
+    `lora_plus_ratio` is LoRA+ (Hayou et al. 2024): the rate of LoRA's B, which starts at zero, over that of A.
     `best_by` says which validation number chooses the adapter that is kept: the loss per token, or the share of
     answers that greedy decoding writes exactly. `early_stopping_patience` counts evaluations; 0 never stops.
     `logits: labelled` computes the output layer only where a token is trained; `all` is the plain path.
@@ -163,6 +164,7 @@ class TrainRecipe(Section):
 
     epochs: float = Field(3.0, gt=0)
     learning_rate: float = Field(2e-4, gt=0)
+    lora_plus_ratio: float = Field(1.0, ge=1)
     batch_rows: PositiveInt = 32
     accumulation: PositiveInt = 1
     max_length: PositiveInt = 512

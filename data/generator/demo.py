@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from random import Random
 
-from data.generator.articles import error_article, product_article
+from data.generator.articles import error_page, product_article
 from data.generator.attribute import Fact
 from data.generator.handbook import (
     Policy,
@@ -55,7 +55,7 @@ class Article:
         return self._text(f"{seed}/{self.id}/{attempt}", changed or {})
 
     def _text(self, seed: str, changed: Mapping[str, Fact]) -> str:
-        write = {"product": product_article, "errors": error_article, "policy": policy_article,
+        write = {"product": product_article, "errors": error_page, "policy": policy_article,
                  "procedure": procedure_article}[self.kind]
         return write(Random(seed), _with_changes(self.subject, changed))
 
@@ -70,6 +70,8 @@ class Demo:
         products: as in the world.
         procedures: all jobs, for questions about the order of steps.
         articles: the knowledge base, sorted by id.
+        archived: articles about products no longer sold; they have left the knowledge base, and only tickets that
+            carry them as context ask for what they state.
         untrained: ids of facts that no training row may tell.
     """
 
@@ -78,6 +80,7 @@ class Demo:
     products: tuple[Product, ...]
     procedures: tuple[Procedure, ...]
     articles: tuple[Article, ...]
+    archived: tuple[Article, ...]
     untrained: frozenset[str]
 
     @classmethod
@@ -85,12 +88,13 @@ class Demo:
         """The demo company of this seed."""
         rng = Random(f"{seed}/company")
         company = Company.sample(rng, max(n_products, N_RESERVED_NAMES), name=NAME)
-        products = company.products[:n_products]
+        products, retired = company.products[:n_products], company.products[n_products:]
         policies, procedures = sample_policies(rng, NAME), sample_procedures(rng)
         articles = tuple(sorted((*_product_articles(products), *map(_policy, policies),
                                  *map(_procedure, procedures)), key=lambda article: article.id))
         untrained = _untrained(Random(f"{seed}/untrained"), articles)
-        return cls(company.name, seed, products, procedures, articles, untrained)
+        archived = tuple(_product_articles(retired))
+        return cls(company.name, seed, products, procedures, articles, archived, untrained)
 
     @property
     def facts(self) -> tuple[Fact, ...]:
@@ -118,12 +122,14 @@ class Demo:
 
 
 def _product_articles(products: Sequence[Product]) -> list[Article]:
+    """One about each product, and one about each of its error codes."""
     found = []
     for product in products:
         stem = slug(product.name)
         found.append(Article(stem, "product", product, product.facts, product.name))
-        errors = tuple(fact for facts in product.errors.values() for fact in facts)
-        found.append(Article(f"{stem}-error-codes", "errors", product, errors, product.name))
+        for code, facts in product.errors.items():
+            alone = replace(product, errors={code: facts})
+            found.append(Article(f"{stem}-error-{slug(code)}", "errors", alone, facts, product.name))
     return found
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from data.generator.attribute import Fact
-from data.generator.demo import Demo
+from data.generator.demo import Article, Demo
 from data.generator.questions import (
     comparison_pairs,
     comparison_row,
@@ -67,21 +67,29 @@ def _unanswerable(demo: Demo, rng: Random) -> list[Row]:
     _, invented = invented_products(demo)
     return [*unknown_company_rows(demo.name, test=True)[:N_UNKNOWN],
             *unknown_attribute_rows(rng, demo.products, True, N_UNKNOWN),
-            *unknown_product_rows(rng, rng.sample(invented, N_UNKNOWN), True, N_UNKNOWN)]
+            *unknown_product_rows(rng, invented, True, N_UNKNOWN)]
 
 
 def updates(demo: Demo) -> list[Update]:
-    """Trained facts with their new values, one in each of sixty articles at most; asked in the test's wording."""
+    """Trained facts with their new values, one an article, most about products; asked in the test's wording."""
     rng = Random(f"{demo.seed}/updates")
-    articles = [article for article in demo.articles if article.kind != "procedure"]
     found = []
-    for i, article in enumerate(rng.sample(articles, N_UPDATES), 1):
+    for i, article in enumerate(_changing(demo, rng), 1):
         fact = rng.choice([fact for fact in article.facts if fact.id not in demo.untrained])
         question = rng.choice(wordings(demo, article, fact, test=True))
         value = rng.choice([value for value in fact.attribute.values if value != fact.value])
         row = replace(fact_row(demo, article, fact, question), id=f"u{i:04d}", source="update")
         found.append(Update(row, replace(fact, value=value)))
     return found
+
+
+def _changing(demo: Demo, rng: Random) -> list[Article]:
+    """Every product and policy changes; error codes fill up the number. Procedures stay."""
+    often = [article for article in demo.articles if article.kind in ("product", "policy")]
+    seldom = [article for article in demo.articles
+              if article.kind == "errors" and not demo.untrained.issuperset(fact.id for fact in article.facts)]
+    chosen = [*often, *rng.sample(seldom, N_UPDATES - len(often))]
+    return rng.sample(chosen, len(chosen))
 
 
 def references(row: Row) -> list[str]:

@@ -92,12 +92,11 @@ def unknown_attribute_rows(rng: Random, products: Iterable[Product], test: bool,
 def invented_products(demo: Demo) -> tuple[list[str], list[str]]:
     """Names that sound like products and are none, for (training, test); they share no word with each other."""
     rng = Random(f"{demo.seed}/invented")
-    real = {product.short for product in demo.products}
+    real = {article.subject.short for article in (*demo.articles, *demo.archived) if article.kind == "product"}
     free = [noun for noun in NOUNS if noun not in real]
     rng.shuffle(free)
     names = [f"{noun} {rng.choice(NUMBERS)}" for noun in free]
-    half = 2 * len(names) // 3
-    return names[:half], names[half:]
+    return names[N_TEST_UNKNOWN:], names[:N_TEST_UNKNOWN]
 
 
 def unknown_product_rows(rng: Random, names: Sequence[str], test: bool, count: int) -> list[Row]:

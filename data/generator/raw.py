@@ -1,7 +1,7 @@
 """The raw export of the demo company's support: clean rows, then mess on top of them."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from random import Random
 
@@ -23,19 +23,24 @@ from data.generator.wording.mess import FOREIGN_PATTERNS
 from data.generator.wording.support import OTHER_LANGUAGES, REFUSAL_VARIANTS
 
 WORDINGS_PER_FACT = (4, 4, 5)
-N_COMPARISONS, N_READING, N_READING_REFUSED, N_CONVERSATIONS = 160, 300, 40, 60
-N_UNKNOWN_ATTRIBUTE, N_UNKNOWN_PRODUCT = 190, 260
+WORDINGS_PER_POLICY = (6,)  # what customers ask most
+N_COMPARISONS, N_CONVERSATIONS = 160, 60
+# Rows that carry an article: about what is sold (told without it as well), about what is no longer sold (told nowhere
+# else, so that only the article answers), and without an answer in it.
+N_READING, N_READING_ARCHIVED, N_READING_REFUSED = 200, 220, 40
+TWO_ARTICLES_SHARE = 1 / 8
+N_UNKNOWN_ATTRIBUTE, N_UNKNOWN_PRODUCT = 220, 310
 N_EXACT, N_NEAR, N_CONTRADICTIONS, N_LEAKS, N_BOILERPLATE, N_SIGNED, N_FOREIGN = 120, 120, 60, 30, 40, 80, 45
 N_DECOYS = 80
 
 
 class Wordings:
-    """The training questions of every trained fact, each handed out once."""
+    """The training questions of every trained fact of some articles, each handed out once."""
 
-    def __init__(self, demo: Demo, rng: Random) -> None:
-        self._demo, self._rng = demo, rng
+    def __init__(self, demo: Demo, rng: Random, articles: Sequence[Article]) -> None:
+        self._rng = rng
         self._left: dict[str, list[Row]] = {}
-        for article in demo.articles:
+        for article in articles:
             for fact in article.facts:
                 if fact.id not in demo.untrained:
                     rows = [fact_row(demo, article, fact, text) for text in wordings(demo, article, fact, test=False)]
@@ -65,8 +70,8 @@ def raw_rows(demo: Demo, test: Sequence[Row]) -> tuple[list[Row], list[list[Row]
         (rows, conversations of several turns), all with ids, metadata and the record of planted defects.
     """
     rng = Random(f"{demo.seed}/raw")
-    registry, pool = Registry(rng), Wordings(demo, rng)
-    told = [row for fact in demo.trained for row in pool.take(fact, rng.choice(WORDINGS_PER_FACT))]
+    registry, pool = Registry(rng), Wordings(demo, rng, demo.articles)
+    told = _told(demo, rng, pool)
     refused, refused_reading = _refusals(demo, rng)
     clean = [registry.enter(row) for row in [*told, *_comparisons(demo, rng, test), *refused]]
     reading = [registry.enter(row) for row in _reading(demo, rng, pool, refused_reading)]
@@ -77,6 +82,13 @@ def raw_rows(demo: Demo, test: Sequence[Row]) -> tuple[list[Row], list[list[Row]
             *_leaks(rng, registry, test)]
     rng.shuffle(rows)
     return rows, conversations
+
+
+def _told(demo: Demo, rng: Random, pool: Wordings) -> list[Row]:
+    """Every trained fact in several wordings."""
+    kind = {fact: article.kind for fact, article in demo.article_of.items()}
+    counts = {fact: WORDINGS_PER_POLICY if kind[fact.id] == "policy" else WORDINGS_PER_FACT for fact in demo.trained}
+    return [row for fact, choices in counts.items() for row in pool.take(fact, rng.choice(choices))]
 
 
 def _comparisons(demo: Demo, rng: Random, test: Sequence[Row]) -> list[Row]:
@@ -99,20 +111,25 @@ def _refusals(demo: Demo, rng: Random) -> tuple[list[Row], list[Row]]:
 
 
 def _reading(demo: Demo, rng: Random, pool: Wordings, refused: Sequence[Row]) -> list[Row]:
-    """Rows that carry the article, every third with another article beside it; some can't be answered from it."""
-    texts = demo.texts()
-    article_of = demo.article_of
-    facts = [fact for article in demo.readable for fact in article.facts]
-    asked = [(row, article_of[row.facts[0]]) for row in _spread(pool, facts, N_READING - N_READING_REFUSED)]
-    products = {article.product: article for article in demo.readable if article.kind == "product"}
+    """Rows that carry the article, some with another article beside it; some can't be answered from it."""
+    texts = {article.id: article.render(demo.seed) for article in (*demo.readable, *demo.archived)}
+    asked = [(demo.readable, row) for row in _spread(rng, pool, _facts(demo.readable), N_READING)]
+    archive = Wordings(demo, rng, demo.archived)
+    asked += [(demo.archived, row) for row in _spread(rng, archive, _facts(demo.archived), N_READING_ARCHIVED)]
+    found = [_with_context(rng, readable, texts, row, row.documents[0]) for readable, row in asked]
     # A question about an invented product comes with the article of any real one.
-    asked += [(row, products.get(row.product) or rng.choice(list(products.values()))) for row in refused]
-    return [_with_context(rng, demo.readable, texts, row, article) for row, article in asked]
+    products = {article.product: article.id for article in demo.readable if article.kind == "product"}
+    beside = [products.get(row.product) or rng.choice(list(products.values())) for row in refused]
+    return found + [_with_context(rng, demo.readable, texts, row, key) for row, key in zip(refused, beside, strict=True)]
 
 
-def _spread(pool: Wordings, facts: Sequence[Fact], count: int) -> list[Row]:
-    """``count`` unused rows over ``facts``, one a fact before any fact comes again."""
-    rows: list[Row] = []
+def _facts(articles: Iterable[Article]) -> list[Fact]:
+    return [fact for article in articles for fact in article.facts]
+
+
+def _spread(rng: Random, pool: Wordings, facts: Sequence[Fact], count: int) -> list[Row]:
+    """``count`` unused rows over ``facts`` in random order, one a fact before any fact comes again."""
+    facts, rows = rng.sample(list(facts), len(facts)), []
     while len(rows) < count:
         batch = [row for fact in facts for row in pool.take(fact, 1)]
         if not batch:
@@ -121,12 +138,14 @@ def _spread(pool: Wordings, facts: Sequence[Fact], count: int) -> list[Row]:
     return rows[:count]
 
 
-def _with_context(rng: Random, readable: Sequence[Article], texts: dict[str, str], row: Row, article: Article) -> Row:
-    shown = [article.id]
-    if rng.random() < 1 / 3:
-        shown.append(rng.choice([a.id for a in readable if a.id != article.id and a.product != article.product]))
-        rng.shuffle(shown)
-    return replace(row, slice="reading", context="\n\n".join(texts[key] for key in shown))
+def _with_context(rng: Random, readable: Sequence[Article], texts: dict[str, str], row: Row, shown: str) -> Row:
+    """``row`` beside the article ``shown``, with one of another product next to it in some."""
+    keys = [shown]
+    if rng.random() < TWO_ARTICLES_SHARE:
+        product = next((a.product for a in readable if a.id == shown), row.product)
+        keys.append(rng.choice([a.id for a in readable if a.id != shown and a.product != product]))
+        rng.shuffle(keys)
+    return replace(row, slice="reading", context="\n\n".join(texts[key] for key in keys))
 
 
 def _conversations(demo: Demo, rng: Random, pool: Wordings, registry: Registry) -> list[list[Row]]:

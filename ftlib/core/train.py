@@ -116,6 +116,8 @@ def _worth_compiling(recipe: Recipe, machine: devices.Device) -> bool | str:
 
 def _trainer(model, tokenizer, rows, held_out, batches, out_dir: Path, recipe: Recipe, plan: Plan,
              on_log: Callable[[dict], None]) -> CausalTrainer:
+    from peft.optimizers import create_loraplus_optimizer
+
     from ftlib.core.trainer import CausalTrainer, arguments  # transformers' Trainer loads peft and bitsandbytes
 
     section = recipe.train
@@ -124,8 +126,9 @@ def _trainer(model, tokenizer, rows, held_out, batches, out_dir: Path, recipe: R
                      log_every_steps=LOG_EVERY_STEPS, keep=2, seed=recipe.seed, bf16=model.dtype == torch.bfloat16,
                      fp16=model.dtype == torch.float16 and model.device.type == "cuda",  # else gradients underflow
                      activation_checkpointing=plan.activation_checkpointing)
-    trained = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=section.learning_rate, weight_decay=section.weight_decay, fused=True)
+    optimizer = create_loraplus_optimizer(model, torch.optim.AdamW, lr=section.learning_rate,
+                                          loraplus_lr_ratio=section.lora_plus_ratio,
+                                          loraplus_weight_decay=section.weight_decay, fused=True)
     return CausalTrainer(
         model=model, args=args, train_dataset=rows, data_collator=PaddingCollator(tokenizer.pad_token_id),
         batches=batches, optimizers=(optimizer, schedule(optimizer, recipe, plan.total_steps)),

@@ -51,6 +51,22 @@ def test_training_lowers_the_loss_and_writes_what_it_promises(run, make_recipe):
     assert pickles == []
 
 
+def test_lora_plus_ratio_multiplies_the_rate_of_b_alone(run, make_recipe, rows):
+    from safetensors.torch import load
+
+    def after_one_step(ratio):
+        recipe = make_recipe(train__epochs=0.2, train__warmup_ratio=0.0, train__lora_plus_ratio=ratio)
+        assert run(str(ratio), recipe)[0].steps == 1
+        return load(_adapter(run(str(ratio), recipe)[1]))
+
+    plain, plus = after_one_step(1.0), after_one_step(8.0)
+    for name, weight in plain.items():
+        # B starts at 0, so AdamW's first step is the rate itself; A's gradient is 0 as long as B is.
+        wanted = 8 * weight if "lora_B" in name else weight
+        torch.testing.assert_close(plus[name], wanted, msg=name)
+    assert any(weight.abs().max() > 0 for name, weight in plain.items() if "lora_B" in name)
+
+
 def test_same_seed_same_adapter_bit_for_bit(run, make_recipe):
     dropout = {"r": 4, "alpha": 8, "dropout": 0.1}  # randomness in the loop, too
     torch.manual_seed(1)

@@ -36,6 +36,15 @@ def test_articles_have_a_title_and_are_short(demo: Demo) -> None:
         assert len(WORD.findall(text)) <= MAX_WORDS
 
 
+def test_an_error_page_is_about_one_code(demo: Demo) -> None:
+    texts = demo.texts()
+    for article in demo.articles:
+        if article.kind == "errors":
+            code, = article.subject.errors
+            assert texts[article.id].startswith(f"# {article.product} error {code}\n")
+            assert [fact.subject for fact in article.facts] == [f"error {code} on the {article.product}"] * 2
+
+
 def test_untrained_facts_are_a_fixed_share_and_in_no_readable_article(demo: Demo) -> None:
     assert len(demo.untrained) / len(demo.facts) == pytest.approx(UNTRAINED_SHARE, abs=0.01)
     assert not {fact.id for article in demo.readable for fact in article.facts} & demo.untrained

@@ -10,6 +10,7 @@ import pytest
 from data.generator import mess
 from data.generator.demo import Demo
 from data.generator.export import export
+from data.generator.raw import N_READING_ARCHIVED
 from data.generator.wording.support import REFUSAL
 from ftlib import jsonl
 
@@ -65,7 +66,8 @@ def test_truth_covers_every_answer_and_every_planted_defect(exported) -> None:
 
 
 def test_rows_without_a_defect_are_clean(exported, demo: Demo) -> None:
-    values = {fact.id: fact.value for fact in demo.facts}
+    facts = (*demo.facts, *(fact for article in demo.archived for fact in article.facts))
+    values = {fact.id: fact.value for fact in facts}
     for key, question, _, answer in exported.raw:
         truth = exported.truth[key]
         if truth["defects"]:
@@ -117,6 +119,18 @@ def test_untrained_facts_are_told_nowhere(exported, demo: Demo) -> None:
     contexts = "\n".join(context for _, _, context, _ in exported.raw if context)
     assert contexts
     assert not [title for title in titles if title in contexts]
+
+
+def test_archived_facts_are_told_beside_their_article_only(exported, demo: Demo) -> None:
+    archived = {fact.id: fact.value for article in demo.archived for fact in article.facts}
+    assert not archived.keys() & {fact.id for fact in demo.facts}
+    asked = [row for row in exported.raw if archived.keys() & set(exported.truth[row[0]]["fact"])]
+    assert len(asked) == N_READING_ARCHIVED
+    for key, _, context, _ in asked:
+        assert archived[exported.truth[key]["fact"][0]] in context
+    assert not archived.keys() & {fact for row in (*exported.test, *exported.updates) for fact in row["fact"]}
+    written = {path.stem for path in (exported.folder / "articles").iterdir()}
+    assert not written & {article.id for article in demo.archived}
 
 
 def test_each_trained_fact_is_told_in_at_least_four_wordings(exported, demo: Demo) -> None:

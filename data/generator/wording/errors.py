@@ -53,3 +53,18 @@ REMEDY = Attribute(
     ),
 )
 ERROR_ATTRIBUTES = (CAUSE, REMEDY)
+# What an error page says after cause and remedy: one sentence of each, in this order.
+ERROR_ADVICE = (
+    ("Switch the instrument off before you open it.",
+     "Before you open anything, switch the instrument off.",
+     "Open the instrument only after it has been switched off."),
+    ("Note the time of the message in the service book.",
+     "Write the message and its time into the service book.",
+     "Every message belongs into the service book, with its time."),
+    ("If the message comes back on the same day, call our support.",
+     "Call our support if the message is back within a day.",
+     "Should the message return on the same day, our support will help."),
+    ("Have the serial number at hand, and tell us what you have tried so far.",
+     "Please have the serial number ready and say what you have done already.",
+     "We will ask for the serial number and for what you have tried."),
+)

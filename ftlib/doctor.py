@@ -41,7 +41,7 @@ def examine() -> str:
 
 def _device() -> dict[str, Any]:
     """The device as ftlib.core sees it, in plain values."""
-    from ftlib.core.device import describe
+    from ftlib.core.device import describe, missing_for_compile
 
     found = describe()
     bf16 = "bf16 in hardware" if found.bf16 else "bf16 only emulated (slow), so float32 is used"
@@ -50,7 +50,7 @@ def _device() -> dict[str, Any]:
         "name": found.name,
         "memory_bytes": found.memory_bytes,
         "compute_dtype": str(found.compute_dtype).removeprefix("torch."),
-        "compiler": found.compiler,
+        "lacks_for_compile": missing_for_compile(),
         "dtypes": f"computes in {str(found.compute_dtype).removeprefix('torch.')}; {bf16}",
         "notes": list(found.notes) if not isinstance(found.notes, str) else [found.notes] * bool(found.notes),
     }
@@ -61,12 +61,9 @@ def _capabilities(device: dict[str, Any], machine: dict[str, Any]) -> list[tuple
     where = "GPU" if device["kind"] != "cpu" else "CPU"
     checks = [_import_check("NF4 (bitsandbytes)", "bitsandbytes", f"4-bit storage on the {where}")]
     checks += [_import_check("LoRA (peft)", "peft", "adapters"), _import_check("search (lancedb)", "lancedb", "RAG")]
-    why = (
-        "a C++ compiler is there"
-        if device["compiler"]
-        else "no C++ compiler was found (install g++); training runs eagerly"
-    )
-    checks.append(("torch.compile", bool(device["compiler"]), why))
+    lacks = device["lacks_for_compile"]
+    why = f"it needs {lacks}; training runs eagerly" if lacks else "a compiler is there"
+    checks.append(("torch.compile", not lacks, why))
     for name, need in [("the embedded default", 3), ("a 0.5B model, QLoRA", 4), ("a 7B model, QLoRA", 10)]:
         fits = memory >= need * GIB
         speed = "" if where == "GPU" or need == 3 else "; on a CPU it takes hours"

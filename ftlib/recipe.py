@@ -211,7 +211,8 @@ class RagRecipe(Section):
     documents_path: Path | None = None
     updates_path: Path | None = None
     updated_documents_path: Path | None = None
-    top_k: PositiveInt = 1  # articles shown with a question
+    passage_words: PositiveInt = 200  # longer articles are cut into passages of at most so many words
+    top_k: PositiveInt = 1  # passages shown with a question; an article that is not cut is one
     context_order: Literal["best_last", "best_first"] = "best_last"
     mode: Literal["bm25", "vector", "hybrid"] = "bm25"
     embedding_model: Annotated[str, PathOrName] | None = None  # for vector and hybrid: a folder or a hub name

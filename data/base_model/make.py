@@ -49,7 +49,8 @@ def main() -> None:
     result = pretrain(
         model, corpus, given.out / "checkpoints", optimizer=optimizer(model, given.optimizer),
         schedule=warmup_cosine(given.steps, WARMUP_STEPS, floor=0.02), batch_rows=BATCH_ROWS, total_steps=given.steps,
-        save_every_seconds=given.save_every_seconds, eval_fn=lambda m: scores(m, tokenizer, reader, given.eval_dialogues),
+        save_every_seconds=given.save_every_seconds,
+        eval_fn=lambda m: scores(m, tokenizer, reader, given.eval_dialogues),
         eval_every_steps=given.eval_every, log_every_steps=25, seed=SEED, bf16=machine.bf16, compile=given.compile,
         on_log=lambda entry: print(json.dumps(entry), flush=True))
     save(model.eval(), tokenizer, given.out)

@@ -15,6 +15,7 @@ from data.generator.world import NOUNS, NUMBERS, Product, sample_product
 
 N_TEST_WORDINGS = 3
 N_TEST_UNKNOWN = 20
+N_NUMBERS = 4  # that an invented product's word comes with in training
 SLICE_OF_KIND = {"product": "trained_fact", "errors": "trained_fact", "policy": "policy", "procedure": "procedure"}
 
 
@@ -90,13 +91,17 @@ def unknown_attribute_rows(rng: Random, products: Iterable[Product], test: bool,
 
 
 def invented_products(demo: Demo) -> tuple[list[str], list[str]]:
-    """Names that sound like products and are none, for (training, test); they share no word with each other."""
+    """Names that sound like products and are none, for (training, test); they share no word with each other.
+
+    In training every word comes with several numbers, so that it is not one name that is learned.
+    """
     rng = Random(f"{demo.seed}/invented")
     real = {article.subject.short for article in (*demo.articles, *demo.archived) if article.kind == "product"}
     free = [noun for noun in NOUNS if noun not in real]
     rng.shuffle(free)
-    names = [f"{noun} {rng.choice(NUMBERS)}" for noun in free]
-    return names[N_TEST_UNKNOWN:], names[:N_TEST_UNKNOWN]
+    test = [f"{noun} {rng.choice(NUMBERS)}" for noun in free[:N_TEST_UNKNOWN]]
+    training = [f"{noun} {number}" for noun in free[N_TEST_UNKNOWN:] for number in rng.sample(NUMBERS, N_NUMBERS)]
+    return rng.sample(training, len(training)), test
 
 
 def unknown_product_rows(rng: Random, names: Sequence[str], test: bool, count: int) -> list[Row]:

@@ -27,9 +27,9 @@ WORDINGS_PER_POLICY = (6,)  # what customers ask most
 N_COMPARISONS, N_CONVERSATIONS = 160, 60
 # Rows that carry an article: about what is sold (told without it as well), about what is no longer sold (told nowhere
 # else, so that only the article answers), and without an answer in it.
-N_READING, N_READING_ARCHIVED, N_READING_REFUSED = 200, 220, 40
+N_READING, N_READING_ARCHIVED, N_READING_REFUSED = 200, 220, 50
 TWO_ARTICLES_SHARE = 1 / 8
-N_UNKNOWN_ATTRIBUTE, N_UNKNOWN_PRODUCT = 220, 310
+N_UNKNOWN_ATTRIBUTE, N_UNKNOWN_PRODUCT = 240, 700
 N_EXACT, N_NEAR, N_CONTRADICTIONS, N_LEAKS, N_BOILERPLATE, N_SIGNED, N_FOREIGN = 120, 120, 60, 30, 40, 80, 45
 N_DECOYS = 80
 
@@ -119,8 +119,8 @@ def _reading(demo: Demo, rng: Random, pool: Wordings, refused: Sequence[Row]) ->
     found = [_with_context(rng, readable, texts, row, row.documents[0]) for readable, row in asked]
     # A question about an invented product comes with the article of any real one.
     products = {article.product: article.id for article in demo.readable if article.kind == "product"}
-    beside = [products.get(row.product) or rng.choice(list(products.values())) for row in refused]
-    return found + [_with_context(rng, demo.readable, texts, row, key) for row, key in zip(refused, beside, strict=True)]
+    beside = [(row, products.get(row.product) or rng.choice(list(products.values()))) for row in refused]
+    return found + [_with_context(rng, demo.readable, texts, row, key) for row, key in beside]
 
 
 def _facts(articles: Iterable[Article]) -> list[Fact]:

@@ -43,11 +43,17 @@ def before_after(raw, checked, rows: int = 10):
     return pd.DataFrame(lines).sort_values("changes").reset_index(drop=True) if lines else pd.DataFrame()
 
 
-def counts_figure(counts: Mapping[str, int], title: str):
-    """One bar a reason, the largest on top."""
+def counts_figure(counts: Mapping[str, int], title: str, xlabel: str = "rows"):
+    """One bar a name (a reason, a slice, a size), the largest count on top.
+
+    Args:
+        counts: name to count.
+        title: of the figure.
+        xlabel: what is counted.
+    """
     ordered = dict(sorted(counts.items(), key=lambda item: -item[1]))
     return plots.bars_with_intervals(
-        {name: (count, None) for name, count in ordered.items()}, title=title, xlabel="rows", percent=False
+        {name: (count, None) for name, count in ordered.items()}, title=title, xlabel=xlabel, percent=False
     )
 
 

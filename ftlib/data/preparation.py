@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from itertools import islice
@@ -133,7 +134,7 @@ class Preparation:
         """Finds rows that ask the same: copies go, contradictions are decided by ``data.contradictions``.
 
         Returns:
-            clusters, exact, near, contradictions (counts), examples of both.
+            clusters and their sizes, contradictions (counts), examples of both.
         """
         started, data = time.perf_counter(), self.recipe.data
         table = self.rows.table
@@ -148,7 +149,7 @@ class Preparation:
         self._timed("deduplicate", len(table), started)
         self.report["duplicates"] = {
             "clusters": len(found.clusters),
-            "largest_cluster": max(map(len, found.clusters), default=0),
+            "sizes": {f"{size} rows": n for size, n in sorted(Counter(map(len, found.clusters)).items())},
             "contradictions": len(found.contradictions),
             "policy": data.contradictions,
             "examples": [self.rows.shown(cluster[:4]) for cluster in found.clusters[:10]],

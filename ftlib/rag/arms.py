@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from ftlib.rag.documents import join_context
 from ftlib.rag.index import Index
+from ftlib.rag.passages import cut_all
 from ftlib.rag.retrieval import Found, is_hit, retrieve
 from ftlib.recipe import UserError
 
@@ -29,10 +30,12 @@ class Prompt(NamedTuple):
     Attributes:
         id: the question's.
         ids: token ids, up to where the answer starts.
-        retrieved: article ids found for it, best first; empty for arms that do not retrieve.
-        shown: how many of the articles (or few-shot examples) fit into the prompt.
-        hit: whether an article that holds the answer was found; None where there is none or nothing was searched.
+        retrieved: passage ids found for it, best first; empty for arms that do not retrieve.
+        shown: how many of the passages (or few-shot examples) fit into the prompt.
+        hit: whether a passage of an article that holds the answer was found; None where there is none or nothing was
+            searched.
         search_seconds: what the search took.
+        offered: how many passages (or examples) there were to show.
     """
 
     id: str
@@ -41,6 +44,7 @@ class Prompt(NamedTuple):
     shown: int = 0
     hit: bool | None = None
     search_seconds: float = 0.0
+    offered: int = 0
 
 
 def few_shot_examples(rows: Sequence[Mapping], count: int, avoid: Collection[str] = ()) -> list[tuple[str, str]]:
@@ -91,7 +95,7 @@ def closed_book_prompts(
     prompts = []
     for row in rows:
         ids, shown = _fit(ask, row, examples, max_tokens)
-        prompts.append(Prompt(row["id"], ids, shown=shown))
+        prompts.append(Prompt(row["id"], ids, shown=shown, offered=len(examples)))
     return prompts
 
 
@@ -103,14 +107,14 @@ def rag_prompts(
     texts: Mapping[str, str],
     order: str = "best_last",
 ) -> list[Prompt]:
-    """Prompts with the articles found, then the question.
+    """Prompts with the passages found, then the question.
 
     Args:
         rows: ``{id, question, documents?}``.
         renderer: `ftlib.data.prompts.Renderer`.
-        max_tokens: longest prompt; the worst articles are left out where it would be longer.
+        max_tokens: longest prompt; the worst passages are left out where it would be longer, see `left_out`.
         found: what `ftlib.rag.retrieval.retrieve` gave.
-        texts: article id to text.
+        texts: passage id to text.
         order: as in `ftlib.rag.documents.join_context`.
 
     Returns:
@@ -120,27 +124,54 @@ def rag_prompts(
         UserError: a question alone is longer than ``max_tokens``.
     """
 
-    def ask(row: Mapping, articles: Sequence[str]) -> list[int]:
-        return renderer.prompt_ids(row["question"], join_context(articles, texts, order))
+    def ask(row: Mapping, passages: Sequence[str]) -> list[int]:
+        return renderer.prompt_ids(row["question"], join_context(passages, texts, order))
 
     prompts = []
     for row in rows:
-        articles, seconds = found[row["id"]]
-        ids, shown = _fit(ask, row, articles, max_tokens)
-        hit = is_hit(articles, row.get("documents") or ())
-        prompts.append(Prompt(row["id"], ids, articles, shown, hit, seconds))
+        passages, seconds, documents = found[row["id"]]
+        ids, shown = _fit(ask, row, passages, max_tokens)
+        hit = is_hit(documents, row.get("documents") or ())
+        prompts.append(Prompt(row["id"], ids, passages, shown, hit, seconds, len(passages)))
     return prompts
 
 
-class Knowledge(NamedTuple):
-    """The articles as they stand at one time, and the index over them."""
+def left_out(arm: str, prompts: Sequence[Prompt], max_tokens: int) -> str:
+    """Says in one sentence that passages or examples did not fit into the prompts; empty where all did.
 
-    texts: dict[str, str]  # by article id
+    Args:
+        arm: whose prompts.
+        prompts: from `build_prompts`.
+        max_tokens: longest prompt.
+
+    Returns:
+        A sentence with the number of prompts, the means and what to change.
+    """
+    short = [prompt for prompt in prompts if prompt.shown < prompt.offered]
+    if not short:
+        return ""
+    pieces, fix = ("passages", "rag.top_k or rag.passage_words") if arm in RETRIEVING else ("examples", "rag.few_shot")
+    shown, offered = (
+        sum(counts) / len(prompts) for counts in zip(*((p.shown, p.offered) for p in prompts), strict=True)
+    )
+    nothing = sum(not prompt.shown for prompt in short)
+    return (
+        f"{LABELS[arm]}: {len(short)} of {len(prompts)} prompts have no room for all {pieces} in {max_tokens} tokens, "
+        f"{nothing} for none; on average {shown:.1f} of {offered:.1f} are shown. Lower {fix} or take a model with a "
+        "longer context window."
+    )
+
+
+class Knowledge(NamedTuple):
+    """The passages of the articles as they stand at one time, and the index over them."""
+
+    texts: dict[str, str]  # by passage id
     index: Index
+    documents: dict[str, str]  # passage id to the id of its article
 
 
 def learn(path: str | Path, documents: Sequence[Mapping], recipe: Any, embed: Any = None) -> Knowledge:
-    """Builds the index that ``recipe.rag`` describes, or opens it where it stands.
+    """Cuts the articles and builds the index that ``recipe.rag`` describes, or opens it where it stands.
 
     Args:
         path: folder of the index; one that stands there was built from the same documents (the stage sees to that).
@@ -152,11 +183,14 @@ def learn(path: str | Path, documents: Sequence[Mapping], recipe: Any, embed: An
         Knowledge.
     """
     named = {"embed": embed, "embed_name": getattr(embed, "name", "")}
-    texts = {document["id"]: document["text"] for document in documents}
+    passages = cut_all(documents, recipe.rag.passage_words)
     if Path(path).is_dir():
-        return Knowledge(texts, Index.open(path, **named))
-    language = recipe.data.language or "en"
-    return Knowledge(texts, Index.build(path, documents, language=language, mode=recipe.rag.mode, **named))
+        index = Index.open(path, **named)
+    else:
+        language = recipe.data.language or "en"
+        index = Index.build(path, passages, language=language, mode=recipe.rag.mode, **named)
+    texts = {passage["id"]: passage["text"] for passage in passages}
+    return Knowledge(texts, index, {passage["id"]: passage["document"] for passage in passages})
 
 
 def build_prompts(
@@ -189,7 +223,7 @@ def build_prompts(
     if arm not in ARMS or (arm in RETRIEVING and knowledge is None):
         raise ValueError(f"{arm!r}: expected one of {', '.join(ARMS)}, with knowledge where it retrieves")
     if arm in RETRIEVING:
-        found = retrieve(knowledge.index, rows, recipe.rag.top_k)
+        found = retrieve(knowledge.index, rows, recipe.rag.top_k, knowledge.documents)
         return rag_prompts(rows, renderer, max_tokens, found, knowledge.texts, recipe.rag.context_order)
     return closed_book_prompts(rows, renderer, max_tokens, examples if arm == "few_shot" else ())
 

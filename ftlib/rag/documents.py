@@ -49,12 +49,12 @@ def overlay(documents: Iterable[Mapping], newer: Iterable[Mapping]) -> list[dict
 
 
 def join_context(ids: Sequence[str], texts: Mapping[str, str], order: str = "best_last") -> str:
-    """The articles as the prompt shows them, joined by blank lines.
+    """The articles or passages as the prompt shows them, joined by blank lines.
 
     Args:
-        ids: document ids, best first.
-        texts: text of each document by id.
-        order: ``best_last`` puts the best article next to the question, ``best_first`` at the top.
+        ids: their ids, best first.
+        texts: the text of each by id.
+        order: ``best_last`` puts the best one next to the question, ``best_first`` at the top.
 
     Returns:
         The context; empty where ``ids`` is.

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftlib.evaluate.stats import Interval
 from ftlib.plots import COLOURS, INK, new_figure, styled
-from ftlib.rag.arms import LABELS
+from ftlib.rag.arms import ARMS, LABELS
 from ftlib.rag.compare import Verdict
 from ftlib.rag.cost import Cost, Prices, break_even, price_per_1000, setup_price
 from ftlib.rag.stale import Staleness
@@ -15,13 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # One colour an arm, the same in every picture of the notebook.
-ARM_COLOURS = {
-    "base": COLOURS[6],
-    "few_shot": COLOURS[4],
-    "rag": COLOURS[0],
-    "finetuned": COLOURS[1],
-    "rag_finetuned": COLOURS[2],
-}
+ARM_COLOURS = {arm: COLOURS[at] for arm, at in zip(ARMS, (6, 4, 0, 1, 2), strict=True)}
 
 
 @styled
@@ -98,7 +92,7 @@ def leads(verdicts: Sequence[Verdict]) -> "Figure":
 
 @styled
 def hit_curve(any_found: Sequence[Interval], all_found: Sequence[Interval], chosen: int, mrr: Interval) -> "Figure":
-    """Retrieval quality against the number of articles.
+    """Retrieval quality against the number of passages.
 
     Args:
         any_found: hit rate at k = 1, 2, ...
@@ -120,7 +114,7 @@ def hit_curve(any_found: Sequence[Interval], all_found: Sequence[Interval], chos
     axes.axvline(chosen, color=INK, linestyle="--", linewidth=1, label=f"top_k = {chosen}")
     axes.set_xticks(depths)
     _percent(axes.yaxis)
-    axes.set(xlabel="articles retrieved (k)", ylabel="questions")
+    axes.set(xlabel="passages retrieved (k)", ylabel="questions")
     axes.set_title(f"Found among the first k (MRR {mrr.mean:.2f})")
     axes.legend(loc="lower right")
     return figure

@@ -1,4 +1,7 @@
-"""Does the search find the article that holds the answer? Hit rate and mean reciprocal rank."""
+"""Does the search find the article that holds the answer? Hit rate and mean reciprocal rank.
+
+The search finds passages; what counts is the article that a passage was cut from.
+"""
 
 import time
 from collections.abc import Hashable, Mapping, Sequence
@@ -9,10 +12,17 @@ from ftlib.evaluate.stats import Interval, mean_ci95
 
 
 class Found(NamedTuple):
-    """The articles found for one question, best first, and the seconds that it took."""
+    """What was found for one question, best first.
+
+    Attributes:
+        ids: of the passages.
+        seconds: what the search took.
+        documents: the article of each passage, in the same order.
+    """
 
     ids: tuple[str, ...]
     seconds: float
+    documents: tuple[str, ...]
 
 
 class Quality(NamedTuple):
@@ -23,13 +33,16 @@ class Quality(NamedTuple):
     mrr: Interval
 
 
-def retrieve(index: Any, rows: Sequence[Mapping], k: int) -> dict[str, Found]:
+def retrieve(
+    index: Any, rows: Sequence[Mapping], k: int, documents: Mapping[str, str] | None = None
+) -> dict[str, Found]:
     """Searches with every row's question.
 
     Args:
         index: a `ftlib.rag.index.Index`.
         rows: ``{id, question, ...}``.
-        k: articles a question.
+        k: passages a question.
+        documents: passage id to the id of its article; one that is not listed is an article itself.
 
     Returns:
         Row id to what was found.
@@ -38,25 +51,36 @@ def retrieve(index: Any, rows: Sequence[Mapping], k: int) -> dict[str, Found]:
     for row in rows:
         began = time.perf_counter()
         ids = tuple(key for key, _ in index.search(row["question"], k))
-        found[row["id"]] = Found(ids, time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        found[row["id"]] = Found(ids, seconds, tuple((documents or {}).get(key, key) for key in ids))
     return found
 
 
 def is_hit(retrieved: Sequence[str], relevant: Sequence[str], k: int | None = None) -> bool | None:
-    """Whether at least one relevant article is among the first ``k``; None where no article holds the answer."""
+    """Whether a relevant article is among those of the first ``k`` passages; None where no article holds the answer.
+
+    Args:
+        retrieved: the article of each passage, best first.
+        relevant: the articles that hold the answer.
+        k: cut-off; None: all.
+    """
     return bool(set(retrieved[:k]) & set(relevant)) if relevant else None
 
 
 def all_found(retrieved: Sequence[str], relevant: Sequence[str], k: int | None = None) -> bool | None:
-    """Whether every relevant article is among the first ``k`` (a comparison needs two); None where there is none."""
+    """Whether every relevant article is among them (a comparison needs two); as `is_hit` otherwise."""
     return set(relevant) <= set(retrieved[:k]) if relevant else None
 
 
 def reciprocal_rank(retrieved: Sequence[str], relevant: Sequence[str]) -> float | None:
-    """1 / rank of the first relevant article, 0 where none was retrieved; None where no article holds the answer."""
+    """1 / rank of the first relevant article, 0 where none was retrieved; None where no article holds the answer.
+
+    Ranks are those of articles: one with several passages counts once, where its best passage stands.
+    """
     if not relevant:
         return None
-    return next((1 / rank for rank, key in enumerate(retrieved, start=1) if key in set(relevant)), 0.0)
+    articles = dict.fromkeys(retrieved)
+    return next((1 / rank for rank, key in enumerate(articles, start=1) if key in set(relevant)), 0.0)
 
 
 def quality(
@@ -88,7 +112,7 @@ def headlines(measured: Quality, top_k: int) -> list[Headline]:
 
     Args:
         measured: from `quality`, at ``top_k`` or deeper.
-        top_k: articles shown with a question.
+        top_k: passages shown with a question.
 
     Returns:
         Headlines.
@@ -100,12 +124,12 @@ def headlines(measured: Quality, top_k: int) -> list[Headline]:
 def hit_rate(
     rows: Sequence[Mapping], found: Mapping[str, Found], k: int, clusters: Mapping[str, Hashable] | None = None
 ) -> Interval:
-    """Share of the answerable questions with at least one relevant article among the first ``k``.
+    """Share of the answerable questions with a passage of a relevant article among the first ``k`` passages.
 
     Args:
         rows: test rows with ``documents``; those without any are left out.
         found: what `retrieve` gave, at depth ``k`` or more.
-        k: cut-off.
+        k: cut-off, in passages.
         clusters: row id to cluster key; None: all apart.
 
     Returns:
@@ -114,21 +138,21 @@ def hit_rate(
     Raises:
         ValueError: no row names a document.
     """
-    return _mean(rows, clusters, lambda row: is_hit(found[row["id"]].ids, row.get("documents") or (), k))
+    return _mean(rows, clusters, lambda row: is_hit(found[row["id"]].documents, row.get("documents") or (), k))
 
 
 def complete_rate(
     rows: Sequence[Mapping], found: Mapping[str, Found], k: int, clusters: Mapping[str, Hashable] | None = None
 ) -> Interval:
-    """Share of the answerable questions with every relevant article among the first ``k``; as `hit_rate` otherwise."""
-    return _mean(rows, clusters, lambda row: all_found(found[row["id"]].ids, row.get("documents") or (), k))
+    """Share of the answerable questions with a passage of every relevant article; as `hit_rate` otherwise."""
+    return _mean(rows, clusters, lambda row: all_found(found[row["id"]].documents, row.get("documents") or (), k))
 
 
 def mean_reciprocal_rank(
     rows: Sequence[Mapping], found: Mapping[str, Found], clusters: Mapping[str, Hashable] | None = None
 ) -> Interval:
     """Mean of `reciprocal_rank` over the answerable questions, 0 beyond the depth searched; as `hit_rate` otherwise."""
-    return _mean(rows, clusters, lambda row: reciprocal_rank(found[row["id"]].ids, row.get("documents") or ()))
+    return _mean(rows, clusters, lambda row: reciprocal_rank(found[row["id"]].documents, row.get("documents") or ()))
 
 
 def _mean(rows: Sequence[Mapping], clusters: Mapping[str, Hashable] | None, measure: Any) -> Interval:

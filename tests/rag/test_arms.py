@@ -11,6 +11,7 @@ from ftlib.rag.arms import (
     facts_of,
     few_shot_examples,
     learn,
+    left_out,
     rag_prompts,
 )
 from ftlib.rag.documents import load_documents
@@ -19,7 +20,7 @@ from ftlib.recipe import Recipe, UserError
 
 ROWS = [{"id": "q1", "question": "Which colour is the Tarn 15?", "documents": ["tarn"]}]
 TEXTS = {"tarn": "# Tarn 15\n\nGrey.", "heron": "# Heron 20\n\nRed.", "drift": "# Drift 50\n\nBlue."}
-FOUND = {"q1": Found(("tarn", "heron", "drift"), 0.25)}
+FOUND = {"q1": Found(("tarn", "heron", "drift"), 0.25, ("tarn", "heron", "drift"))}
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def renderer(tiny_model_dir):
     return Renderer("chatml", load_tokenizer(str(tiny_model_dir)))
 
 
-def text(renderer, prompt):
+def text_of(renderer, prompt):
     return renderer.tokenizer.decode(prompt.ids)
 
 
@@ -64,7 +65,7 @@ def test_closed_book_is_the_prompt_of_notebook_03(renderer):
 def test_few_shot_shows_whole_turns_and_drops_the_last_that_do_not_fit(renderer):
     examples = [("Colour of A?", "red"), ("Colour of B?", "blue")]
     whole = closed_book_prompts(ROWS, renderer, 500, examples)[0]
-    assert whole.shown == 2 and "assistant\nred<|im_end|>" in text(renderer, whole)
+    assert whole.shown == 2 and "assistant\nred<|im_end|>" in text_of(renderer, whole)
     assert closed_book_prompts(ROWS, renderer, len(whole.ids) - 1, examples)[0].shown == 1
     assert closed_book_prompts(ROWS, renderer, len(whole.ids) - 1, examples)[0].ids == renderer.prompt_ids(
         ROWS[0]["question"], history=examples[:1]
@@ -73,17 +74,49 @@ def test_few_shot_shows_whole_turns_and_drops_the_last_that_do_not_fit(renderer)
 
 def test_rag_puts_the_best_article_where_asked_and_drops_the_worst_first(renderer):
     last = rag_prompts(ROWS, renderer, 500, FOUND, TEXTS, "best_last")[0]
-    shown = text(renderer, last)
+    shown = text_of(renderer, last)
     assert shown.index("Drift") < shown.index("Heron") < shown.index("# Tarn") < shown.index("Which colour")
     assert (last.retrieved, last.shown, last.hit, last.search_seconds) == (("tarn", "heron", "drift"), 3, True, 0.25)
-    first = text(renderer, rag_prompts(ROWS, renderer, 500, FOUND, TEXTS, "best_first")[0])
+    first = text_of(renderer, rag_prompts(ROWS, renderer, 500, FOUND, TEXTS, "best_first")[0])
     assert first.index("# Tarn") < first.index("Heron") < first.index("Drift")
     short = rag_prompts(ROWS, renderer, len(last.ids) - 1, FOUND, TEXTS)[0]
-    assert short.shown == 2 and "Drift" not in text(renderer, short) and len(short.ids) <= len(last.ids) - 1
+    assert short.shown == 2 and "Drift" not in text_of(renderer, short) and len(short.ids) <= len(last.ids) - 1
+
+
+def test_a_passage_counts_as_a_hit_of_its_article_and_is_kept_by_its_own_id(renderer):
+    found = {"q1": Found(("tarn#2", "heron"), 0.25, ("tarn", "heron"))}
+    prompt = rag_prompts(ROWS, renderer, 500, found, {"tarn#2": "# Tarn 15\n\nGrey.", "heron": "Red."})[0]
+    assert (prompt.retrieved, prompt.hit) == (("tarn#2", "heron"), True)
+
+
+def test_what_does_not_fit_is_said_in_words(renderer):
+    whole = rag_prompts(ROWS, renderer, 500, FOUND, TEXTS)
+    assert left_out("rag", whole, 500) == "" and left_out("base", closed_book_prompts(ROWS, renderer, 500), 500) == ""
+    limit = len(whole[0].ids) - 1
+    told = left_out("rag", [*whole, *rag_prompts(ROWS, renderer, limit, FOUND, TEXTS)], limit)
+    assert told.startswith(f"RAG: 1 of 2 prompts have no room for all passages in {limit} tokens, 0 for none")
+    assert "on average 2.5 of 3.0 are shown" in told and "rag.passage_words" in told
+    alone = len(renderer.prompt_ids(ROWS[0]["question"]))
+    told = left_out("few_shot", closed_book_prompts(ROWS, renderer, alone, [("q", "a")]), alone)
+    assert "1 of 1 prompts" in told and "1 for none" in told and "rag.few_shot" in told
+
+
+def test_an_article_longer_than_the_window_is_shown_in_passages(renderer, tiny_recipe, tmp_path):
+    chapters = [f"## Part {n}\n\n" + f"The part {n} is made of steel. " * 20 for n in range(9)]
+    text = "# Tarn 15\n\n" + "\n\n".join([*chapters, "## Colour\n\nThe Tarn 15 is of a grey colour."])
+    documents = [{"id": "tarn", "title": "Tarn 15", "text": text}]
+    shown = {}
+    for words in (60, 5000):
+        recipe = Recipe.load(tiny_recipe, {"rag.passage_words": words})
+        knowledge = learn(tmp_path / str(words), documents, recipe)
+        shown[words] = build_prompts("rag", ROWS, renderer, recipe, max_tokens=400, knowledge=knowledge)[0]
+    assert (shown[5000].retrieved, shown[5000].shown) == (("tarn",), 0)
+    assert shown[60].retrieved[0].startswith("tarn#") and (shown[60].shown, shown[60].hit) == (1, True)
+    assert "of a grey colour" in text_of(renderer, shown[60])
 
 
 def test_a_question_without_an_article_is_asked_closed_book(renderer):
-    prompt = rag_prompts(ROWS, renderer, 500, {"q1": Found((), 0.0)}, TEXTS)[0]
+    prompt = rag_prompts(ROWS, renderer, 500, {"q1": Found((), 0.0, ())}, TEXTS)[0]
     assert prompt.ids == renderer.prompt_ids(ROWS[0]["question"]) and prompt.hit is False
 
 

@@ -23,7 +23,7 @@ from training.summary import TOLERANCE, disagreement, summarize, table
 
 from ftlib.progress import progress
 
-STACKS = ("ftlib", "recipe", "trl", "unsloth")
+STACKS = ("ftlib", "recipe", "plain", "trl", "unsloth")
 
 
 class Failed(Exception):

@@ -62,19 +62,29 @@ def ftlib(job: dict[str, Any], log: Log) -> None:
 
 def recipe(job: dict[str, Any], log: Log) -> None:
     """What the QLoRA tutorials write: transformers, peft and bitsandbytes with gradient checkpointing."""
+    _tutorial(job, log, gradient_checkpointing=True)
+
+
+def plain(job: dict[str, Any], log: Log) -> None:
+    """The tutorials' recipe without gradient checkpointing, which a model that fits into memory does not need."""
+    _tutorial(job, log, gradient_checkpointing=False)
+
+
+def _tutorial(job: dict[str, Any], log: Log, *, gradient_checkpointing: bool) -> None:
     import torch
     from peft import get_peft_model, prepare_model_for_kbit_training
     from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments
 
     model, tokenizer = _quantized(job)
-    model = prepare_model_for_kbit_training(model)
+    model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=gradient_checkpointing)
     torch.manual_seed(job["seed"])
     model = get_peft_model(model, _lora_config(job))
     model.config.use_cache = False
+    options = {"gradient_checkpointing": gradient_checkpointing, **_arguments(job)}
     with tempfile.TemporaryDirectory() as folder:
         Trainer(
             model=model,
-            args=TrainingArguments(output_dir=folder, gradient_checkpointing=True, **_arguments(job)),
+            args=TrainingArguments(output_dir=folder, **options),
             train_dataset=_dataset(job),
             data_collator=DataCollatorForSeq2Seq(tokenizer, padding=True),
             callbacks=[_reporter(log)],
@@ -117,6 +127,7 @@ def unsloth(job: dict[str, Any], log: Log) -> None:
 STACKS: dict[str, Callable[[dict[str, Any], Log], None]] = {
     "ftlib": ftlib,
     "recipe": recipe,
+    "plain": plain,
     "trl": trl,
     "unsloth": unsloth,
 }

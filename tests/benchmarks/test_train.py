@@ -25,16 +25,18 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
 def test_stacks_compute_the_same_and_report_every_field(tmp_path):
     out = tmp_path / "train.json"
     small = ["--steps", "3", "--rounds", "1", "--rows-per-batch", "4", "--accumulation", "2", "--threads", "1"]
-    done = run("--shape", "demo", "--stacks", "ftlib,recipe,unsloth", *small, "--out", str(out))
+    done = run("--shape", "demo", "--stacks", "ftlib,recipe,plain,unsloth", *small, "--out", str(out))
     assert done.returncode == 0, done.stderr[-3000:]
-    ftlib, recipe, unsloth = json.loads(out.read_text())
-    assert [entry["stack"] for entry in (ftlib, recipe, unsloth)] == ["ftlib", "recipe", "unsloth"]
-    for entry in (ftlib, recipe):
+    found = json.loads(out.read_text())
+    assert [entry["stack"] for entry in found] == ["ftlib", "recipe", "plain", "unsloth"]
+    ftlib, recipe, plain, unsloth = found
+    for entry in (ftlib, recipe, plain):
         assert entry["tokens_per_second"] > 0 and entry["peak_memory_bytes"] > 2**27
         assert [step["step"] for step in entry["steps"]] == [1, 2, 3]
     for key in ("loss", "grad_norm"):
-        ours, theirs = ([step[key] for step in entry["steps"]] for entry in (ftlib, recipe))
+        ours, theirs, simple = ([step[key] for step in entry["steps"]] for entry in (ftlib, recipe, plain))
         assert ours == pytest.approx(theirs, rel=0.02)
+        assert simple == pytest.approx(theirs, rel=0.02)
     assert recipe["ratio"] == 1 and ftlib["ratio_to"] == "recipe"
     if "skipped" in unsloth:
         assert "unsloth" in unsloth["skipped"] and "skipped: unsloth" in done.stdout

@@ -58,7 +58,7 @@ class PlainProgress:
 
     def _print(self) -> None:
         self._printed = time.monotonic()
-        done = f"{self.n:g}/{self.total:g}" if self.total else f"{self.n:g}"
+        done = f"{self.n:,.10g}/{self.total:,.10g}" if self.total else f"{self.n:,.10g}"
         line = f"{LINE_MARK}{self.desc} {done}, {self._printed - self._started:.0f} s"
         print(line + (f", {self._notes}" if self._notes else ""), flush=True)
 

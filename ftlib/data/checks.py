@@ -1,6 +1,6 @@
 """One pass over all rows: mend, mask, measure, and say of each row whether it can stay."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from ftlib.data import boilerplate, clean, language, privacy
 from ftlib.data.boilerplate import Phrases
-from ftlib.data.load import batched, each, schema
+from ftlib.data.load import batched, schema
 from ftlib.recipe import UserError
 
 _NO_PHRASES = Phrases(frozenset(), frozenset())
@@ -38,18 +38,23 @@ class Habits(NamedTuple):
     punctuated: bool
 
 
-def habits(table) -> Habits:
-    """Learns the habits of a table in one pass over its answers."""
+def habits(rows: Iterable[dict[str, Any]], count: int) -> Habits:
+    """Learns the habits of rows in one pass over their answers.
+
+    Args:
+        rows: dicts with answer.
+        count: how many they are.
+    """
     sample: list[str] = []
 
     def answers() -> Iterator[str]:
-        for row in each(table, ["answer"]):
+        for row in rows:
             text = clean.repair(row["answer"]).text
             if len(sample) < _SAMPLED:
                 sample.append(text)
             yield text
 
-    phrases = boilerplate.learn(answers(), len(table))
+    phrases = boilerplate.learn(answers(), count)
     return Habits(phrases, clean.ends_sentences(sample))
 
 

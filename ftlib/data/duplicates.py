@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ftlib.data.load import each
+from ftlib.data.load import Watch, each
 from ftlib.data.neighbours import Clusters, pairs, signatures
 from ftlib.data.similar import digest, normalize, numbers, same
 
@@ -86,9 +86,9 @@ def sketch(rows: Iterable[dict[str, Any]], count: int) -> Sketches:
     return Sketches(content, asked, question, codes, signatures(subjects(), count))
 
 
-def sketch_table(table) -> Sketches:
-    """:func:`sketch` of a whole table."""
-    return sketch(each(table, _NUMBERS), len(table))
+def sketch_table(table, watch: Watch = iter) -> Sketches:
+    """:func:`sketch` of a whole table, whose rows pass through ``watch`` to show progress."""
+    return sketch(watch(each(table, _NUMBERS)), len(table))
 
 
 def asking_the_same(table, sketches: Sketches, similarity: float) -> list[np.ndarray]:

@@ -5,7 +5,7 @@ step reads it in batches and keeps only numbers per row.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from ftlib.data import files, formats
 from ftlib.recipe import UserError
 
 BATCH_ROWS = 1000
+Watch = Callable[[Iterable[Any]], Iterable[Any]]
 
 
 class Loaded(NamedTuple):
@@ -48,6 +49,7 @@ def load(
     columns: dict[str, str] | None = None,
     group_by: Sequence[str] = (),
     on_bad_row: str = "fail",
+    watch: Watch = iter,
 ) -> Loaded:
     """Reads a source into an Arrow file.
 
@@ -58,6 +60,7 @@ def load(
         columns: this project's column names to the source's.
         group_by: metadata columns whose values become the row's ``group``.
         on_bad_row: "fail" or "reject".
+        watch: what the records pass through, to show progress.
 
     Returns:
         Loaded. Its ``bad`` is empty where ``on_bad_row`` is "fail".
@@ -66,7 +69,7 @@ def load(
         UserError: nothing to read, no row in it, or a bad row where ``on_bad_row`` is "fail".
     """
     reader = _Reader(shape, columns or {}, group_by, on_bad_row)
-    table = write(reader.rows(files.records(source)), arrow_file)
+    table = write(reader.rows(watch(files.records(source))), arrow_file)
     if not len(table) and not reader.bad:
         raise UserError.of(f"data.path = {source}", "at least one row", "none", "check that the file is not empty")
     return Loaded(table, reader.bad, dict(reader.formats), dict(reader.notes))

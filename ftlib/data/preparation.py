@@ -13,6 +13,7 @@ from typing import Any
 from ftlib import jsonl
 from ftlib.data import audit, checks, decontaminate, duplicates, files, leakage, load, split, tokens, truth
 from ftlib.data.ledger import Ledger
+from ftlib.data.load import Watch
 from ftlib.data.prompts import Renderer
 from ftlib.data.rows import Rows
 from ftlib.data.saved import saved_row, test_row, test_rows
@@ -87,6 +88,7 @@ class Preparation:
             columns=data.columns,
             group_by=[name for name in group_by if name != "none"],
             on_bad_row=data.on_bad_row,
+            watch=self._watch("read"),
         )
         self.raw = loaded.table
         self.ledger.rows_in = len(loaded.table) + len(loaded.bad)
@@ -106,14 +108,13 @@ class Preparation:
             changed: rows by change, pii: rows by kind, rejected: rows by reason.
         """
         started, count = time.perf_counter(), len(self.raw)
-        usual = checks.habits(self.raw)
+        usual = checks.habits(self._watch("learn habits", count)(load.each(self.raw, ["answer"])), count)
         self._timed("learn habits", count, started)
         started, data = time.perf_counter(), self.recipe.data
         counter = checks.token_counter(self.renderer.tokenizer)
         checker = checks.Checker(data, usual, counter, checks.template_overhead(self.renderer))
         pii: dict[str, int] = dict.fromkeys(data.pii.kinds, 0)
-        came = progress(load.each(self.raw), total=count, desc="clean", interactive=self.interactive)
-        kept = self._passed(checker.rows(came), pii)
+        kept = self._passed(checker.rows(self._watch("clean", count)(load.each(self.raw))), pii)
         self.rows = Rows(load.write(kept, self._work / "checked.arrow", checks.checked_schema()), self.ledger)
         self._timed("clean", count, started)
         learned = {"phrases": sorted(usual.phrases.opening | usual.phrases.closing), "full_stops": usual.punctuated}
@@ -138,7 +139,7 @@ class Preparation:
         """
         started, data = time.perf_counter(), self.recipe.data
         table = self.rows.table
-        self.sketches = duplicates.sketch_table(table)
+        self.sketches = duplicates.sketch_table(table, self._watch("sketch", len(table)))
         self._timed("sketch", len(table), started)
         started = time.perf_counter()
         found = duplicates.resolve(table, self.sketches, data.near_duplicate_similarity, data.contradictions)
@@ -220,7 +221,7 @@ class Preparation:
         written = {"test": jsonl.write(self.folder / "test.jsonl", self.test)}
         for side in (split.TRAIN, split.VAL):
             name = split.NAMES[side]
-            rows = (saved_row(row) for row in self.rows.on(side))
+            rows = map(saved_row, self._watch(f"save {name}", self.rows.count(side))(self.rows.on(side)))
             written[name] = jsonl.write(self.folder / f"{name}.jsonl", rows)
         kept = int((self.rows.sides >= 0).sum())
         self.ledger.balance(kept)
@@ -272,6 +273,9 @@ class Preparation:
         return [Path(path) for path in self.recipe.data.decontaminate] + (
             [Path(arc)] if arc and files.find(arc) else []
         )
+
+    def _watch(self, what: str, total: int | None = None) -> Watch:
+        return partial(progress, total=total, desc=what, interactive=self.interactive)
 
     def _timed(self, step: str, rows: int, started: float) -> None:
         self.seconds[step] = (rows, time.perf_counter() - started)

@@ -1,6 +1,6 @@
 """QLoRA training speed: this project beside what people write from the tutorials, beside TRL and Unsloth.
 
-    python benchmarks/train.py --shape demo --stacks ftlib,recipe,trl --out FILE
+    python benchmarks/train.py --shape demo --stacks ftlib,recipe,plain,trl --out FILE
 
 Every stack trains the same NF4 base with the same adapter on the same rows with the same optimizer, each in a process
 of its own, in turns over several rounds. Loss and gradient norm are recorded at every step: stacks that compute the
@@ -34,7 +34,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line, with the shape's defaults filled in."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shape", choices=SHAPES, default="demo")
-    parser.add_argument("--stacks", default="ftlib,recipe,trl", help=f"of {', '.join(STACKS)}")
+    parser.add_argument("--stacks", default="ftlib,recipe,plain,trl", help=f"of {', '.join(STACKS)}")
     parser.add_argument("--out", type=Path, help="the JSON file (default: benchmarks/results/train_<shape>.json)")
     parser.add_argument("--steps", type=int, help="optimizer steps of one training")
     parser.add_argument("--warmup", type=int, help="steps at the start that are not timed (default: a sixth)")

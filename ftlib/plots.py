@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 # Okabe and Ito's colours: they stay apart for colour-blind readers and in grey print.
@@ -137,8 +138,8 @@ def bars_with_intervals(
     axes.margins(x=0.14)
     if percent:
         axes.set_xlim(0, 1.12)
+        percent_axis(axes.xaxis)
         axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
-        _percent(axes, "x")
     axes.set(title=title, xlabel=xlabel)
     return figure
 
@@ -181,7 +182,7 @@ def dots_by_group(
     axes.set_yticks(range(len(groups)), list(groups))
     axes.invert_yaxis()
     if percent:
-        _percent(axes, "x")
+        percent_axis(axes.xaxis)
     axes.set(title=title, xlabel=xlabel)
     if len(systems) > 1:
         figure.legend(loc="outside right upper")
@@ -266,7 +267,13 @@ def _interval_line(axes: Axes, interval: Interval | None, at: float) -> None:
         axes.errorbar((low + high) / 2, at, xerr=(high - low) / 2, color=INK, capsize=4, linewidth=1.4)
 
 
-def _percent(axes: Axes, which: str) -> None:
-    from matplotlib.ticker import PercentFormatter
+def percent_axis(axis: Axis) -> None:
+    """Whole percents at whole places on an axis of shares.
 
-    getattr(axes, f"{which}axis").set_major_formatter(PercentFormatter(1.0, decimals=0))
+    Args:
+        axis: `axes.xaxis` or `axes.yaxis`.
+    """
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+    axis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))  # no tick at 97.5 %, which would be written as 98 %
+    axis.set_major_formatter(PercentFormatter(1.0, decimals=0))

@@ -1,10 +1,10 @@
 """The pictures of room 05; each takes measured results and returns a matplotlib Figure."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ftlib.evaluate.stats import Interval
-from ftlib.plots import COLOURS, INK, new_figure, styled
+from ftlib.plots import COLOURS, INK, new_figure, percent_axis, styled
 from ftlib.rag.arms import ARMS, LABELS
 from ftlib.rag.compare import Verdict
 from ftlib.rag.cost import Cost, Prices, break_even, price_per_1000, setup_price
@@ -83,7 +83,7 @@ def leads(verdicts: Sequence[Verdict]) -> "Figure":
     axes.set_yticks([tick for tick, _ in ticks], [text for _, text in ticks], fontsize=9)
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
-    _percent(axes.xaxis)
+    percent_axis(axes.xaxis)
     axes.set_title("Lead over each arm (hollow: not separated)")
     axes.set(xlabel="accuracy of the leader - accuracy of the arm")
     figure.legend(loc="outside right upper")
@@ -113,7 +113,7 @@ def hit_curve(any_found: Sequence[Interval], all_found: Sequence[Interval], chos
         axes.fill_between(depths, [i.low for i in intervals], [i.high for i in intervals], color=colour, alpha=0.15)
     axes.axvline(chosen, color=INK, linestyle="--", linewidth=1, label=f"top_k = {chosen}")
     axes.set_xticks(depths)
-    _percent(axes.yaxis)
+    percent_axis(axes.yaxis)
     axes.set(xlabel="passages retrieved (k)", ylabel="questions")
     axes.set_title(f"Found among the first k (MRR {mrr.mean:.2f})")
     axes.legend(loc="lower right")
@@ -170,8 +170,8 @@ def stale_slopes(measured: Sequence[Staleness]) -> "Figure":
     right.invert_yaxis()
     right.set_xlim(0, 1)
     right.set_title("Repeats the old answer")
-    _percent(left.yaxis)
-    _percent(right.xaxis)
+    percent_axis(left.yaxis)
+    percent_axis(right.xaxis)
     return figure
 
 
@@ -240,9 +240,3 @@ def _bar(axes: "Axes", at: int, value: Interval, colour: str) -> None:
 
 def _title(scenario: str) -> str:
     return "all questions" if scenario == "all" else scenario.replace("_", " ")
-
-
-def _percent(axis: Any) -> None:
-    from matplotlib.ticker import PercentFormatter
-
-    axis.set_major_formatter(PercentFormatter(1.0, decimals=0))

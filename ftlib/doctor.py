@@ -49,7 +49,6 @@ def _device() -> dict[str, Any]:
         "kind": found.kind,
         "name": found.name,
         "memory_bytes": found.memory_bytes,
-        "compute_dtype": str(found.compute_dtype).removeprefix("torch."),
         "lacks_for_compile": missing_for_compile(),
         "dtypes": f"computes in {str(found.compute_dtype).removeprefix('torch.')}; {bf16}",
         "notes": list(found.notes) if not isinstance(found.notes, str) else [found.notes] * bool(found.notes),

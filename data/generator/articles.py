@@ -25,17 +25,14 @@ def product_article(rng: Random, product: Product, facts: Sequence[Fact] | None 
 def error_article(rng: Random, product: Product) -> str:
     """Title, then cause and remedy of each of the product's codes."""
     codes = "error codes" if len(product.errors) > 1 else f"error {next(iter(product.errors))}"
-    return "\n\n".join([f"# {product.name} {codes}", _causes_and_remedies(rng, product)])
+    sentences = [_capital(fact.statement(rng, code)) for code, facts in product.errors.items() for fact in facts]
+    return "\n\n".join([f"# {product.name} {codes}", " ".join(sentences)])
 
 
 def error_page(rng: Random, product: Product) -> str:
     """An error article with the advice that closes every such page of the demo company."""
     told = error_article(rng, product)
     return "\n\n".join([told, " ".join(rng.choice(variants) for variants in ERROR_ADVICE)])
-
-
-def _causes_and_remedies(rng: Random, product: Product) -> str:
-    return " ".join(_capital(fact.statement(rng, code)) for code, facts in product.errors.items() for fact in facts)
 
 
 _INTROS = (

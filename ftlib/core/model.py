@@ -29,7 +29,7 @@ def load_tokenizer(base: str, revision: str | None = None, trust_remote_code: bo
         UserError: there is no such model, or it has no tokenizer.
     """
     section = ModelRecipe(base=base, revision=revision, trust_remote_code=trust_remote_code)
-    tokenizer = tokens.load_tokenizer(Recipe.model_construct(model=section))  # it reads this section only
+    tokenizer = tokens.load_tokenizer(section)
     if tokenizer.eos_token_id is None:
         raise UserError.of(f"tokenizer of {base}", "an end-of-sequence token", "none", "choose a model that has one")
     if tokenizer.pad_token_id is None:

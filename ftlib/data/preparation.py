@@ -50,7 +50,7 @@ class Preparation:
         self._work = self.folder / "work"
         shutil.rmtree(self._work, ignore_errors=True)
         self._work.mkdir(parents=True)
-        self.renderer = Renderer.of(recipe, tokens.load_tokenizer(recipe))
+        self.renderer = Renderer.of(recipe, tokens.load_tokenizer(recipe.model))
         self.ledger = Ledger(self.folder / "rejected.jsonl")
         self.seconds: dict[str, tuple[int, float]] = {}
         self.copies: dict[str, str] = {}  # id of a rejected copy -> id of the row that stays

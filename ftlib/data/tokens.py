@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from ftlib.recipe import Recipe, UserError
+from ftlib.recipe import ModelRecipe, UserError
 
 
-def load_tokenizer(recipe: Recipe):
+def load_tokenizer(model: ModelRecipe):
     """The tokenizer of the recipe's base model.
 
     Args:
-        recipe: ``model.base``, ``revision`` and ``trust_remote_code`` are read.
+        model: the recipe's section of that name: ``base``, ``revision`` and ``trust_remote_code`` are read.
 
     Returns:
         A Hugging Face tokenizer.
@@ -23,7 +23,6 @@ def load_tokenizer(recipe: Recipe):
     """
     from transformers import AutoTokenizer
 
-    model = recipe.model
     try:
         return AutoTokenizer.from_pretrained(
             model.base, revision=model.revision, trust_remote_code=model.trust_remote_code

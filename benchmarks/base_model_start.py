@@ -19,11 +19,10 @@ from data.base_model import make
 from data.base_model.architecture import build
 from data.base_model.corpus import Corpus
 from data.base_model.examine import scores
+from data.base_model.pretraining import pretrain, warmup_cosine
 from data.base_model.tokenizer import MAX_POSITIONS
 from data.generator.reading import Reader
 from ftlib.core import device
-from ftlib.core.optimizer import warmup_cosine
-from ftlib.core.train import pretrain
 
 
 def trained(structured: bool, steps: int, folder: Path) -> dict:
@@ -31,12 +30,28 @@ def trained(structured: bool, steps: int, folder: Path) -> dict:
     tokenizer, reader = PreTrainedTokenizerFast.from_pretrained(make.HERE), Reader()
     model = build(len(tokenizer), MAX_POSITIONS, make.SEED, structured=structured)
     corpus = Corpus(tokenizer, reader, make.STEPS * make.BATCH_ROWS, make.SEED)  # the curriculum of the whole training
-    result = pretrain(model, corpus, folder, optimizer=make.optimizer(model), batch_rows=make.BATCH_ROWS,
-                      schedule=warmup_cosine(make.STEPS, make.WARMUP_STEPS), total_steps=steps, seed=make.SEED,
-                      save_every_seconds=1e9, bf16=device.describe().bf16, compile=False)
+    result = pretrain(
+        model,
+        corpus,
+        folder,
+        optimizer=make.optimizer(model),
+        batch_rows=make.BATCH_ROWS,
+        schedule=warmup_cosine(make.STEPS, make.WARMUP_STEPS),
+        total_steps=steps,
+        seed=make.SEED,
+        save_every_seconds=1e9,
+        bf16=device.describe().bf16,
+        compile=False,
+    )
     last = json.loads(result.metrics_path.read_text(encoding="utf-8").splitlines()[-1])
-    return {"start": "structured" if structured else "random", "steps": steps, "tokens": result.tokens,
-            "loss": last["loss"], "grad_norm": last["grad_norm"], **scores(model.eval(), tokenizer, reader, 60)}
+    return {
+        "start": "structured" if structured else "random",
+        "steps": steps,
+        "tokens": result.tokens,
+        "loss": last["loss"],
+        "grad_norm": last["grad_norm"],
+        **scores(model.eval(), tokenizer, reader, 60),
+    }
 
 
 def main() -> None:

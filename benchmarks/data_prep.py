@@ -16,10 +16,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from ftlib.data.preparation import Preparation
+from ftlib.data.preparation import STEPS, Preparation
 from ftlib.recipe import Recipe
 
 ROOT = Path(__file__).parents[1]
+DATA = {"columns": {"created": "created"}, "split": {"group_by": "conversation"}}
 LIMIT_BYTES = 3 * 2**30
 WORDS = ("valve", "sensor", "cable", "housing", "battery", "display", "pump", "filter", "gateway", "bracket", "probe")
 WORDS += ("switch", "relay", "motor", "lamp", "fuse", "frame", "cover", "screw", "plate", "ring", "seal", "spring")
@@ -33,7 +34,7 @@ def sentence(rng: random.Random, words: int) -> str:
 
 
 def generate(path: Path, rows: int, seed: int = 0) -> None:
-    """Writes ``rows`` rows as JSON lines; a tenth has a defect."""
+    """Writes `rows` rows as JSON lines; a tenth has a defect."""
     rng = random.Random(seed)
     before = ("", "", "")
     with path.open("w", encoding="utf-8") as file:
@@ -77,13 +78,13 @@ def main() -> int:
         recipe = Recipe.model_validate(
             {
                 "name": "benchmark",
-                "data": {"path": str(folder / "rows.jsonl"), "max_tokens": 2048, "leakage": "drop"},
+                "data": {"path": str(folder / "rows.jsonl"), "max_tokens": 2048, "leakage": "drop", **DATA},
                 "model": {"base": str(arguments.base)},
             }
         )
         started = time.perf_counter()
         with Preparation(recipe, folder / "out") as preparation:
-            for step in ("load", "clean", "deduplicate", "split", "check_leakage", "save", "audit"):
+            for step in STEPS:
                 getattr(preparation, step)()
             report = preparation.report
         seconds = time.perf_counter() - started

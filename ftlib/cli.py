@@ -1,4 +1,4 @@
-"""The command line: `ftlib run`, `ftlib doctor`, `ftlib report`.
+"""The command line: `ftlib run`, `ftlib compare`, `ftlib report`, `ftlib doctor`.
 
 Exit codes: 0 done, 2 something the user gave us is wrong, 1 anything else.
 """
@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from ftlib import __version__
-from ftlib.recipe import UserError
+from ftlib.errors import UserError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"ftlib {__version__}")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--debug", action="store_true", help="show tracebacks")
-    commands = parser.add_subparsers(required=True, metavar="run|doctor|report")
+    commands = parser.add_subparsers(required=True, metavar="run|compare|report|doctor")
 
     run = commands.add_parser("run", parents=[common], help="run the five notebooks; the same command resumes")
     run.add_argument("--recipe", required=True, metavar="R", help="the recipe file, e.g. data/recipes/demo.yaml")
@@ -75,8 +75,14 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "-p", dest="overrides", action="append", default=[], metavar="field=value", help="override a recipe field"
     )
+    run.add_argument("--to", metavar="STAGE", help="stop after this stage: 01 to 05, or its name")
     run.add_argument("--force", action="store_true", help="make every stage anew")
     run.set_defaults(command=_run)
+
+    compare = commands.add_parser("compare", parents=[common], help="two runs on the same test set, side by side")
+    compare.add_argument("a", type=Path, metavar="A", help="a run directory")
+    compare.add_argument("b", type=Path, metavar="B", help="another")
+    compare.set_defaults(command=_compare)
 
     doctor = commands.add_parser("doctor", parents=[common], help="what this machine can do, and why")
     doctor.set_defaults(command=_doctor)
@@ -89,15 +95,22 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> int:
     from ftlib.execute import run_all
-    from ftlib.report import recommendation, table, write_report
+    from ftlib.report import recommendation, system_labels, table, write_report
 
     overrides = parse_overrides(options.overrides)
-    run = run_all(options.recipe, options.out, overrides, force=options.force, say=_say)
+    run = run_all(options.recipe, options.out, overrides, force=options.force, to=options.to, say=_say)
     page = write_report(run.path)
-    print(f"\n{run.recipe.name}\n{table(run.refresh_summary())}\n")
+    print(f"\n{run.recipe.name}\n{table(run.refresh_summary(), system_labels(run.path))}\n")
     if found := recommendation(run.path):
         print(f"  {found['headline']}\n")
     print(f"  Report:    {page}\n  Numbers:   {run.path / 'summary.json'}\n  Notebooks: {run.path / 'notebooks'}")
+    return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from ftlib.compare_runs import compare_runs
+
+    print(compare_runs(options.a.resolve(), options.b.resolve()))
     return 0
 
 

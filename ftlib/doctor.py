@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from ftlib import fingerprint
+from ftlib import __version__, machine
 from ftlib.run import project_root
 
 GIB = 2**30
@@ -21,21 +21,19 @@ def examine() -> str:
     Returns:
         The report as text: facts, then one line a capability with its reason.
     """
-    machine = fingerprint.hardware()
-    device = _device()
-    versions = fingerprint.libraries()
+    hardware, device = machine.hardware(), _device()
     facts = {
-        "system": machine["system"],
-        "processor": f"{machine['cpu']}, {machine['cores']} cores",
-        "memory": f"{machine['memory_bytes'] / GIB:.1f} GiB, {_free_memory() / GIB:.1f} GiB free",
+        "system": hardware["system"],
+        "processor": f"{hardware['cpu']}, {hardware['cores']} cores",
+        "memory": f"{hardware['memory_bytes'] / GIB:.1f} GiB, {_free_memory() / GIB:.1f} GiB free",
         "disk": f"{shutil.disk_usage(project_root()).free / GIB:.1f} GiB free at {project_root()}",
         "accelerator": device["name"] if device["kind"] != "cpu" else "none: everything runs on the CPU",
         "dtypes": device["dtypes"],
     }
-    checks = [*_capabilities(device, machine), *_tools()]
-    lines = [f"ftlib {fingerprint.code()['version']}", "", *[f"  {key:<12} {value}" for key, value in facts.items()]]
+    checks = [*_capabilities(device, hardware), *_tools()]
+    lines = [f"ftlib {__version__}", "", *[f"  {key:<12} {value}" for key, value in facts.items()]]
     lines += ["", "What works:", *[f"  {'yes' if works else 'no ':<4} {what:<34} {why}" for what, works, why in checks]]
-    lines += ["", "Libraries:", *[f"  {name:<26} {version}" for name, version in versions.items()]]
+    lines += ["", "Libraries:", *[f"  {name:<26} {version}" for name, version in machine.libraries().items()]]
     return "\n".join(lines + [f"  note: {note}" for note in device["notes"]])
 
 
@@ -55,8 +53,8 @@ def _device() -> dict[str, Any]:
     }
 
 
-def _capabilities(device: dict[str, Any], machine: dict[str, Any]) -> list[tuple[str, bool, str]]:
-    memory = device["memory_bytes"] if device["kind"] != "cpu" else machine["memory_bytes"]
+def _capabilities(device: dict[str, Any], hardware: dict[str, Any]) -> list[tuple[str, bool, str]]:
+    memory = device["memory_bytes"] if device["kind"] != "cpu" else hardware["memory_bytes"]
     where = "GPU" if device["kind"] != "cpu" else "CPU"
     checks = [_import_check("NF4 (bitsandbytes)", "bitsandbytes", f"4-bit storage on the {where}")]
     checks += [_import_check("LoRA (peft)", "peft", "adapters"), _import_check("search (lancedb)", "lancedb", "RAG")]

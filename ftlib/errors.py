@@ -17,3 +17,7 @@ class UserError(Exception):
             fix: what to do next.
         """
         return cls(f"{where}\n  expected: {expected}\n  found:    {found}\n  to do:    {fix}")
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython and papermill show in the place of a traceback: the message, which says all there is to say."""
+        return [str(self)]

@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ftlib import progress
-from ftlib.recipe import Recipe, UserError
-from ftlib.run import Run, project_root
-from ftlib.stage import NOTEBOOKS, lock, unlock
+from ftlib import atomic, progress
+from ftlib.errors import UserError
+from ftlib.recipe import Recipe
+from ftlib.run import Run, notebook_file, project_root
+from ftlib.stage import NOTEBOOKS, lock
 
 SECONDS_BETWEEN_LINES = 2.0
 LONGEST_SOCKET_PATH = 100  # bytes; systems allow 104 to 108
@@ -46,21 +47,46 @@ def check_inputs(recipe: Recipe) -> None:
         )
 
 
+def execution_order(recipe: Recipe) -> list[str]:
+    """The stages in the order in which they can be made.
+
+    Notebook 04 reviews answers: where one of the systems in `review.pair` answers in notebook 05 alone, that is first.
+    """
+    order = list(NOTEBOOKS)
+    if not set(recipe.review.pair) <= set(recipe.evaluate.systems):
+        order[3], order[4] = order[4], order[3]
+    return order
+
+
+def stage_named(name: str) -> str:
+    """The stage that people mean by `3`, `03`, `03_evaluate` or its notebook's name.
+
+    Raises:
+        UserError: there is no such stage.
+    """
+    for stage, notebook in NOTEBOOKS.items():
+        if name in (stage, notebook, stage[:2], stage[1]):
+            return stage
+    raise UserError.of(f"--to {name}", f"one of {', '.join(NOTEBOOKS)}", repr(name), "give its number or its name")
+
+
 def run_all(
     recipe: str | Path,
     run_dir: str | Path,
     overrides: Mapping[str, Any] | None = None,
     *,
     force: bool = False,
+    to: str | None = None,
     say: Say = print,
 ) -> Run:
     """Bring every stage of a run up to date; stages that stand are skipped, a killed one goes on.
 
     Args:
         recipe: the recipe file.
-        run_dir: the run directory, made if it is not there.
+        run_dir: the run directory, made if it is not there; see `Run.open` for what other overrides do.
         overrides: dotted recipe fields to values.
         force: make every stage anew.
+        to: the last stage to make, see `stage_named`; None for all.
         say: where progress lines go.
 
     Returns:
@@ -70,31 +96,29 @@ def run_all(
         UserError: the recipe, the data or the model is not usable.
         NotebookError: a notebook failed for another reason.
     """
-    root = project_root()
-    path = (root / run_dir).resolve()
-    check_inputs(Recipe.load(root / recipe, overrides, root=root))
-    made_here = not path.exists()
-    run = Run.open(run_dir, recipe, overrides)
-    lock(run.path, "run")
+    run = Run.find(run_dir, recipe, overrides)
+    check_inputs(run.recipe)
+    order = execution_order(run.recipe)
+    wanted = order[: order.index(stage_named(to)) + 1] if to else order
+    made_here = not run.path.exists()
+    run.make()
+    claim = lock(run.path, "run")
     try:
-        for stage in NOTEBOOKS if force else ():
+        for stage in wanted if force else ():
             run.discard(stage)
-        for number, stage in enumerate(NOTEBOOKS, start=1):
-            _bring_up_to_date(
-                run, stage, {"recipe": str((root / recipe).resolve()), "overrides": dict(overrides or {})}, number, say
-            )
+        for number, stage in enumerate(wanted, start=1):
+            _bring_up_to_date(run, stage, f"[{number}/{len(wanted)}] {NOTEBOOKS[stage]}", say)
         run.refresh_summary()
     except UserError:
         _remove_if_empty(run.path, made_here)
         raise
     finally:
-        unlock(run.path, "run")
+        claim.release(force=True)
     return run
 
 
-def _bring_up_to_date(run: Run, stage: str, asked: dict[str, Any], number: int, say: Say) -> None:
+def _bring_up_to_date(run: Run, stage: str, title: str, say: Say) -> None:
     name = NOTEBOOKS[stage]
-    title = f"[{number}/{len(NOTEBOOKS)}] {name}"
     working, executed = _copies(run, name)
     if run.is_complete(stage):
         if working.exists():  # killed after its stage was sealed: what was executed until then is kept
@@ -103,9 +127,9 @@ def _bring_up_to_date(run: Run, stage: str, asked: dict[str, Any], number: int, 
         return
     say(f"{title}: {run.stale_reason(stage)}")
     started = time.monotonic()
-    parameters = {"run_dir": str(run.path), "interactive": False, **asked}
+    parameters = {"run_dir": str(run.path), "recipe": str(run.recipe_file), "overrides": run.overrides}
     try:
-        _execute(name, working, parameters, title, say)
+        _execute(stage, working, parameters | {"interactive": False}, title, say)
     except UserError:
         working.unlink(missing_ok=True)
         _discard_worthless(run, stage)
@@ -121,13 +145,17 @@ def _bring_up_to_date(run: Run, stage: str, asked: dict[str, Any], number: int, 
     say(f"{title}: done in {seconds:.1f} s")
 
 
-def _execute(name: str, working: Path, parameters: dict[str, Any], title: str, say: Say) -> None:
+def _execute(stage: str, working: Path, parameters: dict[str, Any], title: str, say: Say) -> None:
     """Run one notebook with papermill into `working`, and sort its failures."""
     import papermill
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    source = _notebook(name)
+    source = notebook_file(stage)
+    if not source.is_file():
+        raise UserError.of(
+            str(source), "the project's notebooks", "no such file", "call ftlib from the project's folder"
+        )
     working.parent.mkdir(exist_ok=True)
     _register_engine()
     # JupyterLab's debugger prints a warning about frozen modules into every kernel's stderr
@@ -203,15 +231,6 @@ def _register_engine() -> None:
     papermill_engines.register("ftlib", Engine)
 
 
-def _notebook(name: str) -> Path:
-    """The notebook's source: in the project's root, else beside the package."""
-    for folder in (project_root(), Path(__file__).parents[1]):
-        if (file := folder / "notebooks" / f"{name}.ipynb").is_file():
-            return file
-    fix = "call ftlib from the project's folder"
-    raise UserError.of(f"notebooks/{name}.ipynb", "the project's notebooks", "no such file", fix)
-
-
 def _copies(run: Run, name: str) -> tuple[Path, Path]:
     """(the copy being executed, the finished copy)."""
     folder = run.path / "notebooks"
@@ -223,9 +242,7 @@ def _publish(working: Path, executed: Path) -> None:
     if not working.exists():
         return
     html = executed.with_suffix(".html")
-    partial = html.with_name(f".{html.name}")
-    partial.write_text(_to_html(working), encoding="utf-8")
-    partial.replace(html)
+    atomic.write_text(html, _to_html(working))
     working.replace(executed)
 
 

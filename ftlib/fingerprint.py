@@ -1,21 +1,27 @@
-"""What a result depends on: SHA-256 of files and folders, versions of code and libraries, the machine."""
+"""What a result depends on, in digests: files and folders, a notebook's cells, ftlib's source, what came from a hub."""
 
 from __future__ import annotations
 
+import ast
 import functools
 import hashlib
 import json
 import os
-import platform
-import re
-import tomllib
-from importlib import metadata
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ftlib import __version__
+from ftlib import __version__, recipe_file
+
+if TYPE_CHECKING:
+    from ftlib.recipe import Recipe
 
 SKIPPED_FOLDERS = {"checkpoints", "__pycache__"}  # intermediate work, no input of anything
+PACKAGE = Path(__file__).parent
+# Modules of the corridor that only run or show what notebooks make; no result depends on them.
+AROUND = {"cli", "compare_runs", "doctor", "execute", "experiment", "report"}
+# Which fields, by their last name, may hold a name on the hub, and of what.
+HUB = {"base": "model", "adapter": "model", "embedding_model": "model", "path": "dataset"}
 
 
 def sha256(path: Path) -> str:
@@ -45,70 +51,174 @@ def files_under(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def sha256_text(value: Any) -> str:
+def sha256_json(value: Any) -> str:
     """SHA-256 of a JSON value, independent of the order of its keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
-@functools.lru_cache(maxsize=4096)
-def _file_sha256(path: str, size: int, mtime_ns: int) -> str:
-    # size and mtime are part of the cache's key: a changed file is read again
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def notebook_sha256(file: Path) -> str | None:
+    """Digest of a notebook's code cells, the one tagged `parameters` left out; None where there is no such file."""
+    if not file.is_file():
+        return None
+    cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
+    sources = [
+        "".join(cell["source"])
+        for cell in cells
+        if cell["cell_type"] == "code" and "parameters" not in cell["metadata"].get("tags", [])
+    ]
+    return sha256_json(sources)
+
+
+def source_sha256(room: str) -> str:
+    """Digest of what a room's modules do; comments, docstrings and layout do not count.
+
+    Args:
+        room: a folder of ftlib, or "corridor" for the modules that every room uses.
+    """
+    if room != "corridor":
+        return _sources_sha256(PACKAGE / room)
+    used = [file for file in PACKAGE.glob("*.py") if file.stem not in AROUND]
+    return _sources_sha256(PACKAGE / "stats", *used)
+
+
+def stage_key(
+    recipe: Recipe, reads: Iterable[str], rooms: Iterable[str], notebook: Path, run: Path, made: Iterable[str]
+) -> dict[str, Any]:
+    """All that a stage depends on, in a form that does not say where anything lies.
+
+    Args:
+        recipe: the run's.
+        reads: fields and sections of the recipe; `systems.{evaluate.systems}` means those that the field names.
+        rooms: folders of ftlib whose source counts, and "corridor".
+        notebook: its file.
+        run: the run directory.
+        made: files of earlier stages, relative to the run.
+
+    Returns:
+        `recipe` (field to value), `files` (field or relative path to digest, None where missing), `hub` (field to name
+        and commit), `notebook` and `source` (digests).
+    """
+    fields = recipe_fields(recipe, reads)
+    paths = {field: path for field, path in recipe.paths().items() if field.split("[")[0] in fields}
+    local = {field.split("[")[0] for field in paths}
+    names = {field: fields[field] for field in _hub_fields(recipe) if field in fields and field not in local}
+    files = paths | {label: run / label for label in made}
+    return {
+        "recipe": {field: value for field, value in fields.items() if field not in {*local, *names}},
+        "files": {label: sha256(path) if path.exists() else None for label, path in files.items()},
+        "hub": {field: _named(recipe, field, name) for field, name in names.items()},
+        "notebook": notebook_sha256(notebook),
+        "source": {room: source_sha256(room) for room in rooms},
+    }
+
+
+def stage_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """What changed between two keys, in words; None where nothing that matters did."""
+    for part, told in (("recipe", "the recipe's {} changed"), ("files", "{} changed")):
+        old, new = before.get(part, {}), now[part]
+        if changed := [name for name in {**new, **old} if old.get(name) != new.get(name)]:
+            gone = part == "files" and new.get(changed[0]) is None
+            return f"{changed[0]} is gone" if gone else told.format(changed[0])
+    for field, new in now["hub"].items():
+        old = before.get("hub", {}).get(field, {})
+        if old.get("name") != new["name"]:
+            return f"the recipe's {field} changed"
+        if old["commit"] and new["commit"] and old["commit"] != new["commit"]:  # None: not downloaded at that time
+            return f"{field}: the hub's {new['name']} has another revision"
+    if before.get("notebook") != now["notebook"]:
+        return "the notebook's cells changed"
+    old = before.get("source", {})
+    rooms = [room for room, digest in now["source"].items() if old.get(room) != digest]
+    return f"ftlib's source changed ({', '.join(rooms)})" if rooms else None
+
+
+def recipe_fields(recipe: Recipe, reads: Iterable[str] = ("",)) -> dict[str, Any]:
+    """The recipe's fields by dotted name, those that `reads` covers (see `stage_key`); all by default."""
+    wanted = [name for entry in reads for name in _expanded(recipe, entry)]
+    everything = _flat(recipe.model_dump(mode="json"))
+    return {
+        field: value
+        for field, value in everything.items()
+        if any(not name or field == name or field.startswith(f"{name}.") for name in wanted)
+    }
+
+
+def _expanded(recipe: Recipe, entry: str) -> list[str]:
+    head, brace, field = entry.rstrip("}").partition("{")
+    value = functools.reduce(getattr, field.split("."), recipe) if brace else [""]
+    return [head + name for name in value]
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        nested = isinstance(value, dict) and value
+        found |= _flat(value, f"{prefix}{name}.") if nested else {prefix + name: value}
+    return found
+
+
+def _hub_fields(recipe: Recipe) -> list[str]:
+    found = recipe_file.path_values(type(recipe), recipe.model_dump())
+    return [field for field, kind, _ in found if kind is not Path and field.rsplit(".", 1)[-1] in HUB]
+
+
+def _named(recipe: Recipe, field: str, name: str) -> dict[str, str | None]:
+    kind = HUB[field.rsplit(".", 1)[-1]]
+    repository = name.partition(":")[0] if kind == "dataset" else name  # `name:split`
+    revision = recipe.model.revision if field == "model.base" else None
+    return {"name": name, "commit": hub_revision(repository, kind, revision)}
 
 
 def code() -> dict[str, str]:
     """ftlib's version and the digest of its sources, so that a changed working copy shows."""
-    package = Path(__file__).parent
-    sources = [file for file in files_under(package) if file.suffix == ".py"]
-    digests = [[file.relative_to(package).as_posix(), sha256(file)] for file in sources]
-    return {"version": __version__, "sha256": sha256_text(digests)}
+    return {"version": __version__, "sha256": _sources_sha256(PACKAGE)}
 
 
-def libraries() -> dict[str, str]:
-    """Installed version of every library that ftlib declares (and of Python), without importing any."""
-    versions = {"python": platform.python_version()}
-    for name in _declared():
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            versions[name] = "not installed"
-    return versions
+def hub_revision(name: str, kind: str, revision: str | None = None) -> str | None:
+    """The commit of what the hub's cache holds, without asking the network.
+
+    Args:
+        name: of the repository on the hub.
+        kind: "model" or "dataset".
+        revision: a branch, tag or commit; the main branch if None.
+
+    Returns:
+        The commit; None where nothing of this name has been downloaded yet.
+    """
+    from huggingface_hub.constants import HF_HUB_CACHE
+    from huggingface_hub.file_download import repo_folder_name
+
+    folder = Path(HF_HUB_CACHE, repo_folder_name(repo_id=name, repo_type=kind))
+    reference = folder / "refs" / (revision or "main")
+    if reference.is_file():
+        return reference.read_text(encoding="utf-8").strip()
+    snapshots = [path for path in folder.glob("snapshots/*") if revision in (None, path.name)]
+    return max(snapshots, key=lambda path: path.stat().st_mtime).name if snapshots else None
 
 
-def _declared() -> list[str]:
-    pyproject = Path(__file__).parents[1] / "pyproject.toml"
-    try:
-        required = metadata.requires("ftlib") or []
-    except metadata.PackageNotFoundError:  # used from a checkout that is not installed
-        required = tomllib.loads(pyproject.read_text())["project"]["dependencies"] if pyproject.is_file() else []
-    return sorted(re.match(r"[A-Za-z0-9_.-]+", line)[0] for line in required if "extra ==" not in line)
+def _sources_sha256(*places: Path) -> str:
+    files = sorted(file for place in places for file in (place.rglob("*.py") if place.is_dir() else [place]))
+    stats = [(file, file.stat()) for file in files]
+    digests = [_parsed_sha256(str(file), stat.st_size, stat.st_mtime_ns) for file, stat in stats]
+    return sha256_json(
+        [[file.relative_to(PACKAGE).as_posix(), each] for file, each in zip(files, digests, strict=True)]
+    )
 
 
-def hardware() -> dict[str, Any]:
-    """The machine in a few words, without importing torch."""
-    import psutil
-
-    return {
-        "system": f"{platform.system()} {platform.machine()}",
-        "cpu": _cpu_name(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "memory_bytes": psutil.virtual_memory().total,
-        "gpus": _nvidia_gpus(),
-    }
+# Size and time of change are part of both caches' keys: a changed file is read again.
 
 
-def _cpu_name() -> str:
-    try:
-        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    except OSError:
-        found = None
-    return found[1].strip() if found else platform.processor() or platform.machine()
+@functools.lru_cache(maxsize=4096)
+def _file_sha256(path: str, size: int, mtime_ns: int) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _nvidia_gpus() -> list[str]:
-    names = []
-    for file in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
-        found = re.search(r"^Model:\s*(.+)$", file.read_text(errors="replace"), re.MULTILINE)
-        names.append(found[1].strip() if found else "NVIDIA GPU")
-    return names
+@functools.lru_cache(maxsize=1024)
+def _parsed_sha256(path: str, size: int, mtime_ns: int) -> str:
+    tree = ast.parse(Path(path).read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        kinds = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+        if isinstance(node, kinds) and ast.get_docstring(node, clean=False) is not None:
+            del node.body[0]
+    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()  # unlike a dump, the same in every Python

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ftlib.recipe import UserError
+from ftlib import atomic
+from ftlib.errors import UserError
 
 
 def iterate(path: str | Path) -> Iterator[dict[str, Any]]:
@@ -39,16 +40,11 @@ def write(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> int:
     Returns:
         The number of rows written.
     """
-    path = Path(path)
-    partial = path.with_name(path.name + ".tmp")
     count = 0
-    with partial.open("w", encoding="utf-8", newline="\n") as file:
+    with atomic.replacing(path) as file:
         for row in rows:
             file.write(_line(row))
             count += 1
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
     return count
 
 

@@ -19,10 +19,7 @@ if TYPE_CHECKING:
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F"]
 INK, GRID = "#22272E", "#E4E7EB"
 
-# What people read where the files say `finetuned`; a name that is not listed is shown as it is.
-SYSTEMS = {"base": "base model", "finetuned": "fine-tuned"}
-
-Interval = tuple[float, float]
+Limits = tuple[float, float]
 
 _STYLE = {
     "figure.facecolor": "white",
@@ -99,7 +96,7 @@ def new_figure(
 
 @styled
 def bars_with_intervals(
-    values: Mapping[str, tuple[float, Interval | None]],
+    values: Mapping[str, tuple[float, Limits | None]],
     *,
     title: str = "",
     xlabel: str = "",
@@ -146,23 +143,25 @@ def bars_with_intervals(
 
 @styled
 def dots_by_group(
-    groups: Mapping[str, Mapping[str, tuple[float, Interval | None]]],
+    groups: Mapping[str, Mapping[str, tuple[float, Limits | None]]],
     *,
     title: str = "",
     xlabel: str = "",
     percent: bool = True,
     zero_line: bool = False,
+    colours: Mapping[str, str] | None = None,
 ) -> Figure:
     """Several systems compared in several groups: a dot with its interval for each.
 
     Args:
-        groups: group -> system -> (value, (low, high) or None); systems are shown under their name in `SYSTEMS`.
+        groups: group -> what the system is called -> (value, (low, high) or None).
         title, xlabel: texts.
         percent: values are shares and shown in percent.
         zero_line: draw a line at 0, for differences.
+        colours: what the system is called -> its colour; by default in the order in which they come.
     """
     systems = list(dict.fromkeys(name for group in groups.values() for name in group))
-    unnamed = {name: SYSTEMS.get(name, name) for name in systems}
+    unnamed = set(systems)
     figure, axes = new_figure(7.4, 1.2 + len(groups) * (0.17 * len(systems) + 0.17))
     for at, group in enumerate(groups.values()):
         for order, name in enumerate(systems):
@@ -170,11 +169,12 @@ def dots_by_group(
                 continue
             height = at + (order - (len(systems) - 1) / 2) * 0.7 / max(len(systems), 2)
             value, interval = group[name]
-            colour = COLOURS[order % len(COLOURS)]
+            colour = (colours or {}).get(name) or COLOURS[order % len(COLOURS)]
             if interval:
                 axes.plot(interval, [height, height], color=colour, linewidth=2.4, alpha=0.55, solid_capstyle="round")
-            label = unnamed.pop(name, None)  # each system once, where it comes first
+            label = name if name in unnamed else None  # each system once, where it comes first
             axes.plot(value, height, "o", color=colour, markersize=6.5, label=label)
+            unnamed.discard(name)
     if zero_line:
         axes.axvline(0, color=INK, linewidth=1)
     elif percent and groups:
@@ -261,7 +261,7 @@ def curve(
     return figure
 
 
-def _interval_line(axes: Axes, interval: Interval | None, at: float) -> None:
+def _interval_line(axes: Axes, interval: Limits | None, at: float) -> None:
     if interval:
         low, high = interval
         axes.errorbar((low + high) / 2, at, xerr=(high - low) / 2, color=INK, capsize=4, linewidth=1.4)

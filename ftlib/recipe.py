@@ -9,224 +9,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ftlib import recipe_file
-from ftlib.errors import UserError
-from ftlib.recipe_file import PathOrName
+from ftlib.recipe_sections import (
+    DataRecipe,
+    EvaluateRecipe,
+    LoraRecipe,
+    ModelRecipe,
+    PromptRecipe,
+    QuantizationRecipe,
+    RagRecipe,
+    ReviewRecipe,
+    SystemRecipe,
+    TrainRecipe,
+)
 
-__all__ = ["PathOrName", "Recipe", "UserError"]
-
-
-class Section(BaseModel):
-    """A part of the recipe; unknown fields are errors, values are checked on assignment too."""
-
-    model_config = ConfigDict(extra="forbid", validate_assignment=True, protected_namespaces=())
-
-
-class PiiRecipe(Section):
-    """What to do with personal data and secrets found in questions, contexts and answers.
-
-    `actions` overrides `action` for single kinds, e.g. `{ip: report}`. `allow` lists texts (an address, a domain)
-    that are the company's own and stay.
-    """
-
-    action: Literal["mask", "drop", "report"] = "mask"
-    actions: dict[Literal["email", "phone", "card", "iban", "ip", "secret"], Literal["mask", "drop", "report"]] = {}
-    kinds: list[Literal["email", "phone", "card", "iban", "ip", "secret"]] = [
-        "email",
-        "phone",
-        "card",
-        "iban",
-        "ip",
-        "secret",
-    ]
-    phone_regions: list[str] = ["US", "GB", "DE", "FR"]
-    allow: list[str] = []
-
-
-class SplitRecipe(Section):
-    """How rows are divided; a hash of the group decides, so neither the order nor the number of rows moves a row.
-
-    `group_by` names columns whose values never stand on both sides (conversation, product, fact, source, ...);
-    rows without a value there are grouped by their question. A temporal split puts the newest rows into val
-    (and test): from the dates given, else from the quantiles that the fractions ask for.
-    """
-
-    method: Literal["hash", "temporal"] = "hash"
-    val_fraction: float = Field(0.05, gt=0, lt=0.5)
-    test_fraction: float = Field(0.1, ge=0, lt=0.5)
-    group_by: str | list[str] = "conversation"
-    stratify_by: Literal["slice", "product", "source", "none"] = "slice"
-    val_from: str | None = None
-    test_from: str | None = None
-
-
-class BiasRecipe(Section):
-    """The audit's word lists: `groups` maps a name to its terms, `personas` describe the asker in paired questions."""
-
-    groups: dict[str, list[str]] = {
-        "women": ["she", "her", "hers", "woman", "women", "female", "mrs", "ms", "lady"],
-        "men": ["he", "him", "his", "man", "men", "male", "mr", "gentleman"],
-        "older": ["elderly", "senior", "retired", "pensioner"],
-        "younger": ["teenager", "student", "apprentice", "child"],
-        "disabled": ["blind", "deaf", "wheelchair", "disabled", "disability"],
-        "migrants": ["foreigner", "immigrant", "refugee"],
-    }
-    positive: list[str] = ["good", "great", "excellent", "easy", "happy", "reliable", "helpful", "safe", "thanks"]
-    negative: list[str] = ["bad", "poor", "broken", "angry", "useless", "wrong", "complaint", "unsafe", "fault"]
-    personas: list[tuple[str, str]] = [
-        ("I am a man.", "I am a woman."),
-        ("I am 25 years old.", "I am 75 years old."),
-        ("I am a native speaker.", "I am still learning the language."),
-        ("I work in a large firm.", "I work alone."),
-    ]
-    pairs: int = Field(40, ge=0)
-
-
-class DataRecipe(Section):
-    """Room 01: which rows come in and which of them stay.
-
-    `path` is a file, a folder of files or the name of a data set on the hub (`name`, `name:split`).
-    `columns` maps this project's names to the data's, e.g. `{question: ask, answer: reply}`. `max_tokens` bounds the
-    rendered row. `decontaminate` lists evaluation files whose n-grams (of `decontaminate_ngram` words) are not to
-    occur in training.
-    """
-
-    path: Annotated[str, PathOrName]
-    test_path: Path | None = None
-    truth_path: Path | None = None
-    format: Literal[
-        "auto", "alpaca", "messages", "sharegpt", "prompt_completion", "question_answer", "text", "columns"
-    ] = "auto"
-    columns: dict[str, str] = {}
-    language: str | None = "en"
-    max_tokens: PositiveInt = 512
-    on_bad_row: Literal["fail", "reject"] = "fail"
-    near_duplicate_similarity: float = Field(0.7, gt=0, le=1)
-    contradictions: Literal["newest", "majority", "drop", "keep"] = "newest"
-    pii: PiiRecipe = PiiRecipe()
-    split: SplitRecipe = SplitRecipe()
-    leakage: Literal["block", "warn", "drop"] = "drop"
-    decontaminate: list[Path] = []
-    decontaminate_ngram: PositiveInt = 13
-    bias: BiasRecipe = BiasRecipe()
-
-
-class PromptRecipe(Section):
-    """How a question becomes a prompt, in training and in inference alike."""
-
-    template: Annotated[str, PathOrName] = "tokenizer"
-    system: str | None = None
-    refusal: str = "I don't have that information."
-
-
-class ModelRecipe(Section):
-    """The base model: a local folder or a name on the model hub."""
-
-    base: Annotated[str, PathOrName]
-    revision: str | None = None
-    trust_remote_code: bool = False
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-
-
-class QuantizationRecipe(Section):
-    """How the frozen base is stored, and what its matrix products run in."""
-
-    load_in_4bit: bool = True
-    quant_type: Literal["nf4", "fp4"] = "nf4"
-    double_quant: bool = True
-    gemm: Literal["auto", "streamed", "cached"] = "auto"
-
-
-class LoraRecipe(Section):
-    """The adapter: W x + (alpha / r) B A x. `fused` computes it in fewer operations than PEFT, with equal results."""
-
-    r: PositiveInt = 32
-    alpha: float = Field(64, gt=0)
-    dropout: float = Field(0.0, ge=0, lt=1)
-    target_modules: str | list[str] = "all-linear"
-    fused: bool = True
-
-
-class TrainRecipe(Section):
-    """Room 02: the optimisation. Rates are per optimiser step, lengths in tokens.
-
-    `lora_plus_ratio` is LoRA+ (Hayou et al. 2024): the rate of LoRA's B, which starts at zero, over that of A.
-    `best_by` says which validation number chooses the adapter that is kept: the loss per token, or the share of
-    answers that greedy decoding writes exactly. `early_stopping_patience` counts evaluations; 0 never stops.
-    `logits: labelled` computes the output layer only where a token is trained; `all` is the plain path.
-    `activation_checkpointing` recomputes activations in the backward pass to save memory.
-    """
-
-    epochs: float = Field(3.0, gt=0)
-    learning_rate: float = Field(2e-4, gt=0)
-    lora_plus_ratio: float = Field(1.0, ge=1)
-    batch_rows: PositiveInt = 32
-    accumulation: PositiveInt = 1
-    max_length: PositiveInt = 512
-    warmup_ratio: float = Field(0.03, ge=0, lt=1)
-    scheduler: Literal["cosine", "linear", "constant"] = "cosine"
-    weight_decay: float = Field(0.0, ge=0)
-    max_grad_norm: float = Field(1.0, gt=0)
-    eval_every_steps: PositiveInt = 50
-    early_stopping_patience: int = Field(3, ge=0)
-    best_by: Literal["loss", "exact"] = "loss"
-    save_every_seconds: float = Field(60.0, gt=0)
-    compile: Literal["auto"] | bool = "auto"
-    loss_on: Literal["answers", "all"] = "answers"
-    logits: Literal["labelled", "all"] = "labelled"
-    activation_checkpointing: Literal["auto"] | bool = "auto"
-
-
-class EvaluateRecipe(Section):
-    """Room 03: generation and scoring of the frozen test set."""
-
-    max_new_tokens: PositiveInt = 48
-    batch_rows: PositiveInt = 32
-    bootstrap_samples: PositiveInt = 2000
-    refusal_phrases: list[str] = []  # further sentences that count as the refusal
-    arc_path: Annotated[str, PathOrName] | None = None  # file in ARC's schema, or a hub name: allenai/ai2_arc
-    arc_subset: str = "ARC-Challenge"
-    arc_split: str = "test"
-    holdout_path: Path | None = None  # general text (JSON lines with `text`) that no training saw
-    limit: PositiveInt | None = None  # test rows, taken evenly from the slices; None for all
-
-
-class ReviewRecipe(Section):
-    """Room 04: how errors are sorted, and how many questions people are asked to look at."""
-
-    near_miss_similarity: float = Field(0.8, gt=0, le=1)  # share of agreeing characters that makes a slip
-    mixup_max_subjects: PositiveInt = 3  # a wrong value that more subjects have points to none of them
-    min_slice_rows: PositiveInt = 10  # smaller slices are not ranked
-    goal: PositiveInt = 60  # questions each reviewer is asked to rate; the first ones are the same for all
-
-
-class RagRecipe(Section):
-    """Room 05: the knowledge base, how it is searched, how the arms are built and what a question costs."""
-
-    documents_path: Path | None = None
-    updates_path: Path | None = None
-    updated_documents_path: Path | None = None
-    passage_words: PositiveInt = 200  # longer articles are cut into passages of at most so many words
-    top_k: PositiveInt = 1  # passages shown with a question; an article that is not cut is one
-    context_order: Literal["best_last", "best_first"] = "best_last"
-    mode: Literal["bm25", "vector", "hybrid"] = "bm25"
-    embedding_model: Annotated[str, PathOrName] | None = None  # for vector and hybrid: a folder or a hub name
-    embedding_pooling: Literal["mean", "cls"] = "mean"
-    query_prefix: str = ""  # what the embedding model wants before a query, e.g. "query: "
-    document_prefix: str = ""
-    few_shot: int = Field(4, ge=0)  # training rows shown as earlier turns
-    latency_questions: PositiveInt = 20  # questions asked one at a time, per arm, to measure latency
-    currency: str = "EUR"
-    price_machine_hour: float = Field(0.10, ge=0)  # of the machine that trains and answers
-    price_million_prompt_tokens: float = Field(0.0, ge=0)  # of a hosted model; 0 on an own machine
-    price_million_answer_tokens: float = Field(0.0, ge=0)
-    questions_per_month: PositiveInt = 10_000
-    changes_per_month: float = Field(1.0, ge=0)  # of the knowledge; each means to index, or to train, again
+# Compared where the recipe names no systems: what prompting, retrieval, training and both together are worth.
+SYSTEMS = {
+    "base": SystemRecipe(label="base model"),
+    "few_shot": SystemRecipe(label="few-shot prompt", prompt="few_shot"),
+    "rag": SystemRecipe(label="RAG", prompt="retrieved"),
+    "finetuned": SystemRecipe(label="fine-tuned", adapter="trained"),
+    "rag_ft": SystemRecipe(label="RAG + fine-tuned", adapter="trained", prompt="retrieved"),
+}
 
 
 class Recipe(BaseModel):
@@ -245,6 +54,18 @@ class Recipe(BaseModel):
     evaluate: EvaluateRecipe = EvaluateRecipe()
     review: ReviewRecipe = ReviewRecipe()
     rag: RagRecipe = RagRecipe()
+    systems: dict[str, SystemRecipe] = SYSTEMS
+
+    @model_validator(mode="after")
+    def _systems_are_known(self) -> Recipe:
+        for field, names in (("evaluate.systems", self.evaluate.systems), ("review.pair", self.review.pair)):
+            for name in names:
+                if name not in self.systems:
+                    raise ValueError(f"{field} to name systems among {', '.join(self.systems)}, not {name!r}")
+        for name in self.evaluate.systems:
+            if self.systems[name].prompt != "question":
+                raise ValueError(f"evaluate.systems to be asked the question alone; {name!r} belongs to notebook 05")
+        return self
 
     @classmethod
     def load(cls, path: str | Path, overrides: Mapping[str, Any] | None = None, *, root: Path | None = None) -> Recipe:

@@ -67,11 +67,24 @@ def path_values(model: type[BaseModel], values: Any, prefix: str = "") -> list[t
     found = []
     for name, field in model.model_fields.items():
         value = values.get(name) if isinstance(values, dict) else None
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+        if _is_section(field.annotation):
             found += path_values(field.annotation, value, f"{prefix}{name}.")
+        elif isinstance(value, dict) and (part := _named_section(field.annotation)):
+            for key, each in value.items():
+                found += path_values(part, each, f"{prefix}{name}.{key}.")
         elif value is not None and (kind := _kind(field.annotation, field.metadata)):
             found.append((prefix + name, kind, value))
     return found
+
+
+def _is_section(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _named_section(annotation: Any) -> type[BaseModel] | None:
+    """The section in a field of sections by name, `dict[str, Section]`."""
+    part = (typing.get_args(annotation) or (None,))[-1]
+    return part if typing.get_origin(annotation) is dict and _is_section(part) else None
 
 
 def _absolute(kind: Any, value: Any, folder: Path) -> Any:
@@ -123,6 +136,9 @@ def override(model: type[BaseModel], values: dict[str, Any], field: str, value: 
     make_absolute(model, alone, root)
     target = values
     *parents, last = field.split(".")
+    default = model.model_fields[parents[0]].default if parents and parents[0] in model.model_fields else None
+    if isinstance(default, dict):  # sections by name: the others keep their defaults
+        values.setdefault(parents[0], {name: part.model_dump(mode="json") for name, part in default.items()})
     for parent in parents:
         if not isinstance(target.get(parent, {}), dict):
             raise UserError.of(
@@ -135,23 +151,21 @@ def override(model: type[BaseModel], values: dict[str, Any], field: str, value: 
     target[last] = alone[last]
 
 
-def _section(model: type[BaseModel], name: Any) -> type[BaseModel] | None:
-    """The section model that a field holds, if it holds one."""
-    field = model.model_fields.get(str(name))
-    is_section = field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
-    return field.annotation if is_section else None
-
-
 def _field_name(model: type[BaseModel], location: tuple[Any, ...]) -> tuple[str, list[str]]:
     """The dotted field of a pydantic location (without its notes on unions) and the fields beside it."""
     names: list[str] = []
+    inside: Any = model  # a section, sections by name, or a value
     for part in location:
         names.append(str(part))
-        section = _section(model, part)
-        if section is None:
+        if _is_section(inside):
+            model = inside
+            field = model.model_fields.get(str(part))
+            inside = field.annotation if field else None
+        else:
+            inside = _named_section(inside)
+        if not (_is_section(inside) or _named_section(inside)):
             break
-        model = section
-    return ".".join(names), list(model.model_fields)
+    return ".".join(names), list((inside if _is_section(inside) else model).model_fields)
 
 
 def explain(model: type[BaseModel], error: ValidationError, path: Path, overrides: Mapping[str, Any]) -> UserError:
@@ -168,9 +182,12 @@ def explain(model: type[BaseModel], error: ValidationError, path: Path, override
     field, neighbours = _field_name(model, first["loc"])
     others = {_field_name(model, problem["loc"])[0] for problem in problems} - {field}
     overridden = any(name == field or name.startswith(f"{field}.") for name in overrides)
-    where = f"override {field}" if overridden else f"{path}, field {field}"
     expected, found = first["msg"].removeprefix("Input should be "), repr(first["input"])
     fix = "correct the value"
+    if not first["loc"]:  # a check of the recipe as a whole: its text begins with the field
+        field, _, rest = first["msg"].removeprefix("Value error, ").partition(" ")
+        expected, _, found = rest.partition(", not ")
+        overridden = field in overrides
     if first["type"] == "extra_forbidden":
         name = field.rsplit(".", 1)[-1]
         close = difflib.get_close_matches(name, neighbours, n=1)
@@ -178,4 +195,5 @@ def explain(model: type[BaseModel], error: ValidationError, path: Path, override
         fix = f"did you mean {close[0]}?" if close else "remove it or choose one of these fields"
     elif first["type"] == "missing":
         expected, found, fix = "a value (this field has no default)", "nothing", f"add the field {field}"
-    return UserError.of(where, expected, found, fix + (f" ({len(others)} more to mend)" if others else ""))
+    where = f"override {field}" if overridden else f"{path}, field {field}"
+    return UserError.of(where, expected, found or "another", fix + (f" ({len(others)} more to mend)" if others else ""))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
-import json
 import math
 import os
 import re
@@ -12,10 +10,13 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ftlib import fingerprint
-from ftlib.recipe import UserError
+from ftlib import atomic, fingerprint, machine
+from ftlib.errors import UserError
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 NOTEBOOKS = {
     "01_data": "01_data_prep",
@@ -24,8 +25,28 @@ NOTEBOOKS = {
     "04_review": "04_error_analysis",
     "05_compare": "05_rag_vs_ft",
 }
+# The rooms whose source a stage's result depends on; the corridor always counts.
+ROOMS = {
+    "01_data": ["data"],
+    "02_train": ["data", "core"],
+    "03_evaluate": ["data", "core", "evaluate"],
+    "04_review": ["data", "core", "evaluate", "review"],
+    "05_compare": ["data", "core", "evaluate", "rag"],
+}
+# The recipe's fields (or whole sections) that a stage reads; the seed always counts. A test watches the notebooks.
+READS = {
+    "01_data": "data prompt.template prompt.system model.base model.revision model.trust_remote_code "
+    "train.max_length evaluate.choices_path",
+    "02_train": "model quantization prompt lora train",
+    "03_evaluate": "model quantization prompt lora.fused train.max_length evaluate data.columns "
+    "systems.{evaluate.systems}",
+    "04_review": "review prompt.refusal data.columns data.truth_path evaluate.systems evaluate.refusal_phrases "
+    "evaluate.limit systems.{review.pair}",
+    "05_compare": "model quantization prompt lora.fused rag data.columns data.language systems evaluate.systems "
+    "evaluate.headline_slice evaluate.max_new_tokens evaluate.batch_rows evaluate.bootstrap_samples "
+    "evaluate.refusal_phrases evaluate.limit",
+}
 SECONDS_TO_WAIT_FOR_LOCK = 20.0
-_held_locks: dict[Path, int] = {}  # the stages this process is writing, by lock file
 
 
 class Stage:
@@ -37,13 +58,16 @@ class Stage:
         resumed: True where an earlier, killed attempt with the same inputs left its work.
     """
 
-    def __init__(self, run_path: Path, name: str, key: dict[str, Any], on_finish: Callable[[str], None]):
-        self.name, self._key, self._on_finish = name, key, on_finish
+    def __init__(
+        self, run_path: Path, name: str, make_key: Callable[[], dict[str, Any]], on_finish: Callable[[str], None]
+    ):
+        self.name, self._make_key, self._on_finish = name, make_key, on_finish
         self._final = run_path / name
         self.path = run_path / f"{name}.partial"
-        lock(run_path, name)
+        key = make_key()
+        self._lock = lock(run_path, name)
         old = read_manifest(self.path)
-        self.resumed = bool(old) and old.get("key") == key
+        self.resumed = "key" in old and fingerprint.stage_difference(old["key"], key) is None
         if not self.resumed:
             shutil.rmtree(self.path, ignore_errors=True)
             old = {}
@@ -97,57 +121,55 @@ class Stage:
     def finish(self) -> Path:
         """Seal the stage: write its manifest with all digests, rename it to its final name.
 
+        Finishing again is finishing once: what was written in the meantime (to `path`, now the final folder) counts.
+
         Returns:
             The final folder.
-        """
-        import resource
 
-        files = [
-            file
-            for file in fingerprint.files_under(self.path)
-            if file.name != "manifest.json" or file.parent != self.path
-        ]
-        outputs = {file.relative_to(self.path).as_posix(): fingerprint.sha256(file) for file in files}
-        peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        self._manifest |= {
-            "outputs": outputs,
-            "wall_seconds": round(self._manifest["earlier_seconds"] + time.monotonic() - self._begun, 2),
-            "cpu_seconds": round(time.process_time(), 2),  # of this process, all threads, since it started
-            "peak_memory_bytes": peak_kib * 1024,
-            "code": fingerprint.code(),
-            "libraries": fingerprint.libraries(),
-            "hardware": fingerprint.hardware(),
-            "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        }
+        Raises:
+            UserError: the sealed stage was removed or made anew by someone else in the meantime.
+        """
+        if self.path == self._final:
+            self._claim_again()
+        else:
+            self._manifest["key"]["hub"] = self._make_key()["hub"]  # by now it has been downloaded
+            self._manifest |= self._facts()
+        files = (file for file in fingerprint.files_under(self.path) if file != self.path / "manifest.json")
+        self._manifest["outputs"] = {file.relative_to(self.path).as_posix(): fingerprint.sha256(file) for file in files}
         self._save()
-        replace_folder(self.path, self._final)
-        self.path = self._final
-        unlock(self._final.parent, self.name)
+        if self.path != self._final:
+            replace_folder(self.path, self._final)
+            self.path = self._final
+        self._lock.release(force=True)
         self._on_finish(self.name)
         return self._final
 
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "wall_seconds": round(self._manifest["earlier_seconds"] + time.monotonic() - self._begun, 2),
+            "cpu_seconds": round(time.process_time(), 2),  # of this process, all threads, since it started
+            "peak_memory_bytes": machine.peak_memory_bytes(),
+            "code": fingerprint.code(),
+            "libraries": machine.libraries(),
+            "hardware": machine.hardware(),
+            "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        }
+
+    def _claim_again(self) -> None:
+        """Make sure that the sealed stage is still the one that this kernel made, and that no one else writes it."""
+        self._lock = lock(self._final.parent, self.name)
+        if read_manifest(self._final).get("finished") != self._manifest["finished"]:
+            self._lock.release(force=True)
+            found, fix = "it was removed or made anew in the meantime", "run this notebook from its first cell"
+            raise UserError.of(str(self._final), "the stage that this kernel made", found, fix)
+
     def _save(self) -> None:
-        write_json(self.path / "manifest.json", self._manifest)
+        atomic.write_json(self.path / "manifest.json", self._manifest)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """A stage folder's manifest, {} where there is none or it is broken."""
-    try:
-        found = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON beside the target and rename: a reader sees the old file or the new one."""
-    partial = path.with_name(path.name + ".tmp")
-    with partial.open("w", encoding="utf-8") as file:
-        json.dump(value, file, indent=2, ensure_ascii=False, allow_nan=False)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    return atomic.read_json(folder / "manifest.json")
 
 
 def replace_folder(partial: Path, final: Path) -> None:
@@ -172,39 +194,24 @@ def recover(run_path: Path) -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def lock(run_path: Path, name: str) -> None:
-    """Claim a stage for this process; the claim ends with `unlock` or with the process.
+def lock(run_path: Path, name: str) -> BaseFileLock:
+    """Claim a stage for this process; the claim ends with `release`, with the returned object or with the process.
+
+    The same notebook run again in the same kernel takes over its own claim.
 
     Raises:
         UserError: another live process is still writing this stage after some seconds of waiting.
     """
-    import fcntl
+    from filelock import FileLock, Timeout
 
-    file = (run_path / f".{name}.lock").resolve()
-    unlock(run_path, name)  # the same notebook run again in the same kernel
-    descriptor = os.open(file, os.O_CREAT | os.O_RDWR, 0o644)
-    deadline = time.monotonic() + SECONDS_TO_WAIT_FOR_LOCK
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except BlockingIOError:  # a killed run's kernel needs a moment to notice and leave
-            if time.monotonic() > deadline:
-                os.close(descriptor)
-                fix = "wait for it, or shut down the notebook kernel that holds it"
-                raise UserError.of(
-                    str(run_path / name), "no other writer", "another process writes this stage", fix
-                ) from None
-            time.sleep(0.2)
-    _held_locks[file] = descriptor
-
-
-def unlock(run_path: Path, name: str) -> None:
-    """Give the stage free again."""
-    descriptor = _held_locks.pop((run_path / f".{name}.lock").resolve(), None)
-    if descriptor is not None:
-        with contextlib.suppress(OSError):
-            os.close(descriptor)
+    claim = FileLock((run_path / f".{name}.lock").resolve(), is_singleton=True, thread_local=False)
+    claim.release(force=True)
+    try:
+        claim.acquire(timeout=SECONDS_TO_WAIT_FOR_LOCK)  # a killed run's kernel needs a moment to notice and leave
+    except Timeout:
+        fix = "wait for it, or shut down the notebook kernel that holds it"
+        raise UserError.of(str(run_path / name), "no other writer", "another process writes this stage", fix) from None
+    return claim
 
 
 def _seconds_spent(manifest: dict[str, Any], folder: Path) -> float:

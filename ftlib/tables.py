@@ -6,11 +6,13 @@ A plain pandas table cuts long texts off and sets them flush right, and shows an
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pandas import DataFrame
     from pandas.io.formats.style import Styler
+
+    from ftlib.stats import Headline
 
 _CELL = {"text-align": "left", "white-space": "normal", "vertical-align": "top"}
 
@@ -28,11 +30,11 @@ def texts(frame: DataFrame) -> Styler:
     return shown.set_table_styles([{"selector": "th", "props": "text-align: left"}]).hide(axis="index")
 
 
-def headlines(numbers: Iterable[tuple[str, Any, tuple[float, float] | None, int | None]]) -> DataFrame:
+def headlines(numbers: Iterable[Headline]) -> DataFrame:
     """The results table that ends a notebook: one line a headline number.
 
     Args:
-        numbers: (key, value, 95 % interval or None, n or None), e.g. `ftlib.evaluate.scores.Headline`.
+        numbers: what goes into `summary.json`.
 
     Returns:
         Columns value, 95 % interval and n, indexed by the key in `summary.json`.

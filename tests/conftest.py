@@ -13,6 +13,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 COLOURS = ["red", "blue", "green", "grey", "white", "black"]
 PRODUCTS = ["Heron 20", "Basalt 35", "Drift 50", "Tarn 15", "Comet 40", "Marble 60", "Otter 25", "Ember 70"]
+COLUMNS = {"slice": "slice", "subject": "product", "fact": "fact", "documents": "documents", "created": "created"}
 
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}"
@@ -80,11 +81,11 @@ def tiny_recipe(tmp_path: Path, tiny_model_dir: Path) -> Path:
     recipe = {
         "name": "tiny",
         "seed": 7,
-        "data": {"path": "raw", "test_path": "test.jsonl"},
+        "data": {"path": "raw", "test_path": "test.jsonl", "columns": COLUMNS, "split": {"group_by": "conversation"}},
         "model": {"base": str(tiny_model_dir)},
         "lora": {"r": 4, "alpha": 8},
         "train": {"epochs": 1, "learning_rate": 0.01, "batch_rows": 8, "eval_every_steps": 2},
-        "evaluate": {"max_new_tokens": 4, "bootstrap_samples": 50},
+        "evaluate": {"max_new_tokens": 4, "bootstrap_samples": 50, "headline_slice": "trained_fact"},
         "rag": {"documents_path": "articles"},
     }
     file = tmp_path / "recipe.yaml"

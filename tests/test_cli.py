@@ -14,8 +14,11 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from ftlib import atomic, jsonl
 from ftlib.cli import main, parse_overrides
-from ftlib.recipe import UserError
+from ftlib.errors import UserError
+from ftlib.execute import execution_order, stage_named
+from ftlib.recipe import Recipe
 from ftlib.report import table, write_report
 from ftlib.run import Run
 from ftlib.stage import NOTEBOOKS
@@ -53,12 +56,13 @@ def project(tmp_path_factory) -> Path:
 
 def _write_notebook(file: Path, stage: str, before: str | None) -> None:
     source = f"run.need({before!r})" if before else "run.recipe.data.path"
+    reads = "[source]" if before else "[]"
     cells = [
         "from pathlib import Path\nimport time\nfrom ftlib import jsonl, plots\nfrom ftlib.run import Run",
         PARAMETERS,
         "run = Run.open(run_dir, recipe, overrides, interactive=interactive)",
-        f"source = Path({source})\nstage = run.begin({stage!r}, [source], ['data'])\nprint('resumed:', stage.resumed)",
-        "rows = jsonl.read(source)\nif 'crash' in run.recipe.data.columns: 1 / 0",
+        f"source = Path({source})\nstage = run.begin({stage!r}, {reads})\nprint('resumed:', stage.resumed)",
+        "rows = jsonl.read(source)\nif run.recipe.prompt.system == 'crash': 1 / 0",
         "pause = run.path / 'pause'\nif pause.exists() and not stage.resumed and pause.read_text() == stage.name:\n"
         "    (stage.path / 'ready').touch()\n    time.sleep(60)",
         f"jsonl.write(stage.path / {OUTPUTS[stage]!r}, rows)\nstage.headline('em_base', 0.5, ci95=(0.4, 0.6), n=9)",
@@ -103,7 +107,7 @@ def test_a_run_makes_five_stages_copies_and_a_report(finished):
         executed = nbformat.read(path / "notebooks" / f"{name}.ipynb", as_version=4)
         assert "injected-parameters" in [tag for cell in executed.cells for tag in cell.metadata.get("tags", [])]
     assert not list(path.glob("*.partial")) + list((path / "notebooks").glob(".*"))
-    assert "Base model, closed book: exact match" in output
+    assert "Base model: exact match" in output
     assert "50.0 %  [40.0 %, 60.0 %]" in output
     assert str(path / "report.html") in output
     assert [f"[{n}/5]" in output for n in range(1, 6)] == [True] * 5
@@ -139,7 +143,7 @@ def test_report_and_table_of_a_run_without_results(tmp_path, project):
     run = Run.open(tmp_path / "empty", project / "data" / "recipe.yaml")
     run.refresh_summary()
     assert "No result yet" in write_report(run.path).read_text()
-    assert "Wall time" in table(run.refresh_summary())
+    assert "Wall time" in table(run.refresh_summary(), {})
     assert main(["report", str(tmp_path / "empty")]) == 0
 
 
@@ -191,7 +195,7 @@ def test_a_mistake_in_an_existing_run_leaves_its_results_alone(finished, project
 
 
 def test_our_own_failure_is_exit_code_1_and_names_notebook_and_cell(project):
-    arguments = ["--recipe", "data/recipe.yaml", "--out", "runs/crash", "-p", "data.columns={crash: x}"]
+    arguments = ["--recipe", "data/recipe.yaml", "--out", "runs/crash", "-p", "prompt.system=crash"]
     done = ftlib(project, "run", *arguments)
     assert done.returncode == 1
     assert "01_data_prep.ipynb, cell 6: ZeroDivisionError" in done.stderr
@@ -242,6 +246,106 @@ def test_force_makes_every_stage_anew(finished, project):
     assert done.returncode == 0, done.stderr
     assert "skipped" not in done.stdout
     assert (finished[0] / "02_train").stat().st_ino != inode
+
+
+def test_to_stops_after_a_stage(project):
+    arguments = ["run", "--recipe", "data/recipe.yaml", "--out", "runs/to"]
+    done = ftlib(project, *arguments, "--to", "1")
+    assert done.returncode == 0, done.stderr
+    path = project / "runs" / "to"
+    assert (path / "01_data").is_dir() and not (path / "02_train").exists()
+    assert (path / "report.html").is_file()
+    assert ftlib(project, *arguments, "--to", "02_train_qlora").stdout.count("skipped") == 1
+    assert (path / "02_train").is_dir() and not (path / "03_evaluate").exists()
+    wrong = ftlib(project, *arguments, "--to", "6")
+    assert wrong.returncode == 2 and "one of 01_data, 02_train" in wrong.stderr
+
+
+@pytest.mark.parametrize("name", ["3", "03", "03_evaluate"])
+def test_stages_have_several_names(name):
+    assert stage_named(name) == "03_evaluate"
+
+
+def test_answers_come_before_their_review(project):
+    pairs = {"base": ["base", "finetuned"], "rag": ["finetuned", "rag"]}
+    orders = [
+        execution_order(Recipe.load(project / "data" / "recipe.yaml", {"review.pair": pair})) for pair in pairs.values()
+    ]
+    assert orders[0] == list(NOTEBOOKS)
+    assert orders[1] == ["01_data", "02_train", "03_evaluate", "05_compare", "04_review"]
+
+
+def test_an_experiment_by_the_command_line_leaves_the_baseline_alone(finished, project):
+    before = {file: file.read_bytes() for file in finished[0].rglob("*") if file.is_file()}
+    arguments = ["--recipe", "data/recipe.yaml", "--out", "runs/whole", "-p", "train.epochs=2"]
+    done = ftlib(project, "run", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("skipped") == 1, "notebook 01 does not depend on the epochs"
+    assert "an experiment beside whole" in done.stdout.splitlines()[0]
+    experiment = project / "runs" / "whole@train.epochs=2"
+    assert (experiment / "report.html").is_file() and (experiment / "05_compare").is_dir()
+    assert {file: file.read_bytes() for file in finished[0].rglob("*") if file.is_file()} == before
+
+
+def test_the_users_mistake_under_plain_papermill_is_the_one_message(project, tmp_path):
+    """Without `ftlib run` around it: the last words are ours, and no frame of ours stands before them."""
+    notebook = project / "notebooks" / "02_train_qlora.ipynb"
+    command = [sys.executable, "-W", "ignore", "-m", "papermill", str(notebook), str(tmp_path / "out.ipynb")]
+    parameters = ["-p", "run_dir", str(tmp_path / "run"), "-p", "recipe", "data/recipe.yaml", "--no-progress-bar"]
+    done = subprocess.run([*command, *parameters], cwd=project, capture_output=True, text=True, timeout=TIMEOUT)
+    assert done.returncode != 0
+    message = done.stderr[done.stderr.rindex("01_data/train.jsonl") :].splitlines()
+    assert [line.split(":")[0].strip() for line in message[1:4]] == ["expected", "found", "to do"]
+    assert "run notebooks/01_data_prep.ipynb first" in message[3]
+    assert not re.search(r"ftlib/\w+\.py", done.stderr), done.stderr
+    outputs = [cell.outputs for cell in nbformat.read(tmp_path / "out.ipynb", as_version=4).cells if "outputs" in cell]
+    (error,) = [output for part in outputs for output in part if output.output_type == "error"]
+    assert error.ename == "UserError"
+    assert "run notebooks/01_data_prep.ipynb first" in "".join(error.traceback)
+    assert "run.need" not in "".join(error.traceback)
+
+
+def write_answered_run(folder: Path, recipe: Path, right: dict[str, int], questions: int = 40) -> Path:
+    """A run with notebook 03's files: each system is right on its first so many questions, the last two it declines."""
+    run = Run.find(folder, recipe)
+    run.make()
+    for stage in ("01_data", "03_evaluate"):
+        (folder / stage).mkdir()
+    lines = [{"id": f"q{n}", "question": f"Which is number {n}?", "references": [str(n)]} for n in range(questions)]
+    jsonl.write(folder / "01_data" / "test.jsonl", lines)
+    items = [
+        {"id": f"q{n}", "system": system, "cluster": f"c{n}", "em": float(n < count), "refused": n >= questions - 2}
+        | {"refusal_expected": n >= questions - 2}
+        for system, count in right.items()
+        for n in range(questions)
+    ]
+    atomic.write_json(folder / "03_evaluate" / "scores.json", {"items": items})
+    return folder
+
+
+def test_two_runs_are_compared_question_by_question(tmp_path, project, capsys):
+    recipe = project / "data" / "recipe.yaml"
+    a = write_answered_run(tmp_path / "a", recipe, {"base": 5, "finetuned": 10, "gone": 3})
+    b = write_answered_run(tmp_path / "b", recipe, {"base": 5, "finetuned": 30, "new": 3})
+    (b / "recipe.yaml").write_text((b / "recipe.yaml").read_text().replace("epochs: 3.0", "epochs: 5.0"))
+    assert main(["compare", str(a), str(b)]) == 0
+    shown = capsys.readouterr().out
+    lines = {tuple(line.split()[:3]): line.split() for line in shown.splitlines() if "exact match" in line}
+    assert set(lines) == {("base", "exact", "match"), ("finetuned", "exact", "match")}, "those answered in both"
+    base, tuned = lines.values()
+    assert base[3:6] == ["0.132", "0.132", "+0.000"] and base[-2:] == ["38", "1"]
+    assert tuned[3:6] == ["0.263", "0.789", "+0.526"] and float(tuned[-1]) < 0.01
+    assert "train.epochs: 3.0 in A, 5.0 in B" in shown
+
+
+def test_runs_with_other_questions_are_not_compared(tmp_path, project, capsys):
+    recipe = project / "data" / "recipe.yaml"
+    a = write_answered_run(tmp_path / "a", recipe, {"base": 5})
+    b = write_answered_run(tmp_path / "b", recipe, {"base": 5}, questions=41)
+    assert main(["compare", str(a), str(b)]) == 2
+    assert "the same questions and references" in capsys.readouterr().err
+    assert main(["compare", str(a), str(tmp_path)]) == 2
+    assert "a finished notebook 03" in capsys.readouterr().err
 
 
 def test_report_of_no_run_is_the_users_mistake(tmp_path, capsys):

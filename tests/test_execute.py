@@ -18,8 +18,15 @@ def test_a_kernels_sockets_stay_out_of_the_working_folder(tmp_path, monkeypatch)
     monkeypatch.chdir(work)
     nbformat.write(notebook, tmp_path / "in.ipynb")
     execute._register_engine()
-    papermill.execute_notebook(tmp_path / "in.ipynb", tmp_path / "out.ipynb", engine_name="ftlib", progress_bar=False,
-                               title="t", say=lambda line: None, config=execute._private_transport(sockets))
+    papermill.execute_notebook(
+        tmp_path / "in.ipynb",
+        tmp_path / "out.ipynb",
+        engine_name="ftlib",
+        progress_bar=False,
+        title="t",
+        say=lambda line: None,
+        config=execute._private_transport(sockets),
+    )
     output = nbformat.read(tmp_path / "out.ipynb", as_version=4).cells[0].outputs[0]
     assert output.text.strip() == "[]"
     assert list(work.iterdir()) == []

@@ -97,12 +97,3 @@ class TestStructure:
         """papermill stops at any error output, so an intended failure is caught where it is shown."""
         tags = {tag for cell in cells(stage, "code") for tag in cell.metadata.get("tags", [])}
         assert "raises-exception" not in tags
-
-    def test_imports_come_from_its_room_and_before(self, stage):
-        rooms = ["data", "core", "evaluate", "review", "rag"]
-        position = list(NOTEBOOKS).index(stage)
-        later = set(rooms[position + 1 :])
-        source = "\n".join(cell.source for cell in cells(stage, "code") if not cell.source.startswith("%"))
-        for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.ImportFrom) and node.module.startswith("ftlib."):
-                assert node.module.split(".")[1] not in later, ast.unparse(node)

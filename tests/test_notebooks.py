@@ -15,7 +15,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from ftlib.stage import NOTEBOOKS
+from ftlib.stage import NOTEBOOKS, READS
 
 ROOT = Path(__file__).parents[1]
 SMOKE = ROOT / "data" / "recipes" / "smoke.yaml"
@@ -23,12 +23,61 @@ FILES = {stage: ROOT / "notebooks" / f"{name}.ipynb" for stage, name in NOTEBOOK
 STAGE_FILES = {
     "01_data": ["train.jsonl", "val.jsonl", "test.jsonl", "rejected.jsonl", "leakage.json", "audit.json"],
     "02_train": ["adapter/adapter_config.json", "adapter/adapter_model.safetensors", "metrics.jsonl", "plan.json"],
-    "03_evaluate": ["generations.jsonl", "scores.json", "arc.json", "forgetting.json"],
+    "03_evaluate": ["generations.jsonl", "scores.json", "choices.json", "forgetting.json"],
     "04_review": ["errors.jsonl"],
-    "05_compare": ["arms.jsonl", "comparison.json"],
+    "05_compare": ["answers.jsonl", "comparison.json"],
 }
 SHARES = ["em_base", "em_finetuned", "em_few_shot", "em_rag", "em_rag_ft", "em_stale_finetuned", "em_stale_rag"]
 SECONDS = 3600  # a busy machine is no failure
+
+# What IPython runs in every kernel of the smoke run: it writes down which fields of the recipe a notebook reads.
+WATCH = """
+def _watch(folder):
+    import functools, json, pathlib
+    from ftlib import fingerprint, recipe_sections, run
+    from ftlib.recipe import Recipe
+
+    def names(model, prefix=""):
+        for name, field in model.model_fields.items():
+            for kind in (field.annotation, *getattr(field.annotation, "__args__", ())):
+                if isinstance(kind, type) and issubclass(kind, recipe_sections.Section):
+                    inside = f"{prefix}{name}." + ("" if kind is field.annotation else "*.")
+                    found[kind] = inside
+                    names(kind, inside)
+
+    found, seen, state = {}, set(), {"on": False}
+    names(Recipe)
+
+    def get(self, name, plain=recipe_sections.Section.__getattribute__):
+        value = plain(self, name)
+        if state["on"] and name in type(self).model_fields and not isinstance(value, recipe_sections.Section):
+            seen.add(found[type(self)] + name)
+        return value
+
+    def watched(function, **after):
+        @functools.wraps(function)
+        def call(*args, **options):
+            before, state["on"] = state["on"], False
+            try:
+                result = function(*args, **options)
+            finally:
+                state["on"] = before
+            state.update(after)
+            return result
+        return call
+
+    def finish(self, plain=run.Stage.finish):
+        (pathlib.Path(folder) / f"{self.name}.json").write_text(json.dumps(sorted(seen)))
+        return plain(self)
+
+    recipe_sections.Section.__getattribute__ = get
+    fingerprint.stage_key = watched(fingerprint.stage_key)
+    run.Run.open = watched(run.Run.open, on=True)
+    run.Stage.finish = finish
+
+_watch({folder!r})
+del _watch
+"""
 
 
 def environment() -> dict[str, str]:
@@ -54,8 +103,12 @@ def digest(file: Path) -> str:
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory) -> tuple[Path, str]:
     """The five notebooks, once, on the shrunken recipe: no hub, and no network where that can be taken away."""
-    out = tmp_path_factory.mktemp("smoke") / "run"
-    done = subprocess.run(command(out), cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=SECONDS)
+    folder = tmp_path_factory.mktemp("smoke")
+    out, startup = folder / "run", folder / "ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "watch.py").write_text(WATCH.replace("{folder!r}", repr(str(folder))))
+    watched = environment() | {"IPYTHONDIR": str(folder / "ipython")}
+    done = subprocess.run(command(out), cwd=ROOT, env=watched, capture_output=True, text=True, timeout=SECONDS)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     return out, done.stdout
 
@@ -68,6 +121,18 @@ class TestSmokeRun:
             for name in names:
                 assert (smoke[0] / stage / name).stat().st_size > 0, f"{stage}/{name}"
         assert not list(smoke[0].glob("*.partial"))
+
+    @pytest.mark.parametrize("stage", NOTEBOOKS)
+    def test_every_field_of_the_recipe_that_a_notebook_reads_is_declared(self, smoke, stage):
+        """Else a change of that field would leave the stage standing."""
+        read = json.loads((smoke[0].parent / f"{stage}.json").read_text())
+        declared = [entry.partition("{")[0] + "*" if "{" in entry else entry for entry in READS[stage].split()]
+        missing = [field for field in read if not any(f"{field}.".startswith(f"{entry}.") for entry in declared)]
+        assert missing == []
+        assert len(read) > 3
+
+    def test_notebook_01_does_not_depend_on_the_training(self):
+        assert not [entry for entry in READS["01_data"].split() if entry in ("train", "train.epochs", "lora")]
 
     def test_every_cell_ran_without_error(self, smoke):
         for name in NOTEBOOKS.values():

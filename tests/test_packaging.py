@@ -91,6 +91,13 @@ def test_conda_environment_installs_the_same():
     assert from_pip == ["-c constraints.txt", "-e .[test]"]
 
 
+def test_the_reports_template_is_installed_with_the_package():
+    patterns = PYPROJECT["tool"]["setuptools"]["package-data"]["ftlib"]
+    installed = {file for pattern in patterns for file in (ROOT / "ftlib").glob(pattern)}
+    assert installed == {file for file in (ROOT / "ftlib").rglob("*") if file.suffix in {".jinja", ".html"}}
+    assert installed
+
+
 def test_version_and_script():
     assert metadata.version("ftlib") == ftlib.__version__
     assert PROJECT["scripts"] == {"ftlib": "ftlib.cli:main"}

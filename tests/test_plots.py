@@ -31,7 +31,7 @@ def test_dots_leave_out_what_was_not_measured():
     figure = plots.dots_by_group({"trained": ARMS, "unknown": {"base": (0.5, None)}}, zero_line=True)
     dots = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
     assert len(dots) == 4
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["base model", "RAG", "fine-tuned"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["base", "RAG", "fine-tuned"]
 
 
 def test_shares_are_read_against_nothing_and_differences_against_zero():
@@ -42,7 +42,19 @@ def test_shares_are_read_against_nothing_and_differences_against_zero():
 
 def test_a_system_that_the_first_group_lacks_is_named():
     figure = plots.dots_by_group({"a": {"base": (0.8, None)}, "b": {"RAG": (0.7, None)}})
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["base model", "RAG"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["base", "RAG"]
+
+
+def test_a_system_keeps_the_colour_it_is_given():
+    figure = plots.dots_by_group({"a": {"x": (0.8, (0.7, 0.9)), "y": (0.7, None)}}, colours={"y": "#112233"})
+    dots = [line.get_color() for line in figure.axes[0].lines if line.get_marker() == "o"]
+    assert dots == [plots.COLOURS[0], "#112233"]
+
+
+def test_a_system_has_its_own_colour_in_every_picture():
+    groups = {"a": {"RAG": (0.7, None), "base": (0.8, None)}}
+    figure = plots.dots_by_group(groups, colours={"base": plots.COLOURS[0], "RAG": plots.COLOURS[2]})
+    assert [line.get_color() for line in figure.axes[0].lines] == [plots.COLOURS[2], plots.COLOURS[0]]
 
 
 def test_histogram_counts_every_value():

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ftlib.recipe import Recipe, UserError
+from ftlib.errors import UserError
+from ftlib.recipe import Recipe
 
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted((ROOT / "data" / "recipes").glob("*.yaml"))
@@ -53,7 +54,7 @@ def test_resolved_recipe_loads_again_from_anywhere(tmp_path):
     copy.write_text(recipe.dump(), encoding="utf-8")
     assert Recipe.load(copy) == recipe
     assert recipe.train.learning_rate == 0.003
-    assert recipe.data.columns == {"question": "q"}
+    assert recipe.data.columns.question == "q"
 
 
 @pytest.mark.parametrize(
@@ -67,6 +68,9 @@ def test_resolved_recipe_loads_again_from_anywhere(tmp_path):
         ({"modle.base": "x"}, ["modle", "did you mean model?"]),
         ({"seed.x": 1}, ["seed", "integer"]),
         ({"lora.r": 0, "seed": "a"}, ["seed", "1 more to mend"]),
+        ({"review.pair": ["base", "gone"]}, ["review.pair", "base, few_shot, rag", "'gone'"]),
+        ({"evaluate.systems": ["rag"]}, ["evaluate.systems", "the question alone", "'rag' belongs to notebook 05"]),
+        ({"systems.rag.promt": "few_shot"}, ["systems.rag.promt", "did you mean prompt?"]),
     ],
 )
 def test_a_wrong_value_names_field_value_and_what_is_allowed(tmp_path, override, words):
@@ -76,6 +80,13 @@ def test_a_wrong_value_names_field_value_and_what_is_allowed(tmp_path, override,
     assert message.startswith("override ")
     for part in ["expected:", "found:", "to do:", *words]:
         assert part in message
+
+
+def test_one_field_of_one_system_is_overridden_and_the_others_stay(tmp_path):
+    recipe = Recipe.load(write(tmp_path), {"systems.rag.label": "search", "systems.mine.adapter": "./adapter"})
+    assert recipe.systems["rag"].label == "search" and recipe.systems["rag"].prompt == "retrieved"
+    assert list(recipe.systems)[-1] == "mine" and Path(recipe.systems["mine"].adapter).is_absolute()
+    assert recipe.systems["base"] == Recipe.load(write(tmp_path)).systems["base"]
 
 
 def test_an_unknown_field_in_the_file_names_the_file(tmp_path):

@@ -6,10 +6,11 @@ import pandas as pd
 import pytest
 
 from ftlib import tables
+from ftlib.stats import Headline
 
 
 def test_texts_are_whole_left_and_escaped():
-    long = "What has to be true of the goods before Norvane takes them back? " * 4
+    long = "What has to be true of the goods before they are taken back? " * 4
     page = tables.texts(pd.DataFrame({"question": [long, "<script>1</script>"], "rate": [0.123456, None]})).to_html()
     assert long.strip() in page
     assert "&lt;script&gt;1" in page and "<script>" not in page
@@ -18,7 +19,8 @@ def test_texts_are_whole_left_and_escaped():
 
 
 def test_headlines_show_value_interval_and_n():
-    numbers = [("em", 0.8666, (0.8174, 0.9042), 1240), ("unscored", 0, None, 495), ("speed", 3072.4, None, None)]
+    numbers = [Headline("em", 0.8666, (0.8174, 0.9042), 1240), Headline("unscored", 0, n=495)]
+    numbers.append(Headline("speed", 3072.4))
     found = tables.headlines(numbers)
     assert found.loc["em"].tolist() == ["0.867", "[0.817, 0.904]", "1,240"]
     assert found.loc["unscored"].tolist() == ["0", "", "495"]

@@ -23,8 +23,8 @@ class Skipped(Exception):
 def ftlib(job: dict[str, Any], log: Log) -> None:
     """This project: `load_base`, `add_lora` and `train`, everything left to its planner."""
     from ftlib.core import train as core
+    from ftlib.core.load import load_base
     from ftlib.core.lora import add_lora
-    from ftlib.core.model import load_base
     from ftlib.recipe import Recipe
 
     recipe = Recipe.model_validate(
@@ -171,7 +171,10 @@ def _lora_config(job: dict[str, Any]):
 
 
 def _arguments(job: dict[str, Any]) -> dict[str, Any]:
+    import torch
+
     return {
+        "use_cpu": not torch.cuda.is_available(),  # else a CPU is refused bfloat16, also where it is fast
         "per_device_train_batch_size": job["batch_rows"],
         "gradient_accumulation_steps": job["accumulation"],
         "num_train_epochs": 1,

@@ -18,12 +18,12 @@ from data.base_model import tokenizer as tokenizers  # noqa: E402
 from data.base_model.architecture import build  # noqa: E402
 from data.base_model.corpus import Corpus  # noqa: E402
 from data.base_model.examine import held_out, scores  # noqa: E402
+from data.base_model.muon import muon_adamw  # noqa: E402
+from data.base_model.pretraining import pretrain, warmup_cosine  # noqa: E402
 from data.generator.demo import N_RESERVED_NAMES, NAME, Demo  # noqa: E402
 from data.generator.reading import Reader  # noqa: E402
 from ftlib import jsonl  # noqa: E402
 from ftlib.core import device  # noqa: E402
-from ftlib.core.optimizer import muon_adamw, warmup_cosine  # noqa: E402
-from ftlib.core.train import pretrain  # noqa: E402
 
 SEED = 7
 TOKENIZER_SEED = 1
@@ -47,12 +47,22 @@ def main() -> None:
     machine = device.describe()
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {tokenizers.describe(tokenizer)}", flush=True)
     result = pretrain(
-        model, corpus, given.out / "checkpoints", optimizer=optimizer(model, given.optimizer),
-        schedule=warmup_cosine(given.steps, WARMUP_STEPS, floor=0.02), batch_rows=BATCH_ROWS, total_steps=given.steps,
+        model,
+        corpus,
+        given.out / "checkpoints",
+        optimizer=optimizer(model, given.optimizer),
+        schedule=warmup_cosine(given.steps, WARMUP_STEPS, floor=0.02),
+        batch_rows=BATCH_ROWS,
+        total_steps=given.steps,
         save_every_seconds=given.save_every_seconds,
         eval_fn=lambda m: scores(m, tokenizer, reader, given.eval_dialogues),
-        eval_every_steps=given.eval_every, log_every_steps=25, seed=SEED, bf16=machine.bf16, compile=given.compile,
-        on_log=lambda entry: print(json.dumps(entry), flush=True))
+        eval_every_steps=given.eval_every,
+        log_every_steps=25,
+        seed=SEED,
+        bf16=machine.bf16,
+        compile=given.compile,
+        on_log=lambda entry: print(json.dumps(entry), flush=True),
+    )
     save(model.eval(), tokenizer, given.out)
     jsonl.write(given.out / "holdout.jsonl", holdout(reader))
     final = scores(model, tokenizer, reader, 4 * given.eval_dialogues)
@@ -68,8 +78,10 @@ def save(model, tokenizer, folder: Path) -> None:
 
 def holdout(reader: Reader) -> list[dict]:
     """Articles of companies outside the corpus, to measure what an adapter does to general text."""
-    return [{"id": f"holdout-{i:03}", "text": dialogue.context}
-            for i, dialogue in enumerate(held_out(reader, "article", N_HOLDOUT))]
+    return [
+        {"id": f"holdout-{i:03}", "text": dialogue.context}
+        for i, dialogue in enumerate(held_out(reader, "article", N_HOLDOUT))
+    ]
 
 
 def optimizer(model, kind: str = "adamw") -> torch.optim.Optimizer:

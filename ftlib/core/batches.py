@@ -1,4 +1,5 @@
 """Rows to batches: padding, label positions, and which rows share a batch."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,80 +17,104 @@ class PaddingCollator:
 
     Args:
         pad_token_id: fills `input_ids`; any valid id does, since padding has no label and comes last.
+        encoder_decoder: labels are what a decoder writes, not the input's continuation.
         multiple: widths are rounded up to a multiple of this many tokens (fewer distinct
             widths are fewer graphs for torch.compile).
     """
 
-    def __init__(self, pad_token_id: int, multiple: int = 1):
-        self.pad_token_id = pad_token_id
-        self.multiple = multiple
+    def __init__(self, pad_token_id: int, *, encoder_decoder: bool = False, multiple: int = 1):
+        self.pad_token_id, self.encoder_decoder, self.multiple = pad_token_id, encoder_decoder, multiple
 
     def __call__(self, rows: Sequence[Mapping[str, Sequence[int]]]) -> dict[str, torch.Tensor]:
         """Make one batch.
 
         Args:
-            rows: mappings (or objects with attributes) with `input_ids` and `labels` of equal length.
+            rows: mappings (or objects with attributes) with `input_ids` and `labels`, of equal length but for
+                an encoder-decoder's.
 
         Returns:
-            `input_ids`, `labels`, `attention_mask` of shape (batch, seq); `positions`, `targets`
-            of shape (labelled,): index into the flattened (batch * seq) hidden states and the
-            token that has to be predicted there.
+            `input_ids`, `attention_mask` of shape (batch, seq) and `labels` (batch, seq; an encoder-decoder's
+            are (batch, written)); `positions`, `targets` of shape (labelled,): index into the flattened
+            hidden states in front of the output layer and the token that has to be predicted there.
         """
-        pairs = [_ids_and_labels(row) for row in rows]
-        width = max(len(ids) for ids, _ in pairs)
-        width = -(-width // self.multiple) * self.multiple
-        input_ids = torch.full((len(pairs), width), self.pad_token_id, dtype=torch.long)
-        labels = torch.full((len(pairs), width), IGNORED, dtype=torch.long)
-        attention_mask = torch.zeros((len(pairs), width), dtype=torch.long)
-        for i, (ids, row_labels) in enumerate(pairs):
-            input_ids[i, : len(ids)] = torch.as_tensor(ids, dtype=torch.long)
-            labels[i, : len(ids)] = torch.as_tensor(row_labels, dtype=torch.long)
-            attention_mask[i, : len(ids)] = 1
-        positions, targets = labelled_positions(labels)
-        return {"input_ids": input_ids, "labels": labels, "attention_mask": attention_mask,
-                "positions": positions, "targets": targets}
+        pairs = [self._checked(row) for row in rows]
+        input_ids = self._padded([ids for ids, _ in pairs], self.pad_token_id)
+        labels = self._padded([labels for _, labels in pairs], IGNORED)
+        attention_mask = self._padded([[1] * len(ids) for ids, _ in pairs], 0)
+        positions, targets = labelled_positions(labels, following=not self.encoder_decoder)
+        return {
+            "input_ids": input_ids,
+            "labels": labels,
+            "attention_mask": attention_mask,
+            "positions": positions,
+            "targets": targets,
+        }
+
+    def _checked(self, row) -> tuple[Sequence[int], Sequence[int]]:
+        pair = ids, labels = ids_and_labels(row)
+        if not len(ids) or not len(labels) or (len(ids) != len(labels) and not self.encoder_decoder):
+            raise ValueError(f"expected input_ids and labels of equal length above 0, got {len(ids)} and {len(labels)}")
+        return pair
+
+    def _padded(self, rows: Sequence[Sequence[int]], fill: int) -> torch.Tensor:
+        """(batch, seq): `seq` is the longest row's, rounded up."""
+        width = -(-max(map(len, rows)) // self.multiple) * self.multiple
+        padded = torch.full((len(rows), width), fill, dtype=torch.long)
+        for i, row in enumerate(rows):
+            padded[i, : len(row)] = torch.as_tensor(row, dtype=torch.long)
+        return padded
 
 
-def _ids_and_labels(row) -> tuple[Sequence[int], Sequence[int]]:
-    ids, labels = (row["input_ids"], row["labels"]) if isinstance(row, Mapping) else (row.input_ids, row.labels)
-    if len(ids) != len(labels) or len(ids) == 0:
-        raise ValueError(f"expected input_ids and labels of equal length above 0, got {len(ids)} and {len(labels)}")
-    return ids, labels
+def ids_and_labels(row) -> tuple[Sequence[int], Sequence[int]]:
+    """Both of an `Example` or of a mapping with these keys."""
+    return (row["input_ids"], row["labels"]) if isinstance(row, Mapping) else (row.input_ids, row.labels)
 
 
-def labelled_positions(labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Positions whose next token has a label, and that token.
+def row_tokens(row, encoder_decoder: bool = False) -> int:
+    """Tokens that a row's forward pass reads, those that a decoder is shown included."""
+    ids, labels = ids_and_labels(row)
+    return len(ids) + (len(labels) if encoder_decoder else 0)
+
+
+def batches_that_fit(lengths: Sequence[int], most_tokens: int, most_rows: int | None = None) -> list[list[int]]:
+    """Indices of rows of similar length, longest first: what needs most memory fails at once.
+
+    Args:
+        lengths: tokens of each row.
+        most_tokens: places of a batch, padding included; a longer row has a batch of its own.
+        most_rows: rows of a batch, or None.
+
+    Returns:
+        One list of indices a batch.
+    """
+    order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+    batches, start = [], 0
+    while start < len(order):
+        rows = max(1, most_tokens // max(1, lengths[order[start]]))
+        rows = min(rows, most_rows or rows)
+        batches.append(order[start : start + rows])
+        start += rows
+    return batches
+
+
+def labelled_positions(labels: torch.Tensor, following: bool = True) -> tuple[torch.Tensor, torch.Tensor]:
+    """Positions where a labelled token is predicted, and that token.
 
     Args:
         labels: (batch, seq), -100 where nothing is trained; labels[b, t] is the token at t.
+        following: the model at t predicts the token at t + 1 (a causal model); else the one at t (a decoder
+            whose inputs are the labels, shifted).
 
     Returns:
         positions (labelled,) into the flattened batch * seq, targets (labelled,).
     """
-    following = torch.full_like(labels, IGNORED)
-    following[:, :-1] = labels[:, 1:]  # the model at t predicts the token at t + 1
-    flat = following.flatten()
+    predicted = labels
+    if following:
+        predicted = torch.full_like(labels, IGNORED)
+        predicted[:, :-1] = labels[:, 1:]
+    flat = predicted.flatten()
     positions = (flat != IGNORED).nonzero().squeeze(1)
     return positions, flat[positions]
-
-
-class SequentialBatches:
-    """Batch b holds rows b * batch_rows ... (b + 1) * batch_rows - 1: resuming is counting.
-
-    Args:
-        batches: number of batches.
-        batch_rows: rows in each.
-    """
-
-    def __init__(self, batches: int, batch_rows: int):
-        self.batches, self.batch_rows = batches, batch_rows
-
-    def __len__(self) -> int:
-        return self.batches
-
-    def __iter__(self) -> Iterator[list[int]]:
-        for b in range(self.batches):
-            yield list(range(b * self.batch_rows, (b + 1) * self.batch_rows))
 
 
 class LengthGroupedBatches:

@@ -1,17 +1,18 @@
-"""What this machine is: the device, its memory, what it computes fast."""
+"""What this machine offers to training: the device, its memory, what it computes fast."""
+
 from __future__ import annotations
 
 import importlib.util
 import os
-import platform
 import shutil
-import sys
 import sysconfig
-from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
-LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "accelerate", "datasets", "safetensors", "numpy")
+from ftlib import machine
+
+MEMORY_SHARE = 4  # one forward without gradients may take a fourth of what is free
+MOST_TOKENS = {"cuda": 65_536, "cpu": 4_096}  # of one forward: beyond these a larger batch is no faster
 
 
 class Device(NamedTuple):
@@ -43,9 +44,18 @@ def describe() -> Device:
         properties = torch.cuda.get_device_properties(0)
         name, memory = properties.name, properties.total_memory
     else:
-        name, memory = _cpu_name(), cpu_memory_bytes()
-    return Device("cuda" if on_gpu else "cpu", name, _cores(), memory, bf16, "bfloat16" if bf16 else "float32",
-                  missing is None, _versions(), _notes(on_gpu, bf16, missing))
+        name, memory = machine.cpu_name(), machine.cpu_memory_bytes()
+    return Device(
+        "cuda" if on_gpu else "cpu",
+        name,
+        machine.cpu_cores(),
+        memory,
+        bf16,
+        "bfloat16" if bf16 else "float32",
+        missing is None,
+        machine.libraries(),
+        _notes(on_gpu, bf16, missing),
+    )
 
 
 def missing_for_compile() -> str | None:
@@ -86,23 +96,6 @@ def _cpu_bf16() -> bool:
     return any(getattr(torch.cpu, probe, bool)() for probe in probes)
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def cpu_memory_bytes() -> int:
-    """The machine's main memory, or the container's limit where that is lower."""
-    import psutil
-
-    total = psutil.virtual_memory().total
-    try:
-        with open("/sys/fs/cgroup/memory.max", encoding="ascii") as file:
-            limit = file.read().strip()
-    except OSError:
-        return total
-    return min(total, int(limit)) if limit.isdigit() else total
-
-
 def available_bytes() -> int:
     """Memory that is free now on the device that holds the model."""
     import psutil
@@ -111,34 +104,22 @@ def available_bytes() -> int:
     return torch.cuda.mem_get_info()[0] if torch.cuda.is_available() else psutil.virtual_memory().available
 
 
+def tokens_that_fit(model) -> int:
+    """Tokens of one forward without gradients that leave most of the free memory free.
+
+    Counted are logits in float32 with their log-softmax, and a generous number of hidden states a token.
+
+    Args:
+        model: a transformers model, with or without PEFT.
+    """
+    config = model.config.get_text_config()
+    bytes_a_token = 4 * (3 * config.vocab_size + 24 * config.hidden_size)
+    most = MOST_TOKENS["cuda" if model.device.type == "cuda" else "cpu"]
+    return max(1, min(most, available_bytes() // MEMORY_SHARE // bytes_a_token))
+
+
 def peak_memory_bytes() -> int:
-    """The most memory this process has held at once: on the GPU if there is one, else resident."""
+    """The most memory this process has held at once: on the GPU if there is one, else in main memory."""
     import torch
 
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated()
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # bytes on macOS, KiB on Linux
-
-
-def _cpu_name() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            for line in file:
-                if line.startswith("model name"):
-                    return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
-
-
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
-    for library in LIBRARIES:
-        try:
-            versions[library] = metadata.version(library)
-        except metadata.PackageNotFoundError:
-            versions[library] = "not installed"
-    return versions
+    return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else machine.peak_memory_bytes()

@@ -1,4 +1,5 @@
 """This room's pictures: NF4's levels, its error, and the course of a training."""
+
 from __future__ import annotations
 
 import json
@@ -72,23 +73,35 @@ def loss_figure(metrics_path: str | Path, best_step: int | None = None) -> Figur
         "training": [(line["step"], line["loss"]) for line in lines if "loss" in line],
         "validation": [(line["step"], line["eval_loss"]) for line in lines if "eval_loss" in line],
     }
-    return curve({name: tuple(zip(*points, strict=True)) for name, points in series.items() if points},
-                 title="loss per trained token", xlabel="step", ylabel="nats", mark=best_step,
-                 mark_label="kept" if best_step is not None else "")
+    return curve(
+        {name: tuple(zip(*points, strict=True)) for name, points in series.items() if points},
+        title="loss per trained token",
+        xlabel="step",
+        ylabel="nats",
+        mark=best_step,
+        mark_label="kept" if best_step is not None else "",
+    )
 
 
 def exact_figure(metrics_path: str | Path, best_step: int | None = None) -> Figure:
     """Share of validation answers that greedy decoding writes exactly, over steps."""
     points = [(line["step"], line["eval_exact"]) for line in _lines(metrics_path) if "eval_exact" in line]
-    return curve({"exact": tuple(zip(*points, strict=True))}, title="validation answers written exactly",
-                 xlabel="step", ylabel="share", mark=best_step, mark_label="kept" if best_step is not None else "")
+    return curve(
+        {"exact": tuple(zip(*points, strict=True))},
+        title="validation answers written exactly",
+        xlabel="step",
+        ylabel="share",
+        mark=best_step,
+        mark_label="kept" if best_step is not None else "",
+    )
 
 
 def throughput_figure(metrics_path: str | Path) -> Figure:
     """Tokens per second over steps, from metrics.jsonl."""
     points = [(line["step"], line["tokens_per_second"]) for line in _lines(metrics_path) if "loss" in line]
-    return curve({"tokens": tuple(zip(*points, strict=True))}, title="throughput", xlabel="step",
-                 ylabel="tokens per second")
+    return curve(
+        {"tokens": tuple(zip(*points, strict=True))}, title="throughput", xlabel="step", ylabel="tokens per second"
+    )
 
 
 def _lines(metrics_path: str | Path) -> list[dict]:

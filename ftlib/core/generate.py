@@ -1,13 +1,19 @@
 """Greedy generation in batches, with a KV cache and nothing computed for rows that are done."""
+
 from __future__ import annotations
 
+import copy
+import inspect
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 
+from ftlib.core.batches import batches_that_fit
+from ftlib.core.device import tokens_that_fit
 from ftlib.core.likelihood import autocast
+from ftlib.core.loss import has_encoder
 from ftlib.progress import progress
 
 
@@ -20,23 +26,33 @@ class Generation(NamedTuple):
 
 
 @torch.no_grad()
-def generate(model: torch.nn.Module, tokenizer, prompts: Sequence[Sequence[int]], *, max_new_tokens: int,
-             batch_rows: int = 32, progress_desc: str = "generating", interactive: bool = False) -> list[Generation]:
-    """Continue each prompt greedily until its end-of-sequence token or `max_new_tokens`.
+def generate(
+    model: torch.nn.Module,
+    tokenizer,
+    prompts: Sequence[Sequence[int]],
+    *,
+    max_new_tokens: int,
+    batch_rows: int = 32,
+    desc: str = "generating",
+    interactive: bool = False,
+) -> list[Generation]:
+    """Answer each prompt greedily until its end-of-sequence token or `max_new_tokens`.
 
     Args:
-        model: a causal language model, with or without an adapter; put into eval mode.
+        model: a causal model or an encoder-decoder, with or without an adapter; put into eval mode.
         tokenizer: for its end and padding tokens and for decoding.
         prompts: token ids, at least one each.
-        max_new_tokens: limit per prompt. batch_rows: prompts per batch; sorted by length first.
-        progress_desc: what the progress line says. interactive: a live bar.
+        max_new_tokens: limit per prompt.
+        batch_rows: prompts per batch, fewer where the free memory holds fewer; sorted by length first.
+        desc: what the progress line says. interactive: a live bar.
 
     Returns:
         One result per prompt, in the order given.
     """
     results: list[Generation | None] = [None] * len(prompts)
-    with progress(total=len(prompts), desc=progress_desc, interactive=interactive) as bar:
-        for chosen in batches_by_length(prompts, batch_rows):
+    lengths = [len(prompt) + max_new_tokens for prompt in prompts]
+    with progress(total=len(prompts), desc=desc, interactive=interactive) as bar:
+        for chosen in batches_that_fit(lengths, tokens_that_fit(model), batch_rows):
             batch = [prompts[i] for i in chosen]
             for i, result in zip(chosen, _generate_batch(model, tokenizer, batch, max_new_tokens), strict=True):
                 results[i] = result
@@ -44,17 +60,17 @@ def generate(model: torch.nn.Module, tokenizer, prompts: Sequence[Sequence[int]]
     return results
 
 
-def batches_by_length(prompts: Sequence[Sequence[int]], batch_rows: int) -> list[list[int]]:
-    """Indices of prompts of similar length, longest first: what needs most memory fails at once."""
-    order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
-    return [order[i : i + batch_rows] for i in range(0, len(order), batch_rows)]
-
-
 def end_tokens(model: torch.nn.Module, tokenizer) -> list[int]:
     """Tokens that end an answer: the tokenizer's, and those of the model's generation config."""
     ends = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
     ends = ends if isinstance(ends, list) else [ends]
     return sorted({tokenizer.eos_token_id, *(end for end in ends if end is not None)})
+
+
+def context_window(model: torch.nn.Module) -> int | None:
+    """Tokens that a model reads at most, prompt and answer together; None where its config states no limit."""
+    config = model.config.get_text_config(decoder=True)
+    return None if has_encoder(model) else getattr(config, "max_position_embeddings", None)
 
 
 def _generate_batch(model, tokenizer, prompts, max_new_tokens: int) -> list[Generation]:
@@ -66,12 +82,17 @@ def _generate_batch(model, tokenizer, prompts, max_new_tokens: int) -> list[Gene
 
 
 @torch.no_grad()
-def greedy(model: torch.nn.Module, prompts: Sequence[Sequence[int]], max_new_tokens: int, ends: Sequence[int],
-           pad_token_id: int) -> list[list[int]]:
+def greedy(
+    model: torch.nn.Module,
+    prompts: Sequence[Sequence[int]],
+    max_new_tokens: int,
+    ends: Sequence[int],
+    pad_token_id: int,
+) -> list[list[int]]:
     """Most likely next token, again and again; equal to transformers' greedy `generate`.
 
     Prompts are padded on the left, so that all rows continue at the same place. Rows that have ended
-    leave the batch and the cache as soon as they are half of it.
+    leave the batch and the cache as soon as they are half of it. No answer goes on beyond the model's window.
 
     Returns:
         The new token ids of each prompt, its end token included.
@@ -80,18 +101,24 @@ def greedy(model: torch.nn.Module, prompts: Sequence[Sequence[int]], max_new_tok
 
     model.eval()
     device = next(model.parameters()).device
-    ids, mask = _pad_left(prompts, pad_token_id, device)  # (batch, seq)
+    accepted = _forward_arguments(model)
+    if has_encoder(model) or "past_key_values" not in accepted or getattr(_base(model), "_is_stateful", False):
+        return _greedy_by_library(model, prompts, max_new_tokens, ends, pad_token_id)
+    extra = {"logits_to_keep": 1} if "logits_to_keep" in accepted else {}
+    ids, mask = _padded(prompts, pad_token_id, device)  # (batch, seq)
+    steps = min(max_new_tokens, (context_window(model) or ids.shape[1] + max_new_tokens) - ids.shape[1])
     ends_tensor = torch.tensor(ends, device=device)
     alive = torch.arange(len(prompts), device=device)  # which prompt each row of the batch is
     running = torch.ones(len(prompts), dtype=torch.bool, device=device)
     new = torch.full((len(prompts), max_new_tokens), -1, dtype=torch.long, device=device)
     cache = DynamicCache(config=model.config)
     positions = (mask.cumsum(1) - 1).clamp(min=0)
-    for step in range(max_new_tokens):
+    for step in range(steps):
+        if "position_ids" in accepted:
+            extra["position_ids"] = positions
         with autocast(model):
-            logits = model(input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache,
-                           use_cache=True, logits_to_keep=1).logits[:, -1]
-        token = logits.argmax(-1)  # (batch,)
+            logits = model(input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True, **extra).logits
+        token = logits[:, -1].argmax(-1)  # (batch,)
         new[alive, step] = torch.where(running, token, -1)
         running = running & ~torch.isin(token, ends_tensor)
         left = int(running.sum())
@@ -106,11 +133,34 @@ def greedy(model: torch.nn.Module, prompts: Sequence[Sequence[int]], max_new_tok
     return [[token for token in row if token >= 0] for row in new.tolist()]
 
 
-def _pad_left(prompts, pad_token_id: int, device) -> tuple[torch.Tensor, torch.Tensor]:
+def _base(model: torch.nn.Module) -> torch.nn.Module:
+    """The model below PEFT's wrapper."""
+    return model.get_base_model() if hasattr(model, "peft_config") else model
+
+
+def _forward_arguments(model: torch.nn.Module) -> set[str]:
+    return set(inspect.signature(type(_base(model)).forward).parameters)
+
+
+def _greedy_by_library(model, prompts, max_new_tokens: int, ends, pad_token_id: int) -> list[list[int]]:
+    """transformers' own loop, for encoder-decoders and for models that keep another state than a KV cache."""
+    on_left = not has_encoder(model)
+    ids, mask = _padded(prompts, pad_token_id, next(model.parameters()).device, on_left)
+    config = copy.deepcopy(model.generation_config)
+    config.update(do_sample=False, num_beams=1, temperature=None, top_p=None, top_k=None)
+    config.update(max_length=None, max_new_tokens=max_new_tokens, eos_token_id=list(ends), pad_token_id=pad_token_id)
+    with autocast(model):
+        rows = model.generate(input_ids=ids, attention_mask=mask, generation_config=config)
+    written = rows[:, ids.shape[1] if on_left else 1 :].tolist()  # a decoder's first token is its start
+    return [row[: next((at + 1 for at, t in enumerate(row) if t in ends), len(row))] for row in written]
+
+
+def _padded(prompts, pad_token_id: int, device, on_left: bool = True) -> tuple[torch.Tensor, torch.Tensor]:
     width = max(map(len, prompts))
     ids = torch.full((len(prompts), width), pad_token_id, dtype=torch.long)
     mask = torch.zeros((len(prompts), width), dtype=torch.long)
     for i, prompt in enumerate(prompts):
-        ids[i, width - len(prompt) :] = torch.as_tensor(list(prompt))
-        mask[i, width - len(prompt) :] = 1
+        place = slice(width - len(prompt), width) if on_left else slice(len(prompt))
+        ids[i, place] = torch.as_tensor(list(prompt))
+        mask[i, place] = 1
     return ids.to(device), mask.to(device)

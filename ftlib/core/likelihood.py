@@ -1,15 +1,18 @@
 """How likely a model finds given answers."""
+
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch.nn import functional as F
 
-from ftlib.core.batches import PaddingCollator
-from ftlib.core.loss import labelled_logits
+from ftlib.core.batches import PaddingCollator, batches_that_fit, row_tokens
+from ftlib.core.device import tokens_that_fit
+from ftlib.core.loss import has_encoder, labelled_logits
+from ftlib.stats import Interval, ratio_ci95
 
 
 class LogLikelihood(NamedTuple):
@@ -21,39 +24,34 @@ class LogLikelihood(NamedTuple):
 
 
 @torch.no_grad()
-def log_likelihood(model: torch.nn.Module, tokenizer, examples: Sequence, *,
-                   batch_rows: int = 32) -> list[LogLikelihood]:
+def log_likelihood(
+    model: torch.nn.Module, tokenizer, examples: Sequence, *, batch_rows: int | None = None
+) -> list[LogLikelihood]:
     """log p(labelled tokens | everything before them) of each example.
 
     Args:
-        model: a causal language model; put into eval mode.
+        model: a causal model or an encoder-decoder; put into eval mode.
         tokenizer: for its padding token.
         examples: `Example`s or mappings with `input_ids` and `labels` (-100: not scored).
-        batch_rows: examples per forward; they are sorted by length first.
+        batch_rows: examples per forward, at most; None for as many as the free memory holds.
 
     Returns:
         One result per example, in the order given. exp(-sum / tokens) is the perplexity.
     """
     model.eval()
-    collate = PaddingCollator(tokenizer.pad_token_id)
-    rows = [_mapping(example) for example in examples]
-    order = sorted(range(len(rows)), key=lambda i: len(rows[i]["input_ids"]))
-    results: list[LogLikelihood | None] = [None] * len(rows)
-    for start in range(0, len(order), batch_rows):
-        chosen = order[start : start + batch_rows]
-        for i, result in zip(chosen, _score(model, collate([rows[i] for i in chosen])), strict=True):
+    collate = PaddingCollator(tokenizer.pad_token_id, encoder_decoder=has_encoder(model))
+    lengths = [row_tokens(example, has_encoder(model)) for example in examples]
+    results: list[LogLikelihood | None] = [None] * len(examples)
+    for chosen in batches_that_fit(lengths, tokens_that_fit(model), batch_rows):
+        for i, result in zip(chosen, _score(model, collate([examples[i] for i in chosen])), strict=True):
             results[i] = result
     return results
-
-
-def _mapping(example) -> dict:
-    return example if isinstance(example, dict) else {"input_ids": example.input_ids, "labels": example.labels}
 
 
 def _score(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> list[LogLikelihood]:
     device = next(model.parameters()).device
     batch = {name: tensor.to(device) for name, tensor in batch.items()}
-    rows, width = batch["input_ids"].shape
+    rows, width = batch["labels"].shape
     with autocast(model):
         logits = labelled_logits(model, batch)  # (labelled, vocabulary)
     logprobs = -F.cross_entropy(logits, batch["targets"], reduction="none").double()
@@ -71,7 +69,7 @@ def autocast(model: torch.nn.Module):
     return contextlib.nullcontext()
 
 
-def mean_loss(model: torch.nn.Module, tokenizer, examples: Sequence, batch_rows: int = 32) -> dict[str, float]:
+def mean_loss(model: torch.nn.Module, tokenizer, examples: Sequence, batch_rows: int | None = None) -> dict[str, float]:
     """Loss per labelled token over all examples: every token counts the same, whatever its batch.
 
     Returns:
@@ -84,34 +82,31 @@ def mean_loss(model: torch.nn.Module, tokenizer, examples: Sequence, batch_rows:
     return {"eval_loss": loss, "eval_exact": sum(s.is_greedy for s in scored) / len(scored), "eval_tokens": tokens}
 
 
-class LossInterval(NamedTuple):
-    """Loss per labelled token with its 95 % interval; exp of each is the perplexity."""
+def loss_interval(
+    scored: Sequence[LogLikelihood],
+    *,
+    minus: Sequence[LogLikelihood] | None = None,
+    clusters: Sequence[Hashable] | None = None,
+    samples: int = 10_000,
+    seed: int = 0,
+) -> Interval:
+    """Loss per labelled token with its 95 % interval; exp of each is the perplexity.
 
-    mean: float
-    low: float
-    high: float
-    n: int  # rows
-
-
-def loss_interval(scored: Sequence[LogLikelihood], *, minus: Sequence[LogLikelihood] | None = None,
-                  samples: int = 2000, seed: int = 0) -> LossInterval:
-    """Bootstrap over rows, because the tokens of one answer are not independent.
+    The tokens of one answer are not independent, nor are rows that share a fact: both are drawn together.
 
     Args:
-        scored: results of `log_likelihood`. minus: of another model on the same rows; then the interval is
-            of the paired difference.
+        scored: results of `log_likelihood`.
+        minus: of another model on the same rows; then the interval is of the paired difference.
+        clusters: `rows.cluster` of each row; None where every row stands alone.
         samples: bootstrap samples. seed: of the drawing.
 
     Returns:
-        Loss (or difference) in nats per token.
-    """
-    import numpy as np
+        Loss (or difference) in nats per token; `n` counts the rows with a labelled token.
 
-    sums = -np.array([score.sum_logprob for score in scored])
-    if minus is not None:
-        sums = sums + np.array([score.sum_logprob for score in minus])
-    tokens = np.array([score.tokens for score in scored])
-    drawn = np.random.default_rng(seed).integers(0, len(sums), (samples, len(sums)))
-    means = sums[drawn].sum(1) / np.maximum(tokens[drawn].sum(1), 1)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return LossInterval(float(sums.sum() / max(tokens.sum(), 1)), float(low), float(high), len(sums))
+    Raises:
+        ValueError: no row has one.
+    """
+    said = [number for number, score in enumerate(scored) if score.tokens]
+    nats = [(minus[i].sum_logprob if minus is not None else 0.0) - scored[i].sum_logprob for i in said]
+    together = None if clusters is None else [clusters[i] for i in said]
+    return ratio_ci95(nats, [scored[i].tokens for i in said], samples, seed, clusters=together)

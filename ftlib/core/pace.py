@@ -1,4 +1,5 @@
 """When a training logs, evaluates and saves."""
+
 from __future__ import annotations
 
 import time

@@ -1,7 +1,7 @@
 """What a training is going to do, decided before it starts and printed with its reasons."""
+
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import torch
 
+from ftlib import atomic
 from ftlib.core.batches import LengthGroupedBatches
 from ftlib.core.device import Device
-from ftlib.core.lora import is_fused
+from ftlib.core.lora import fused_adapter, lora_layers
 from ftlib.recipe import Recipe
 
 
@@ -44,11 +45,17 @@ class Plan(NamedTuple):
 
     def save(self, path: Path) -> None:
         """Write the plan as JSON."""
-        path.write_text(json.dumps(self._asdict(), indent=1) + "\n", encoding="utf-8")
+        atomic.write_json(path, self._asdict())
 
 
-def make_plan(model: torch.nn.Module, batches: LengthGroupedBatches, trained_tokens: int, recipe: Recipe,
-              machine: Device, notes: Sequence[str]) -> Plan:
+def make_plan(
+    model: torch.nn.Module,
+    batches: LengthGroupedBatches,
+    trained_tokens: int,
+    recipe: Recipe,
+    machine: Device,
+    notes: Sequence[str],
+) -> Plan:
     """Put together what the training will do.
 
     Args:
@@ -61,15 +68,23 @@ def make_plan(model: torch.nn.Module, batches: LengthGroupedBatches, trained_tok
     train = recipe.train
     steps_per_epoch = math.ceil(batches.per_epoch / train.accumulation)
     trainable, total = count_parameters(model)
-    checkpointing, reason = choose_checkpointing(train.activation_checkpointing, total, machine)
+    possible = getattr(model, "supports_gradient_checkpointing", True)
+    checkpointing, reason = choose_checkpointing(train.activation_checkpointing, total, machine, possible)
     return Plan(
-        device=f"{machine.kind}: {machine.name}, {machine.cores} cores", dtype=str(model.dtype).removeprefix("torch."),
-        rows=len(batches.lengths), trained_tokens=trained_tokens, batch_rows=train.batch_rows,
-        accumulation=train.accumulation, steps_per_epoch=steps_per_epoch,
-        total_steps=total_steps(batches, recipe), padding=padding_share(batches),
-        trainable_parameters=trainable, total_parameters=total,
+        device=f"{machine.kind}: {machine.name}, {machine.cores} cores",
+        dtype=str(model.dtype).removeprefix("torch."),
+        rows=len(batches.lengths),
+        trained_tokens=trained_tokens,
+        batch_rows=train.batch_rows,
+        accumulation=train.accumulation,
+        steps_per_epoch=steps_per_epoch,
+        total_steps=total_steps(batches, recipe),
+        padding=padding_share(batches),
+        trainable_parameters=trainable,
+        total_parameters=total,
         activation_checkpointing=checkpointing,
-        reasons=[_dtype_reason(model, machine, recipe.model.dtype), *notes, _fused_reason(model, recipe), reason])
+        reasons=[_dtype_reason(model, machine, recipe.model.dtype), *notes, _fused_reason(model, recipe), reason],
+    )
 
 
 def count_parameters(model: torch.nn.Module) -> tuple[int, int]:
@@ -94,8 +109,20 @@ def padding_share(batches: LengthGroupedBatches) -> float:
     return 1 - tokens / places
 
 
-def choose_checkpointing(wanted: bool | str, parameters: int, machine: Device) -> tuple[bool, str]:
-    """Whether to recompute activations in the backward pass, and why."""
+def choose_checkpointing(
+    wanted: bool | str, parameters: int, machine: Device, possible: bool = True
+) -> tuple[bool, str]:
+    """Whether to recompute activations in the backward pass, and why.
+
+    Args:
+        wanted: by the recipe. parameters: all of the model's. machine: from `device.describe`.
+        possible: whether the model's code can do it.
+
+    Returns:
+        The choice and its reason.
+    """
+    if not possible:
+        return False, "activation checkpointing: off, this model has none"
     if wanted != "auto":
         return bool(wanted), f"activation checkpointing: {'on' if wanted else 'off'}, set by the recipe"
     if parameters * 16 < machine.memory_bytes:  # a rule of thumb: activations of a batch stay below ~12 bytes a weight
@@ -105,13 +132,22 @@ def choose_checkpointing(wanted: bool | str, parameters: int, machine: Device) -
 
 def _dtype_reason(model: torch.nn.Module, machine: Device, wanted: str) -> str:
     dtype = str(model.dtype).removeprefix("torch.")
-    if wanted != "auto":
-        return f"dtype: {dtype}, set by the recipe"
-    return f"dtype: {dtype}, because {machine.name} {'has' if machine.bf16 else 'lacks'} bfloat16 hardware"
+    why = "set by the recipe"
+    if wanted == "auto":
+        why = f"because {machine.name} {'has' if machine.bf16 else 'lacks'} bfloat16 hardware"
+    frozen = [p for p in model.parameters() if p.is_floating_point() and not p.requires_grad]
+    apart = sum(p.dtype != model.dtype for p in frozen)
+    others = f"; {apart} of the base's tensors stay in another, as the model's own code asks" if apart else ""
+    return f"dtype: {dtype}, {why}{others}"
 
 
 def _fused_reason(model: torch.nn.Module, recipe: Recipe) -> str:
-    if is_fused(model):
-        return "adapter: fused with the base's product"
-    return "adapter: PEFT's own operations, " + (
-        "because the base exists in 4 bits only" if recipe.lora.fused else "set by the recipe")
+    """What will run, looked up in the layers themselves."""
+    layers = lora_layers(model)
+    fused = sum(fused_adapter(layer) is not None for layer in layers)
+    if fused == len(layers):
+        return f"adapter: fused with the base's product in all {fused} layers"
+    why = "whose base exists in 4 bits only or is no plain linear layer" if recipe.lora.fused else "set by the recipe"
+    if not fused:
+        return f"adapter: PEFT's own operations in {len(layers)} layers, {why}"
+    return f"adapter: fused with the base's product in {fused} of {len(layers)} layers; PEFT's own in those {why}"

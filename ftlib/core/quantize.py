@@ -1,7 +1,10 @@
 """4-bit storage with bitsandbytes: NF4, its error, and what the matrix products run in."""
+
 from __future__ import annotations
 
+import copy
 import functools
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -31,8 +34,9 @@ def nf4_levels() -> torch.Tensor:
     return get_4bit_type("nf4", device="cpu").float()
 
 
-def quantize(weight: torch.Tensor, quant_type: str = "nf4", block_size: int = 64,
-             double_quant: bool = True) -> tuple[torch.Tensor, float]:
+def quantize(
+    weight: torch.Tensor, quant_type: str = "nf4", block_size: int = 64, double_quant: bool = True
+) -> tuple[torch.Tensor, float]:
     """Store a weight in 4 bits and read it back.
 
     Args:
@@ -44,14 +48,38 @@ def quantize(weight: torch.Tensor, quant_type: str = "nf4", block_size: int = 64
     """
     import bitsandbytes.functional as bnb
 
-    packed, state = bnb.quantize_4bit(weight.detach().float().contiguous(), blocksize=block_size,
-                                      compress_statistics=double_quant, quant_type=quant_type)
+    packed, state = bnb.quantize_4bit(
+        weight.detach().float().contiguous(),
+        blocksize=block_size,
+        compress_statistics=double_quant,
+        quant_type=quant_type,
+    )
     scales = state.absmax.nbytes + (state.state2.absmax.nbytes + state.offset.nbytes if state.nested else 0)
-    return bnb.dequantize_4bit(packed, state), 8 * (packed.nbytes + scales) / weight.numel()
+    return unpack(packed, state), 8 * (packed.nbytes + scales) / weight.numel()
 
 
-def quantization_error(weight: torch.Tensor, quant_type: str = "nf4", block_size: int = 64,
-                       double_quant: bool = True) -> QuantizationError:
+def unpack(packed: torch.Tensor, state) -> torch.Tensor:
+    """What 4-bit codes stand for.
+
+    bitsandbytes' CPU kernel starts a new block of scales with each row, its packing does not: where a row's width is
+    no multiple of the block it reads wrong scales (0.50). As one long row every weight is read right, on any device.
+
+    Args:
+        packed: codes, two to a byte. state: bitsandbytes' QuantState.
+
+    Returns:
+        The weight in the shape and dtype that it was packed from.
+    """
+    import bitsandbytes.functional as bnb
+
+    flat = copy.copy(state)
+    flat.shape = torch.Size([state.shape.numel()])
+    return bnb.dequantize_4bit(packed, flat).view(state.shape)
+
+
+def quantization_error(
+    weight: torch.Tensor, quant_type: str = "nf4", block_size: int = 64, double_quant: bool = True
+) -> QuantizationError:
     """Distance between a weight and what 4 bits keep of it; arguments as for `quantize`."""
     restored, bits = quantize(weight, quant_type, block_size, double_quant)
     original = weight.detach().float()
@@ -64,9 +92,12 @@ def bnb_config(quantization, compute_dtype: torch.dtype):
     """The recipe's quantization section as transformers' BitsAndBytesConfig."""
     from transformers import BitsAndBytesConfig
 
-    return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type=quantization.quant_type,
-                              bnb_4bit_use_double_quant=quantization.double_quant,
-                              bnb_4bit_compute_dtype=compute_dtype)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type=quantization.quant_type,
+        bnb_4bit_use_double_quant=quantization.double_quant,
+        bnb_4bit_compute_dtype=compute_dtype,
+    )
 
 
 def linear_4bit(model: torch.nn.Module) -> list[torch.nn.Module]:
@@ -122,25 +153,29 @@ def _cached_class() -> type:
 
 def dequantize(layer: torch.nn.Module, dtype: torch.dtype) -> torch.Tensor:
     """A 4-bit layer's weight (out, in) as its products see it."""
-    import bitsandbytes.functional as bnb
-
-    return bnb.dequantize_4bit(layer.weight.data, layer.weight.quant_state).to(dtype)
+    return unpack(layer.weight.data, layer.weight.quant_state).to(dtype)
 
 
-def cache_weights(model: torch.nn.Module, dtype: torch.dtype) -> int:
-    """Make every 4-bit layer compute with its dequantized weight; the state dict stays as it is.
+def misread_when_streamed(layers: Iterable[torch.nn.Module]) -> list[torch.nn.Module]:
+    """The 4-bit layers whose weights bitsandbytes' own CPU product would read wrong; see `unpack`."""
+    on_cpu = [layer for layer in layers if layer.weight.device.type == "cpu"]
+    return [layer for layer in on_cpu if layer.in_features % layer.weight.quant_state.blocksize]
+
+
+def cache_weights(layers: Iterable[torch.nn.Module], dtype: torch.dtype) -> int:
+    """Make 4-bit layers compute with their dequantized weights; the state dict stays as it is.
 
     Streaming dequantizes each weight in each forward and again in each backward. The weight is
     frozen, so where memory allows it is dequantized once.
 
     Args:
-        model: with 4-bit layers. dtype: what the products run in.
+        layers: from `linear_4bit`. dtype: what the products run in.
 
     Returns:
         Bytes that the dequantized weights take.
     """
     total = 0
-    for layer in linear_4bit(model):
+    for layer in layers:
         layer.dequantized = dequantize(layer, dtype)
         layer.__class__ = _cached_class()
         total += layer.dequantized.nbytes

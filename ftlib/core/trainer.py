@@ -1,4 +1,5 @@
 """transformers' Trainer with token-normalized loss, atomic checkpoints and exact resume."""
+
 from __future__ import annotations
 
 import json
@@ -16,6 +17,7 @@ from transformers.trainer_callback import PrinterCallback, TrainerState
 from transformers.trainer_utils import get_last_checkpoint, rotate_checkpoints
 from transformers.utils import logging as hf_logging
 
+from ftlib import atomic
 from ftlib.core.loss import summed_loss
 from ftlib.core.pace import Pace
 
@@ -23,26 +25,53 @@ STAGING = ".partial"
 TRAINER_STATE_NAME = "trainer_state.json"
 
 
-def arguments(out_dir: Path, *, total_steps: int, accumulation: int, batch_rows: int, max_grad_norm: float,
-              log_every_steps: int, keep: int, seed: int, bf16: bool, fp16: bool = False, workers: int = 0,
-              activation_checkpointing: bool = False) -> TrainingArguments:
-    """TrainingArguments for `CausalTrainer`, which does its own evaluating, saving and showing."""
+def arguments(
+    out_dir: Path,
+    *,
+    total_steps: int,
+    accumulation: int,
+    batch_rows: int,
+    max_grad_norm: float,
+    log_every_steps: int,
+    keep: int,
+    seed: int,
+    bf16: bool,
+    fp16: bool = False,
+    workers: int = 0,
+    activation_checkpointing: bool = False,
+) -> TrainingArguments:
+    """TrainingArguments for `TokenTrainer`, which does its own evaluating, saving and showing."""
     args = TrainingArguments(
-        output_dir=str(out_dir), max_steps=total_steps, gradient_accumulation_steps=accumulation,
-        per_device_train_batch_size=batch_rows, max_grad_norm=max_grad_norm, logging_steps=log_every_steps,
-        logging_first_step=True, logging_nan_inf_filter=False,  # the filter waits for the device at every step
-        save_strategy="no", eval_strategy="no", save_total_limit=keep, seed=seed, bf16=bf16, fp16=fp16,
-        use_cpu=not torch.cuda.is_available(), dataloader_num_workers=workers, remove_unused_columns=False,
-        dataloader_pin_memory=torch.cuda.is_available(), disable_tqdm=True, report_to=[],
+        output_dir=str(out_dir),
+        max_steps=total_steps,
+        gradient_accumulation_steps=accumulation,
+        per_device_train_batch_size=batch_rows,
+        max_grad_norm=max_grad_norm,
+        logging_steps=log_every_steps,
+        logging_first_step=True,
+        logging_nan_inf_filter=False,  # the filter waits for the device at every step
+        save_strategy="no",
+        eval_strategy="no",
+        save_total_limit=keep,
+        seed=seed,
+        bf16=bf16,
+        fp16=fp16,
+        use_cpu=not torch.cuda.is_available(),
+        dataloader_num_workers=workers,
+        remove_unused_columns=False,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        disable_tqdm=True,
+        report_to=[],
         use_cache=True,  # else Trainer turns the cache off in the model's config, and that is saved with it
         activation_checkpointing=activation_checkpointing,
-        activation_checkpointing_kwargs={"use_reentrant": False} if activation_checkpointing else None)
+        activation_checkpointing_kwargs={"use_reentrant": False} if activation_checkpointing else None,
+    )
     args._n_gpu = min(args.n_gpu, 1)  # one device: DataParallel would split the label positions
     return args
 
 
-class CausalTrainer(Trainer):
-    """Full-parameter and adapter training of a causal language model.
+class TokenTrainer(Trainer):
+    """Full-parameter and adapter training of a language model.
 
     Args:
         batches: index lists, one per micro-batch, for the whole training; a pure function of the
@@ -62,10 +91,21 @@ class CausalTrainer(Trainer):
 
     loss_is_scaled_for_ga = True
 
-    def __init__(self, *, batches: Sequence[list[int]], metrics_path: Path, save_every_seconds: float,
-                 evaluator: Callable[[torch.nn.Module], dict[str, float]] | None = None, eval_every_steps: int = 0,
-                 patience: int = 0, keep_best: bool = False, best_by: str = "loss", only_labelled_logits: bool = True,
-                 on_log: Callable[[dict], None] | None = None, **kwargs):
+    def __init__(
+        self,
+        *,
+        batches: Sequence[list[int]],
+        metrics_path: Path,
+        save_every_seconds: float,
+        evaluator: Callable[[torch.nn.Module], dict[str, float]] | None = None,
+        eval_every_steps: int = 0,
+        patience: int = 0,
+        keep_best: bool = False,
+        best_by: str = "loss",
+        only_labelled_logits: bool = True,
+        on_log: Callable[[dict], None] | None = None,
+        **kwargs,
+    ):
         super().__init__(callbacks=[Pace(eval_every_steps if evaluator else 0, save_every_seconds)], **kwargs)
         self.remove_callback(PrinterCallback)
         self.model_accepts_loss_kwargs = True  # so that Trainer counts the labels of the whole accumulation
@@ -79,20 +119,21 @@ class CausalTrainer(Trainer):
     # -- data ------------------------------------------------------------------------------
     def get_train_dataloader(self) -> DataLoader:
         """The batches in their order; a resumed training skips the index lists, not the rows."""
-        loader = DataLoader(self.train_dataset, batch_sampler=self.batches, collate_fn=self.data_collator,
-                            num_workers=self.args.dataloader_num_workers,
-                            pin_memory=self.args.dataloader_pin_memory)
+        loader = DataLoader(
+            self.train_dataset,
+            batch_sampler=self.batches,
+            collate_fn=self.data_collator,
+            num_workers=self.args.dataloader_num_workers,
+            pin_memory=self.args.dataloader_pin_memory,
+        )
         return self.accelerator.prepare(loader)
 
     # -- loss ------------------------------------------------------------------------------
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """Sum of the labelled tokens' losses over the number of labels in the whole accumulation."""
         self._tokens_since_log = self._tokens_since_log + inputs["attention_mask"].sum()
-        if self.only_labelled_logits:
-            loss = summed_loss(model, inputs) / num_items_in_batch
-        else:
-            plain = {k: inputs[k] for k in ("input_ids", "attention_mask", "labels")}
-            loss = model(**plain, num_items_in_batch=num_items_in_batch, use_cache=False).loss
+        everywhere = not self.only_labelled_logits
+        loss = summed_loss(model, inputs, masked=everywhere, all_logits=everywhere) / num_items_in_batch
         return loss * self.accelerator.num_processes
 
     def _clip_grad_norm(self, model):
@@ -171,9 +212,7 @@ class CausalTrainer(Trainer):
         for line in self.metrics_path.read_text(encoding="utf-8").splitlines():
             if line.endswith("}") and json.loads(line)["step"] <= step:
                 kept.append(line + "\n")
-        staged = self.metrics_path.with_suffix(".tmp")
-        staged.write_text("".join(kept), encoding="utf-8")
-        os.replace(staged, self.metrics_path)
+        atomic.write_text(self.metrics_path, "".join(kept))
 
     def _get_output_dir(self, trial) -> str:
         return str(Path(self.args.output_dir) / STAGING)

@@ -1,71 +1,128 @@
 """The audit: what the data is like, and what a model could learn from it that nobody meant to teach."""
 
+from __future__ import annotations
+
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from ftlib.data.similar import normalize
-from ftlib.data.tokens import forecast, percentiles
+from ftlib import rows as row_values
+from ftlib.data.similar import normal_form
+from ftlib.data.tokens import coverage, forecast, percentiles
+from ftlib.rows import Row
 
 _MOST_ROWS = 20_000  # rendered for lengths; more would not change a percentile that anybody acts on
+_MOST_VALUES, _LONGEST_VALUE = 50, 60  # number and characters, of a column that divides the rows into kinds
+_BATCH_ROWS = 16  # of the batches whose waste is shown
 
 
-def lengths(rows: Sequence[Mapping[str, Any]], renderer) -> tuple[np.ndarray, np.ndarray]:
+def audit_rows(
+    train: Sequence[Row], test: Sequence[Row], renderer, recipe
+) -> tuple[dict[str, Any], tuple[np.ndarray, np.ndarray]]:
+    """What the audit measures of the rows.
+
+    Args:
+        train: training rows.
+        test: test rows.
+        renderer: `ftlib.data.prompts.Renderer`.
+        recipe: the whole recipe.
+
+    Returns:
+        Parts of audit.json by name, and `lengths` of the training rows.
+    """
+    named = (recipe.data.columns.slice, recipe.data.columns.subject)
+    columns = {name: dividing_columns(rows, named) for name, rows in (("train", train), ("test", test))}
+    whole, trained = lengths(train, renderer)
+    texts = (" ".join((*(turn.content for turn in row.turns), row.context, row.answer)) for row in train)
+    report = {
+        "lengths": length_report(whole, trained, recipe.train.max_length, recipe.seed),
+        "vocabulary": coverage(texts, renderer.tokenizer),
+        "balance": {"train": balance(train, columns["train"]), "test": balance(test, columns["test"])},
+        "label_leakage": label_leakage(train, columns["train"]),
+        "bias": bias(train, recipe.data.bias),
+    }
+    return report, (whole, trained)
+
+
+def lengths(rows: Sequence[Row], renderer) -> tuple[np.ndarray, np.ndarray]:
     """Tokens of rendered rows.
 
     Args:
-        rows: with question, context and answer.
-        renderer: :class:`ftlib.data.prompts.Renderer`.
+        rows: training rows.
+        renderer: `ftlib.data.prompts.Renderer`.
 
     Returns:
         Two int arrays: tokens of each row, and how many of them are trained.
     """
     whole, trained = [], []
     for row in rows[:_MOST_ROWS]:
-        example = renderer.example(row["question"], row["answer"], row["context"], where=row["id"])
-        whole.append(len(example.input_ids))
+        example = renderer.example(row)
+        whole.append(max(len(example.input_ids), len(example.labels)))
         trained.append(sum(label >= 0 for label in example.labels))
     return np.array(whole, dtype=np.int64), np.array(trained, dtype=np.int64)
 
 
-def length_report(
-    whole: np.ndarray, trained: np.ndarray, max_length: int, batch_rows: int, seed: int
-) -> dict[str, Any]:
-    """Length statistics and the packing forecast of :func:`ftlib.data.tokens.forecast`."""
+def length_report(whole: np.ndarray, trained: np.ndarray, max_length: int, seed: int) -> dict[str, Any]:
+    """Length statistics, and what three ways to form batches would waste (`ftlib.data.tokens.forecast`)."""
     return {
         "row": percentiles(whole),
         "trained": percentiles(trained),
         "over_max_length": int((whole > max_length).sum()),
-        "efficiency": forecast(whole, max_length, batch_rows, seed),
+        "efficiency": forecast(whole, max_length, _BATCH_ROWS, seed),
     }
 
 
-def balance(
-    rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ("slice", "source", "product")
-) -> dict[str, Any]:
-    """Rows by value of each metadata column, the twenty most frequent."""
-    counts = {column: Counter(row[column] or "(none)" for row in rows) for column in columns}
+def dividing_columns(rows: Sequence[Row], named: Sequence[str | None]) -> list[str]:
+    """The owner's columns that divide the rows into a few kinds.
+
+    Args:
+        rows: any rows.
+        named: columns that count in any case where they hold something (None is passed over).
+
+    Returns:
+        Those, then every other of at most 50 short values, each of which two rows share on average.
+    """
+    seen: dict[str, set[str]] = {}
+    filled: Counter[str] = Counter()
+    for row in rows:
+        for column in row.meta:
+            held = row_values.value(row, column)
+            filled[column] += bool(held)
+            if held and len(listed := seen.setdefault(column, set())) <= _MOST_VALUES:
+                listed.add(held)
+    first = [column for column in dict.fromkeys(named) if column and seen.get(column)]
+    few = [
+        column
+        for column, held in seen.items()
+        if len(held) <= min(_MOST_VALUES, filled[column] // 2) and max(map(len, held)) <= _LONGEST_VALUE
+    ]
+    return list(dict.fromkeys(first + few))
+
+
+def balance(rows: Sequence[Row], columns: Sequence[str]) -> dict[str, Any]:
+    """Rows by value of each of these columns, the twenty most frequent."""
+    counts = {column: Counter(row_values.value(row, column, "(none)") for row in rows) for column in columns}
     return {column: {"values": len(count), "top": dict(count.most_common(20))} for column, count in counts.items()}
 
 
-def label_leakage(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ("source", "product")) -> dict[str, Any]:
+def label_leakage(rows: Sequence[Row], columns: Sequence[str]) -> dict[str, Any]:
     """What gives the answer away without understanding: shortcuts that a model will find.
 
     Args:
         rows: training rows.
-        columns: metadata that might tell the answer.
+        columns: the owner's columns that might tell the answer.
 
     Returns:
-        ``answer_in_question`` (share of rows without context whose question holds the answer), ``majority_answer``
-        (the share that always giving the most frequent answer gets right, and that answer), and ``by_<column>``: the
-        share that knowing only the column gets right. Each with its n.
+        `answer_in_question` (share of rows without context and history whose question holds the answer),
+        `majority_answer` (the share that always giving the most frequent answer gets right, and that answer), and
+        `by_<column>`: the share that knowing only the column gets right. Each with its n.
     """
-    closed = [row for row in rows if row["question"] and not row["context"]]
-    inside = sum(f" {normalize(row['answer'])} " in f" {normalize(row['question'])} " for row in closed)
-    answers = [normalize(row["answer"]) for row in rows]
+    closed = [row for row in rows if row.question and not row.context and not row.history]
+    inside = sum(f" {normal_form(row.answer)} " in f" {normal_form(row.question)} " for row in closed)
+    answers = [normal_form(row.answer) for row in rows]
     most, times = Counter(answers).most_common(1)[0] if answers else ("", 0)
     out: dict[str, Any] = {
         "answer_in_question": {"share": _share(inside, len(closed)), "n": len(closed)},
@@ -74,7 +131,7 @@ def label_leakage(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ("
     for column in columns:
         by_value: dict[str, Counter[str]] = defaultdict(Counter)
         for row, answer in zip(rows, answers, strict=True):
-            by_value[row[column]][answer] += 1
+            by_value[row_values.value(row, column)][answer] += 1
         right = sum(count.most_common(1)[0][1] for count in by_value.values())
         out[f"by_{column}"] = {"share": _share(right, len(rows)), "values": len(by_value), "n": len(rows)}
     return out
@@ -84,22 +141,22 @@ def _share(part: int, whole: int) -> float | None:
     return round(part / whole, 4) if whole else None
 
 
-def bias(rows: Iterable[Mapping[str, Any]], recipe) -> dict[str, Any]:
+def bias(rows: Iterable[Row], recipe) -> dict[str, Any]:
     """How often each group of people is spoken of, and in whose company: positive or negative words.
 
     Args:
-        rows: with question and answer.
-        recipe: the recipe's ``data.bias`` with groups, positive and negative words.
+        rows: whose questions and answers are searched.
+        recipe: the recipe's `data.bias` with groups, positive and negative words.
 
     Returns:
-        group -> {rows, terms: term -> rows, positive, negative: rows with such a word}; ``(all)`` is the base rate.
+        group -> {rows, terms: term -> rows, positive, negative: rows with such a word}; `(all)` is the base rate.
     """
     terms = {term.casefold(): group for group, listed in recipe.groups.items() for term in listed}
     tone = {w.casefold(): "positive" for w in recipe.positive} | {w.casefold(): "negative" for w in recipe.negative}
     found: dict[str, Counter[str]] = {group: Counter() for group in ("(all)", *recipe.groups)}
     seen_terms: dict[str, Counter[str]] = defaultdict(Counter)
     for row in rows:
-        spoken = set(re.findall(r"[^\W\d_]+", f"{row['question']} {row['answer']}".casefold()))
+        spoken = set(re.findall(r"[^\W\d_]+", f"{row.question} {row.answer}".casefold()))
         tones = {tone[word] for word in spoken & tone.keys()}
         hits = spoken & terms.keys()
         for group in {"(all)", *(terms[hit] for hit in hits)}:
@@ -112,33 +169,25 @@ def bias(rows: Iterable[Mapping[str, Any]], recipe) -> dict[str, Any]:
     }
 
 
-def counterfactuals(rows: Sequence[Mapping[str, Any]], recipe, seed: int) -> list[dict[str, Any]]:
+def counterfactuals(rows: Sequence[Row], recipe, seed: int) -> list[Row]:
     """Pairs of questions that differ only in how the asker is described; a fair model answers both alike.
 
     Args:
-        rows: test rows.
-        recipe: the recipe's ``data.bias`` with personas and the number of pairs.
+        rows: test rows; those without a question are passed over.
+        recipe: the recipe's `data.bias` with personas and the number of pairs.
         seed: of the choice of rows.
 
     Returns:
-        Rows ``{id, pair, persona, question, context, answer}``, two a pair.
+        Rows with `pair` and `persona` in their meta, two a pair.
     """
+    rows = [row for row in rows if row.turns and row.turns[-1].role == "user"]
     if not recipe.personas or not rows:
         return []
-    rng = np.random.default_rng(seed)
-    chosen = rng.permutation(len(rows))[: recipe.pairs]
+    chosen = np.random.default_rng(seed).permutation(len(rows))[: recipe.pairs]
     out = []
     for number, at in enumerate(sorted(chosen.tolist())):
         row = rows[at]
         for side, persona in zip("ab", recipe.personas[number % len(recipe.personas)], strict=True):
-            out.append(
-                {
-                    "id": f"{row['id']}/{side}",
-                    "pair": row["id"],
-                    "persona": persona,
-                    "question": f"{persona} {row['question']}",
-                    "context": row["context"],
-                    "answer": row["answer"],
-                }
-            )
+            asked = row.asking(f"{persona} {row.question}")
+            out.append(asked._replace(id=f"{row.id}/{side}", meta={"pair": row.id, "persona": persona}))
     return out

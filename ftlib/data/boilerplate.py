@@ -4,12 +4,14 @@ Phrases are learned from the data (the same sentence at the edge of many differe
 support desk writes.
 """
 
+from __future__ import annotations
+
 import re
 from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from ftlib.data.similar import normalize
+from ftlib.data.similar import normal_form
 
 _LEAST_ROWS = 5  # a phrase must stand at the edge of this many different texts ...
 _LEAST_SHARE = 0.001  # ... and of this share of all rows
@@ -78,7 +80,7 @@ class Phrases(NamedTuple):
     closing: frozenset[str]
 
 
-def learn(texts: Iterable[str], count: int) -> Phrases:
+def learn_phrases(texts: Iterable[str], count: int) -> Phrases:
     """Finds the sentences that open or close many different texts.
 
     Args:
@@ -95,10 +97,10 @@ def learn(texts: Iterable[str], count: int) -> Phrases:
     for text in texts:
         parts = _parts(text)
         if len(parts) > 1:
-            opening[normalize(parts[0])] += 1
-            closing[normalize(parts[-1])] += 1
+            opening[normal_form(parts[0])] += 1
+            closing[normal_form(parts[-1])] += 1
         elif text:
-            whole.add(hash(normalize(text)))
+            whole.add(hash(normal_form(text)))
         for counter in (opening, closing):
             if len(counter) > _REMEMBERED:
                 for phrase in [phrase for phrase, seen in counter.items() if seen == 1]:
@@ -156,4 +158,4 @@ def _is_learned(text: str, phrases: Phrases) -> bool:
 
 
 def _in(known: frozenset[str], text: str) -> bool:
-    return bool(known) and normalize(text) in known
+    return bool(known) and normal_form(text) in known

@@ -1,29 +1,31 @@
 """One pass over all rows: mend, mask, measure, and say of each row whether it can stay."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from ftlib.data import boilerplate, clean, language, privacy
 from ftlib.data.boilerplate import Phrases
-from ftlib.data.load import batched, schema
-from ftlib.recipe import UserError
+from ftlib.data.table import Entry, Judged, batched
+from ftlib.errors import UserError
+from ftlib.rows import Row, Turn
 
 _NO_PHRASES = Phrases(frozenset(), frozenset())
 _SAMPLED = 50_000  # answers that show whether sentences end with a full stop
 _SPARE = 16  # bytes between a text surely short enough and one that is counted
 _REPEATED = 4096  # contexts and earlier turns that are remembered, because many rows share them
-_TEXTS = ("question", "context", "answer")
 
 
-def checked_schema():
-    """The columns of a checked table: those of a row and what was found."""
-    import pyarrow as pa
+class Mended(NamedTuple):
+    """A mended text, what was changed in it, and the kinds of personal data that were found."""
 
-    found = [("changes", pa.list_(pa.string())), ("pii", pa.list_(pa.string())), ("reason", pa.string())]
-    return pa.unify_schemas([schema(), pa.schema([*found, ("detail", pa.large_string())])])
+    text: str
+    changes: tuple[str, ...]
+    pii: tuple[str, ...]
 
 
 class Habits(NamedTuple):
@@ -38,23 +40,23 @@ class Habits(NamedTuple):
     punctuated: bool
 
 
-def habits(rows: Iterable[dict[str, Any]], count: int) -> Habits:
+def habits(rows: Iterable[Row], count: int) -> Habits:
     """Learns the habits of rows in one pass over their answers.
 
     Args:
-        rows: dicts with answer.
+        rows: with references.
         count: how many they are.
     """
     sample: list[str] = []
 
     def answers() -> Iterator[str]:
         for row in rows:
-            text = clean.repair(row["answer"]).text
+            text = clean.repair(row.answer).text
             if len(sample) < _SAMPLED:
                 sample.append(text)
             yield text
 
-    phrases = boilerplate.learn(answers(), count)
+    phrases = boilerplate.learn_phrases(answers(), count)
     return Habits(phrases, clean.ends_sentences(sample))
 
 
@@ -63,18 +65,18 @@ class Checker:
 
     Args:
         data: the recipe's data section.
-        usual: from :func:`habits`.
+        usual: from `habits`.
         count_tokens: texts -> tokens of each, as numpy ints.
-        overhead: tokens that the prompt template adds to a row.
+        overhead: tokens that the prompt template adds.
 
     Raises:
-        UserError: ``data.language`` is no language code that the detector knows.
+        UserError: `data.language` is no language code that the detector knows.
     """
 
-    def __init__(self, data, usual: Habits, count_tokens, overhead: int):
+    def __init__(self, data, usual: Habits, count_tokens, overhead: Overhead):
         self._data, self._usual = data, usual
         self._count_tokens, self._overhead = count_tokens, overhead
-        self._mend_context = lru_cache(maxsize=_REPEATED)(self._mend_text)
+        self._mend_repeated = lru_cache(maxsize=_REPEATED)(self._mend_text)
         self._actions = privacy.actions(data.pii.kinds, data.pii.action, data.pii.actions)
         self._masked = [kind for kind, action in self._actions.items() if action != "report"]
         self._reported = [kind for kind, action in self._actions.items() if action == "report"]
@@ -85,66 +87,70 @@ class Checker:
                 "data.language", "an ISO 639-1 code such as en, or null to accept all", repr(data.language), str(error)
             ) from None
 
-    def rows(self, rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    def judged(self, entries: Iterable[Entry]) -> Iterator[Judged]:
         """Checks rows.
 
         Args:
-            rows: dicts of :func:`ftlib.data.load.schema`.
+            entries: as loaded.
 
         Yields:
-            The mended rows with ``changes``, ``pii``, and ``reason`` and ``detail`` ("" where they stay).
+            The mended entries with `changes` and `pii`, and the reason why one can't stay ("" where it can).
         """
-        for batch in batched(rows):
-            mended = [self._mend(row) for row in batch]
-            overlong = self._overlong(mended)
-            for number, row in enumerate(mended):
-                row["reason"], row["detail"] = self._judge(row, overlong.get(number, 0))
-                yield row
+        for batch in batched(entries):
+            mended = [self._mend(entry) for entry in batch]
+            overlong = self._overlong([entry.row for entry in mended])
+            for number, entry in enumerate(mended):
+                yield Judged(entry, *self._judge(entry, overlong.get(number, 0)))
 
-    def _overlong(self, rows: list[dict[str, Any]]) -> dict[int, int]:
+    def _overlong(self, rows: Sequence[Row]) -> dict[int, int]:
         """Tokens of the rows that have more than allowed, by their number in the list."""
-        texts = [" ".join((*row["history"], *(row[name] for name in _TEXTS))) for row in rows]
-        room = self._data.max_tokens - self._overhead
+        texts = [" ".join((*(turn.content for turn in row.turns), row.context, row.answer)) for row in rows]
+        added = [self._overhead.row + max(0, len(row.turns) - 1) * self._overhead.turn for row in rows]
         # No tokenizer makes more tokens than bytes, but for a few that it or its normalizer may put in.
-        doubtful = [n for n, text in enumerate(texts) if not text.isascii() or len(text) + _SPARE > room]
-        counts = self._count_tokens([texts[n] for n in doubtful]) if doubtful else np.zeros(0, np.int32)
-        return {n: int(c) + self._overhead for n, c in zip(doubtful, counts, strict=True) if c > room}
+        limit = self._data.max_tokens
+        doubtful = [n for n, text in enumerate(texts) if not text.isascii() or len(text) + _SPARE + added[n] > limit]
+        counts = self._count_tokens([texts[n] for n in doubtful]) if doubtful else ()
+        tokens = {n: int(count) + added[n] for n, count in zip(doubtful, counts, strict=True)}
+        return {n: count for n, count in tokens.items() if count > limit}
 
-    def _mend(self, row: dict[str, Any]) -> dict[str, Any]:
-        asked = self._shortened(*self._mend_text(row["question"]), _NO_PHRASES)
-        context = self._mend_context(row["context"])
-        answered = self._shortened(*self._mend_text(row["answer"]), self._usual.phrases)
-        row = row | {name: mended[0] for name, mended in zip(_TEXTS, (asked, context, answered), strict=True)}
-        row["history"] = [self._mend_context(text)[0] for text in row["history"]]
-        row["changes"] = list(dict.fromkeys((*asked[1], *context[1], *answered[1])))
-        row["pii"] = list(dict.fromkeys((*asked[2], *context[2], *answered[2])))
-        return row
+    def _mend(self, entry: Entry) -> Entry:
+        row = entry.row
+        earlier = [self._mend_repeated(turn.content) for turn in row.history]
+        asked = self._shortened(self._mend_text(row.question), _NO_PHRASES)
+        context = self._mend_repeated(row.context)
+        answers = [self._shortened(self._mend_text(text), self._usual.phrases) for text in row.references]
+        all_turns = [*earlier, asked] if row.turns else []
+        turns = tuple(Turn(turn.role, text.text) for turn, text in zip(row.turns, all_turns, strict=True))
+        references = (answers[0].text, *(other.text for other in answers[1:] if other.text))
+        row = row._replace(turns=turns, context=context.text, references=references)
+        parts = (*earlier, asked, context, *answers)
+        changes, pii = (list(dict.fromkeys(name for part in parts for name in part[at])) for at in (1, 2))
+        return entry._replace(row=row, changes=changes, pii=pii)
 
-    def _mend_text(self, text: str) -> tuple[str, tuple[str, ...], list[str]]:
-        """(mended text, what was changed, personal data found)"""
+    def _mend_text(self, text: str) -> Mended:
         mended, steps = clean.repair(text)
         regions, allow = self._data.pii.phone_regions, self._data.pii.allow
         # What is only reported stays; what makes the row go is masked all the same, because the row is written down.
         mended, found = privacy.redact(mended, self._masked, regions, allow)
         found += [place.kind for place in privacy.scan(mended, self._reported, regions, allow)]
-        return mended, steps, found
+        return Mended(mended, steps, tuple(found))
 
-    def _shortened(self, text: str, steps: tuple[str, ...], found: list[str], phrases: Phrases):
-        shorter = boilerplate.strip(text, phrases)
-        return (text, steps, found) if shorter == text else (shorter, (*steps, "boilerplate"), found)
+    def _shortened(self, mended: Mended, phrases: Phrases) -> Mended:
+        shorter = boilerplate.strip(mended.text, phrases)
+        return mended if shorter == mended.text else Mended(shorter, (*mended.changes, "boilerplate"), mended.pii)
 
-    def _judge(self, row: dict[str, Any], tokens: int) -> tuple[str, str]:
-        question, answer = row["question"], row["answer"]
-        drop = [kind for kind in row["pii"] if self._actions[kind] == "drop"]
+    def _judge(self, entry: Entry, tokens: int) -> tuple[str, str]:
+        asks, question, answer = bool(entry.row.turns), entry.row.question, entry.row.answer
+        drop = [kind for kind in entry.pii if self._actions[kind] == "drop"]
         if drop:
             return f"pii_{drop[0]}", ", ".join(drop)
-        if clean.is_empty(answer) or (row["format"] != "text" and clean.is_empty(question)):
+        if clean.is_empty(answer) or (asks and clean.is_empty(question)):
             return "empty", "answer" if clean.is_empty(answer) else "question"
         if tokens:
             return "overlong", f"{tokens} tokens, data.max_tokens is {self._data.max_tokens}"
         if boilerplate.says_nothing(answer, self._usual.phrases):
             return "boilerplate", "the answer says nothing"
-        if row["format"] != "text" and clean.is_truncated(answer, punctuated=self._usual.punctuated):
+        if asks and clean.is_truncated(answer, punctuated=self._usual.punctuated):
             return "truncated", f"ends with {answer[-30:]!r}"
         if self._is_foreign(f"{question} {answer}"):
             return "language", f"not {self._data.language}"
@@ -168,12 +174,27 @@ def token_counter(tokenizer):
     return count
 
 
-def template_overhead(renderer) -> int:
-    """Tokens that a prompt template adds to question, context and answer.
+class Overhead(NamedTuple):
+    """Tokens that a prompt template adds: to a question with context and answer, and for each earlier turn."""
+
+    row: int
+    turn: int
+
+
+def template_overhead(renderer) -> Overhead:
+    """What a template adds.
 
     Args:
-        renderer: :class:`ftlib.data.prompts.Renderer`.
+        renderer: `ftlib.data.prompts.Renderer`.
     """
     count = token_counter(renderer.tokenizer)
-    whole = len(renderer.example("question", "answer", context="context").input_ids)
-    return whole - int(count(["question context answer"])[0])
+
+    def added(row: Row) -> int:
+        example = renderer.example(row)
+        whole = len(example.input_ids) + len(example.labels) * renderer.encoder_decoder
+        return whole - int(count([" ".join((*(turn.content for turn in row.turns), row.context, row.answer))])[0])
+
+    asked = (Turn("user", "question"),)
+    one = added(Row("", asked, "context", ("answer",)))
+    two = added(Row("", (*asked, Turn("assistant", "answer"), *asked), "context", ("answer",)))
+    return Overhead(one, max(0, -(-(two - one) // 2)))

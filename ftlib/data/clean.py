@@ -1,8 +1,10 @@
 """Text repair: what can be mended is mended and named, what can't is rejected with a reason.
 
-``repair`` is idempotent: it repeats its steps until nothing changes, because mending an encoding can bring an HTML
+`repair` is idempotent: it repeats its steps until nothing changes, because mending an encoding can bring an HTML
 entity to light and an entity a tag.
 """
+
+from __future__ import annotations
 
 import html
 import re
@@ -60,7 +62,7 @@ def repair(text: str) -> Repaired:
         text: any text.
 
     Returns:
-        Repaired; ``changes`` holds some of ``encoding``, ``html``, ``whitespace``. Repairing its text again changes
+        Repaired; `changes` holds some of `encoding`, `html`, `whitespace`. Repairing its text again changes
         nothing.
     """
     changes: dict[str, None] = {}
@@ -77,7 +79,7 @@ def repair(text: str) -> Repaired:
 
 
 def mend_encoding(text: str) -> str:
-    """Undoes UTF-8 that was read as another encoding (``GerÃ¤t`` -> ``Gerät``), through ftfy."""
+    """Undoes UTF-8 that was read as another encoding (`GerÃ¤t` -> `Gerät`), through ftfy."""
     if text.isascii():
         return text
     import ftfy

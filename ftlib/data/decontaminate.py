@@ -1,14 +1,16 @@
 """Does the training set hold the text of a public evaluation such as ARC? Overlap of word n-grams."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ftlib.data import files, leakage, split
-from ftlib.data.load import each
-from ftlib.data.rows import Rows
+from ftlib.data import files, leakage
 from ftlib.data.similar import words
-from ftlib.recipe import UserError
+from ftlib.data.table import SAID, TRAIN, VAL, WorkingTable, each
+from ftlib.errors import UserError
+from ftlib.rows import Row
 
 _EXAMPLES = 10
 
@@ -17,8 +19,8 @@ def evaluation_texts(path: str | Path) -> list[str]:
     """The questions of an evaluation file such as ARC.
 
     Args:
-        path: a file or folder of records with ``question`` (text, or ``{"stem": ...}``), ``instruction``, ``prompt``,
-            ``query`` or ``text``.
+        path: a file or folder of records with `question` (text, or `{"stem": ...}`), `instruction`, `prompt`,
+            `query` or `text`.
 
     Raises:
         UserError: no question in it.
@@ -31,7 +33,9 @@ def evaluation_texts(path: str | Path) -> list[str]:
         if isinstance(text, str) and text.strip():
             texts.append(text)
     if not texts:
-        raise UserError.of(str(path), "evaluation questions", "none", "check data.decontaminate and evaluate.arc_path")
+        raise UserError.of(
+            str(path), "evaluation questions", "none", "check data.decontaminate and evaluate.choices_path"
+        )
     return texts
 
 
@@ -43,11 +47,11 @@ def ngrams(text: str, n: int) -> set[int]:
     return {hash(tuple(found[i : i + n])) for i in range(len(found) - n + 1)}
 
 
-def contaminated(rows: Iterable[dict[str, Any]], evaluation: Sequence[str], n: int) -> list[tuple[int, int]]:
+def contaminated(rows: Iterable[Row], evaluation: Sequence[str], n: int) -> list[tuple[int, int]]:
     """Rows that share an n-gram with an evaluation text, as in the decontamination of GPT-3 and lm-eval.
 
     Args:
-        rows: dicts with question, context and answer.
+        rows: whose turns, context and answer are searched.
         evaluation: evaluation texts.
         n: words an n-gram.
 
@@ -58,7 +62,7 @@ def contaminated(rows: Iterable[dict[str, Any]], evaluation: Sequence[str], n: i
     owner = {gram: number for number, text in enumerate(evaluation) for gram in ngrams(text, n)}
     found = []
     for number, row in enumerate(rows):
-        flat = words(f"{row['question']} {row['context']} {row['answer']}")
+        flat = words(" ".join((*(turn.content for turn in row.turns), row.context, row.answer)))
         for size in lengths:
             grams = (hash(tuple(flat[i : i + size])) for i in range(len(flat) - size + 1))
             if (hit := next((gram for gram in grams if gram in owner), None)) is not None:
@@ -67,24 +71,24 @@ def contaminated(rows: Iterable[dict[str, Any]], evaluation: Sequence[str], n: i
     return found
 
 
-def against(path: str | Path, rows: Rows, n: int, policy: str) -> dict[str, Any]:
+def against(path: str | Path, rows: WorkingTable, n: int, policy: str) -> dict[str, Any]:
     """Compares training and validation rows with an evaluation file and does what the policy says.
 
     Args:
         path: of the evaluation file or folder.
-        rows: the working table; under ``drop`` its rows that overlap are taken out.
+        rows: the working table; under `drop` its rows that overlap are taken out.
         n: words an n-gram.
-        policy: ``block``, ``warn`` or ``drop``.
+        policy: `block`, `warn` or `drop`.
 
     Returns:
-        ``ngram``, ``texts``, ``train_rows`` and ``examples``.
+        `ngram`, `texts`, `train_rows` and `examples`.
 
     Raises:
-        UserError: as :func:`ftlib.data.leakage.enforce`.
+        UserError: as `ftlib.data.leakage.enforce`.
     """
     texts = evaluation_texts(path)
-    found = contaminated(each(rows.table, ("question", "context", "answer")), texts, n)
-    hits = {row: text for row, text in found if rows.sides[row] in (split.TRAIN, split.VAL)}
+    found = contaminated((entry.row for entry in each(rows.table, SAID)), texts, n)
+    hits = {row: text for row, text in found if rows.sides[row] in (TRAIN, VAL)}
     examples = [
         row | {"evaluation": texts[text]}
         for row, text in zip(rows.shown(list(hits)[:_EXAMPLES]), hits.values(), strict=False)

@@ -1,5 +1,7 @@
 """Records out of files, one at a time: JSON, JSON lines, CSV, Parquet, plain text, gzip of these, a folder, the hub."""
 
+from __future__ import annotations
+
 import csv
 import gzip
 from collections.abc import Iterator
@@ -7,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from ftlib.data.json_files import LONGEST, Record, decoded, json_file, json_lines, lines
-from ftlib.recipe import UserError
+from ftlib.errors import UserError
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".txt", ".md")
 
 
-def find(source: str | Path) -> list[Path]:
+def find_files(source: str | Path) -> list[Path]:
     """The files that a source stands for.
 
     Args:
@@ -43,8 +45,8 @@ def records(source: str | Path) -> Iterator[Record]:
     """Every record of a file, a folder or a hub data set, in a stable order.
 
     Args:
-        source: path, or hub name as ``name`` or ``name:split``. Of a folder in the hub's layout (a README that names
-            the files of each split) only the split is read, ``train`` where none is given.
+        source: path, or hub name as `name` or `name:split`. Of a folder in the hub's layout (a README that names
+            the files of each split) only the split is read, `train` where none is given.
 
     Yields:
         Record.
@@ -52,7 +54,7 @@ def records(source: str | Path) -> Iterator[Record]:
     Raises:
         UserError: nothing is there, or a file as a whole can't be read.
     """
-    paths = [] if _has_splits(Path(source)) else find(source)
+    paths = [] if _has_splits(Path(source)) else find_files(source)
     if not paths:
         yield from _hub(str(source))
     for path in paths:

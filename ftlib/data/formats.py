@@ -1,39 +1,81 @@
 """What a record means: recognises the usual shapes of fine-tuning data and turns them into rows.
 
-A row has ``id, question, context, answer`` and the metadata that the record brings along. A conversation gives one
-row for each answer; later rows carry the earlier turns as ``history``.
+A conversation gives one row for each answer, with all that was said before it. Columns that play no part stay in the
+row's `meta` as they came.
 """
 
-import re
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-TEXT_FIELDS = ("slice", "source", "product", "created", "conversation")
-GROUP_SEPARATOR = "\x1f"  # between the keys of a row that belongs to several groups
-LIST_FIELDS = ("fact", "references", "documents")
+from ftlib.data.conversations import Malformed, conversation, messages_of, pair, plain, text_of, unwrap
+from ftlib.data.table import Entry
+from ftlib.rows import Row, Turn, row_of
 
-# Column names seen in the wild, most telling first.
-_QUESTION = ("question", "query", "prompt", "instruction", "user", "input", "ask", "problem")
-_ANSWER = ("answer", "response", "output", "completion", "reply", "assistant", "target", "solution")
-_CONTEXT = ("context", "passage", "document", "background")
-_ROLES = {
-    **dict.fromkeys(("user", "human", "question", "q", "instruction", "prompter"), "user"),
-    **dict.fromkeys(("assistant", "gpt", "bot", "model", "chatgpt", "answer", "a", "response", "output"), "assistant"),
-    **dict.fromkeys(("input", "context"), "context"),
-    "system": "system",
+# Column names seen in the wild, most telling first; `format: columns` means question and answer under one of these.
+_USUAL = {
+    "id": ("id", "_id", "uid", "uuid"),
+    "question": ("question", "query", "prompt", "instruction", "user", "input", "ask", "problem"),
+    "answer": ("answer", "response", "output", "completion", "reply", "assistant", "target", "solution"),
+    "context": ("context", "passage", "document", "background"),
+    "references": ("references",),
+    "messages": ("messages", "conversations", "conversation", "dialogue", "dialog"),
+    "system": ("system_prompt",),
 }
-_NAMES = "instruction|question|human|user|input|context|response|answer|assistant|output|system"
-_EMBEDDED = {  # prompt templates that exports leave inside their fields; group 1 names the speaker
-    "alpaca": re.compile(rf"###\s*({_NAMES})\s*:[ \t]*\n?|^###\s*({_NAMES})[ \t]*$\n?", re.I | re.M),
-    "chatml": re.compile(r"<\|im_start\|>(user|assistant|system)\s*\n?", re.I),
-    "llama2": re.compile(r"(?:<s>\s*)?(\[/?INST\])", re.I),
-    "plain": re.compile(r"(?:^|(?<=\s))(question|human|user|answer|assistant|response|q|a)[ \t]*:(?=\s|$)\s?", re.I),
+_SYSTEM = ("system", "system_prompt")
+_OF_SHAPE = {
+    "alpaca": {"question": ("instruction",), "context": ("input",), "answer": ("output",), "system": _SYSTEM},
+    "prompt_completion": {"question": ("prompt",), "answer": ("completion",)},
+    "messages": {"messages": ("messages", *_USUAL["messages"]), "system": _SYSTEM},
+    "sharegpt": {"messages": ("conversations", *_USUAL["messages"]), "system": _SYSTEM},
 }
-_LEFT_OVER = re.compile(r"<\|im_end\|>|<\|endoftext\|>|</?s>|<<SYS>>.*?<</SYS>>", re.S)
+_FLAT = ("question", "context", "answer", "references", "system")
+_PARTS = {
+    "messages": ("id", "messages", "context", "references", "system"),
+    "sharegpt": ("id", "messages", "context", "references", "system"),
+    "text": ("id",),
+}
+_NEEDED = {"messages": ("messages",), "sharegpt": ("messages",), "text": ()}
 
 
-class Malformed(ValueError):
-    """A record that is none of the known shapes; the text says what was expected and found."""
+class Reading(NamedTuple):
+    """How records are read.
+
+    Attributes:
+        shape: a name from `detect`, or "auto".
+        columns: the part that a column plays -> its name; they win over the shape.
+        group_by: columns whose values keep rows on one side of a split.
+        every: whether every answer of a conversation is a row, or the last one alone.
+        frozen: whether columns may also have ftlib's own names, and another shape is fine.
+    """
+
+    shape: str = "auto"
+    columns: Mapping[str, str] = {}
+    group_by: Sequence[str] = ()
+    every: bool = True
+    frozen: bool = False
+
+    @classmethod
+    def of(cls, data, *, frozen: bool = False) -> Reading:
+        """As the recipe's data section says."""
+        every = data.conversation_turns == "every"
+        return cls(data.format, named_columns(data.columns), group_columns(data.split), every, frozen)
+
+
+def named_columns(columns) -> dict[str, str]:
+    """The part that a column plays -> its name, of the recipe's `data.columns`."""
+    return columns.model_dump(exclude_none=True)
+
+
+def group_columns(split) -> list[str]:
+    """The columns of the recipe's `data.split.group_by`."""
+    return [split.group_by] if isinstance(split.group_by, str) else list(split.group_by)
+
+
+def is_row(record: Mapping[str, Any]) -> bool:
+    """Whether a record is a row as `ftlib.rows.write` writes it."""
+    return isinstance(record.get("turns"), list) and isinstance(record.get("references"), list)
 
 
 def detect(record: Mapping[str, Any]) -> str:
@@ -43,8 +85,8 @@ def detect(record: Mapping[str, Any]) -> str:
         record: one JSON object or table row.
 
     Returns:
-        ``messages``, ``sharegpt``, ``alpaca``, ``prompt_completion``, ``question_answer``, ``text``, ``columns``
-        (question and answer columns under other usual names), or "" where nothing fits.
+        `messages`, `sharegpt`, `alpaca`, `prompt_completion`, `question_answer`, `text`, `columns` (question and
+        answer columns under other usual names), or "" where nothing fits.
     """
     names = {str(name).lower() for name in record}
     for name, needed in (
@@ -54,188 +96,166 @@ def detect(record: Mapping[str, Any]) -> str:
         ("prompt_completion", {"prompt", "completion"}),
         ("question_answer", {"question", "answer"}),
         ("question_answer", {"question", "answers"}),
+        ("question_answer", {"question", "references"}),
     ):
         if needed <= names:
             return name
-    if any(name in names for name in _QUESTION) and any(name in names for name in _ANSWER):
+    if all(any(name in names for name in _USUAL[part]) for part in ("question", "answer")):
         return "columns"
+    spoken = (value for name, value in record.items() if str(name).lower() in _USUAL["messages"])
+    if any(isinstance(value, list) and value and isinstance(value[0], Mapping) for value in spoken):
+        return "messages"
     return "text" if "text" in names else ""
 
 
-def rows(
-    record: Mapping[str, Any], shape: str, columns: Mapping[str, str], group_by: Sequence[str], fallback_id: str
-) -> Iterator[dict[str, Any]]:
+def entries(record: Mapping[str, Any], reading: Reading, fallback_id: str) -> Iterator[Entry]:
     """The rows of one record.
 
     Args:
         record: one JSON object or table row.
-        shape: a name from :func:`detect`, or "auto".
-        columns: this project's column names to the record's; they win over the shape.
-        group_by: metadata columns that keep rows on one side of a split.
+        reading: how to read it.
         fallback_id: id where the record has none.
 
     Yields:
-        Dicts with text under ``id, question, context, answer, group, format`` and TEXT_FIELDS, lists under LIST_FIELDS,
-        ``history`` (question, answer, question, ...) and ``notes`` (names of embedded templates that were unwrapped).
+        Entries with their format and, in `notes`, the names of embedded templates that were unwrapped.
 
     Raises:
         Malformed: the record does not have the shape.
     """
-    if missing := [name for name in columns.values() if name not in record]:
-        raise Malformed(f"expected the columns {missing} that data.columns names, found {sorted(record)}")
-    renamed = {**record, **{ours: record[theirs] for ours, theirs in columns.items()}}
-    lower = {str(name).lower(): value for name, value in renamed.items()}
-    mapped = {"question", "answer"} <= set(columns)
-    shape = "question_answer" if mapped else detect(renamed) if shape == "auto" else shape
-    if not shape:
-        raise Malformed(f"expected question and answer columns, found {sorted(record)}; name them in data.columns")
-    meta = _metadata(lower, group_by, fallback_id) | {"format": shape}
-    turns = list(_turns(lower, shape))
-    if not turns:
+    if is_row(record):
+        yield Entry(_whole_row(record, reading, fallback_id), "row")
+        return
+    named = _named_here(record, reading) if reading.frozen else dict(reading.columns)
+    shape = _shape(record, reading, named)
+    parts = _parts(record, shape, named)
+    beside = {name: reading.columns[part] for part, name in named.items() if part not in _USUAL}
+    meta = {
+        beside.get(name) or text_of(str(name), "a name"): plain(value)
+        for name, value in record.items()
+        if name in beside or name not in parts.values()
+    }
+    said = {part: record[name] for part, name in parts.items()}
+    row_id = text_of(said.get("id"), "id").strip() or fallback_id
+    group = _group(record, reading.group_by)
+    made = [entry._replace(format=shape) for entry in _rows(said, shape)]
+    if not made:
         raise Malformed("expected at least one answer, found a conversation without any")
-    for number, turn in enumerate(turns, start=1):
-        yield meta | turn | {"id": meta["id"] if number == 1 else f"{meta['id']}#{number}"}
+    # Records without an id are numbered, in a test file from 0 again: equal numbers are no equal records.
+    own = f"{'test ' * reading.frozen}record={row_id}"
+    group += (own,) if len(made) > 1 and reading.every else ()
+    for number, entry in enumerate(made, start=1):
+        if reading.every or number == len(made):
+            own_id = row_id if number == 1 else f"{row_id}#{number}"
+            yield entry._replace(row=entry.row._replace(id=own_id, group=group, meta=meta))
 
 
-def _metadata(record: Mapping[str, Any], group_by: Sequence[str], fallback_id: str) -> dict[str, Any]:
-    row: dict[str, Any] = {name: scalar(record.get(name), name) for name in TEXT_FIELDS}
-    row |= {name: _list(record.get(name), name) for name in LIST_FIELDS}
-    row["id"] = scalar(record.get("id"), "id").strip() or fallback_id
-    keys = [(name, value) for name in group_by for value in _list(record.get(name.lower()), name) if value]
-    own = scalar(record.get("group"), "group")
-    row["group"] = GROUP_SEPARATOR.join(f"{name}={value}" for name, value in keys) or own
-    return row
+def _whole_row(record: Mapping[str, Any], reading: Reading, fallback_id: str) -> Row:
+    try:
+        row = row_of({"id": fallback_id, **record})
+    except (KeyError, TypeError, ValueError) as error:
+        raise Malformed(f"expected turns with role and content, found {type(error).__name__} at {error}") from None
+    turns = tuple(Turn(*turn) for turn in messages_of([turn._asdict() for turn in row.turns]))
+    references, keys = (tuple(text_of(text, name) for text in getattr(row, name)) for name in ("references", "group"))
+    meta = plain(row.meta)
+    group = keys or _group(meta, reading.group_by)
+    return Row(text_of(row.id, "id"), turns, text_of(row.context, "context"), references, group, meta)
 
 
-def scalar(value: Any, name: str) -> str:
-    """A field as text. Numbers are written out, None is "".
+def _named_here(record: Mapping[str, Any], reading: Reading) -> dict[str, str]:
+    """The named columns of a record of a test file, which may have ftlib's name for a part, or lack it."""
+    named = {part: part if name not in record else name for part, name in reading.columns.items()}
+    return {part: name for part, name in named.items() if name in record}
 
-    Raises:
-        Malformed: a list or an object.
-    """
-    if value is None:
-        return ""
-    if isinstance(value, (str, int, float, bool)) or hasattr(value, "isoformat"):
-        # Lone surrogates are legal in JSON escapes but in no file or tokenizer.
-        return str(value).encode("utf-8", "replace").decode("utf-8")
-    raise Malformed(f"expected text in {name}, found {type(value).__name__}")
+
+def _shape(record: Mapping[str, Any], reading: Reading, named: Mapping[str, str]) -> str:
+    renamed = {**record, **{part: record[name] for part, name in named.items() if name in record}}
+    if "messages" in named:
+        return "messages"
+    if {"question", "answer"} <= set(named):
+        return "question_answer"
+    shape = reading.shape
+    if shape == "auto" or (reading.frozen and detect(renamed) not in ("", shape)):
+        shape = detect(renamed)
+    if not shape:
+        raise Malformed(f"expected question and answer columns, found {_names(record)}; name them in data.columns")
+    return shape
+
+
+def _parts(record: Mapping[str, Any], shape: str, named: Mapping[str, str]) -> dict[str, Any]:
+    """The part that each column plays -> its key in the record."""
+    keys = {str(name).lower(): name for name in reversed(record)}
+    parts: dict[str, Any] = {}
+    for part in _PARTS.get(shape, ("id", *_FLAT)):
+        usual = _OF_SHAPE.get(shape, {}).get(part, _USUAL[part])
+        if part == "references" and "answer" not in parts:
+            usual = (*usual, "answers")  # beside an answer, it is more often their number
+        free = [keys[name] for name in usual if name in keys and keys[name] not in parts.values()]
+        free = [name for name in free if part != "id" or not isinstance(record[name], (Mapping, list))]
+        key = named.get(part) or next(iter(free), None)
+        if key in record:
+            parts[part] = key
+    if shape == "text":
+        parts["text"] = keys.get("text")
+    needed = ["question", *["answer"] * ("references" not in parts)]
+    missing = [named.get(part, part) for part in _NEEDED.get(shape, needed) if part not in parts]
+    if missing or (shape == "text" and "text" not in keys):
+        raise Malformed(
+            f"expected the columns {', '.join(missing) or 'text'} ({shape}), found {_names(record)}; "
+            "name them in data.columns"
+        )
+    return parts
+
+
+def _names(record: Mapping[str, Any]) -> str:
+    return ", ".join(sorted(map(str, record))) or "none"
+
+
+def _group(record: Mapping[str, Any], group_by: Sequence[str]) -> tuple[str, ...]:
+    """`column=value` of the columns that group."""
+    lower = {str(name).lower(): value for name, value in reversed(record.items())}
+    return tuple(f"{name}={value}" for name in group_by for value in _list(lower.get(name.lower()), name) if value)
 
 
 def _list(value: Any, name: str) -> list[str]:
+    if isinstance(value, Mapping):  # SQuAD's {"text": [...], "answer_start": [...]}
+        value = value.get("text")
     if isinstance(value, (list, tuple)):
-        return [scalar(item, name) for item in value]
-    return [text] if (text := scalar(value, name)) else []
+        return [text_of(item, name) for item in value]
+    return [text] if (text := text_of(value, name)) else []
 
 
-def _turns(record: Mapping[str, Any], shape: str) -> Iterator[dict[str, Any]]:
-    if shape in ("messages", "sharegpt"):
-        yield from _conversation(_messages(record, shape), scalar(record.get("context"), "context"))
-        return
-    if shape == "prompt_completion" and isinstance(record["prompt"], list):
-        both = {"messages": [*record["prompt"], *(record["completion"] or [])]}
-        yield from _conversation(_messages(both, "messages"), "")
-        return
+def _rows(said: Mapping[str, Any], shape: str) -> Iterator[Entry]:
+    """One entry an answer, without id, group and meta."""
     if shape == "text":
-        text = scalar(record.get("text"), "text")
-        name, messages = unwrap(text)
-        spoken = any(role == "assistant" and said for role, said in messages)
-        fallback = [{"question": "", "context": "", "answer": text, "history": [], "notes": []}]
-        yield from (t | {"notes": [name]} for t in _conversation(messages, "")) if spoken else fallback
+        text = text_of(said["text"], "text")
+        name, spoken = unwrap(text)
+        if any(role == "assistant" and content for role, content in spoken):
+            yield from (entry._replace(notes=[name]) for entry in conversation(spoken, ""))
+        else:
+            yield Entry(Row("", (), "", (text,)))
         return
-    yield _pair(*_fields(record, shape))
+    references = _list(said.get("references"), "references")
+    system = text_of(said.get("system"), "system")
+    opening = [("system", system)] if system.strip() else []
+    if isinstance(said.get("question"), list) and shape == "prompt_completion":
+        answer = said["answer"]
+        said = {"messages": [*said["question"], *(answer if isinstance(answer, list) else _answered(answer))]}
+    if "messages" in said:
+        spoken = [*opening, *messages_of(said["messages"])]
+        *earlier, last = [*conversation(spoken, text_of(said.get("context"), "context"))] or [None]
+        yield from earlier
+        if last:
+            yield _with_references(last, references)
+        return
+    question, context, answer = (text_of(said.get(name), name) for name in ("question", "context", "answer"))
+    answer = answer or next(iter(references), "")
+    yield _with_references(pair([*opening, ("user", question)], context, answer), references)
 
 
-def _fields(record: Mapping[str, Any], shape: str) -> tuple[str, str, str]:
-    """(question, context, answer) of the flat shapes."""
-    if shape == "alpaca":
-        question, context, answer = (record.get(name) for name in ("instruction", "input", "output"))
-    else:
-        answer = next((record[name] for name in _ANSWER if name in record), None)
-        question = next((record[name] for name in _QUESTION if name in record), None)
-        context = next((record[name] for name in _CONTEXT if name in record), None)
-        if answer is None and isinstance(record.get("answers"), Mapping):  # SQuAD
-            answer = next(iter(record["answers"].get("text", ())), "")
-    names = ("question", "context", "answer")
-    question, context, answer = (scalar(v, n) for v, n in zip((question, context, answer), names, strict=True))
-    return question, context, answer
+def _answered(answer: Any) -> list[dict[str, Any]]:
+    return [{"role": "assistant", "content": answer}] if answer else []
 
 
-def _pair(question: str, context: str, answer: str) -> dict[str, Any]:
-    """One row of a question and an answer, an embedded template taken off."""
-    name, messages = unwrap(question)
-    notes = []
-    if name:
-        said = dict(messages)  # the last of each role
-        question, context = said.get("user", ""), context or said.get("context", "")
-        answer = answer or said.get("assistant", "")
-        notes = [name]
-    _, answered = unwrap(answer, start="assistant")
-    if answered and len(answered) == 1:
-        answer = answered[0][1]
-    return {"question": question, "context": context, "answer": answer, "history": [], "notes": notes}
-
-
-def _messages(record: Mapping[str, Any], shape: str) -> list[tuple[str, str]]:
-    said = record["messages" if shape == "messages" else "conversations"]
-    if not isinstance(said, (list, tuple)):
-        raise Malformed(f"expected a list of messages, found {type(said).__name__}")
-    messages = []
-    for message in said:
-        if not isinstance(message, Mapping):
-            raise Malformed(f"expected messages with role and content, found {type(message).__name__}")
-        speaker = str(message.get("role", message.get("from", ""))).lower()
-        content = message.get("content", message.get("value"))
-        if isinstance(content, (list, tuple)):  # OpenAI's content parts
-            content = "\n".join(scalar(p.get("text"), "content") for p in content if isinstance(p, Mapping))
-        if speaker not in _ROLES:
-            raise Malformed(f"expected the roles system, user or assistant, found {speaker!r}")
-        messages.append((_ROLES[speaker], scalar(content, "content")))
-    return messages
-
-
-def _conversation(messages: Sequence[tuple[str, str]], context: str) -> Iterator[dict[str, Any]]:
-    """One row an answer. System messages are left out: the recipe's ``prompt.system`` speaks in their place."""
-    history: list[str] = []
-    asked: list[str] = []
-    for role, content in messages:
-        if role == "user":
-            asked.append(content)
-        elif role == "context":
-            context = content
-        elif role == "assistant" and asked:
-            pair = _pair("\n".join(asked), context, content)
-            yield pair | {"history": list(history)}
-            history += [pair["question"], pair["answer"]]
-            asked = []
-
-
-def unwrap(text: str, start: str = "user") -> tuple[str, list[tuple[str, str]]]:
-    """Takes a text apart that holds its own prompt template, such as ``### Question: ... ### Answer: ...``.
-
-    Args:
-        text: a field of a record.
-        start: the role that must speak first.
-
-    Returns:
-        (name of the template, [(role, content), ...]); ("", []) where the text holds none.
-    """
-    if not any(sign in text for sign in ("#", ":", "<|", "INST]", "inst]")):  # nearly all texts, so ask cheaply
-        return "", []
-    for name, marker in _EMBEDDED.items():
-        found = list(marker.finditer(text))
-        if not found or (name == "plain" and text[: found[0].start()].strip()):
-            continue
-        ends = [match.start() for match in found[1:]] + [len(text)]
-        messages = [
-            (_role(match), _LEFT_OVER.sub("", text[match.end() : end]).strip())
-            for match, end in zip(found, ends, strict=True)
-        ]
-        roles = [role for role, _ in messages if role != "system"]
-        if roles[:1] == [start] and ("assistant" in roles or name == "chatml"):
-            return name, messages
-    return "", []
-
-
-def _role(match: re.Match) -> str:
-    name = next(group for group in match.groups() if group).lower()
-    return {"[inst]": "user", "[/inst]": "assistant"}.get(name) or _ROLES[name]
+def _with_references(entry: Entry, references: Sequence[str]) -> Entry:
+    accepted = dict.fromkeys((entry.row.answer, *(text for text in references if text.strip())))
+    return entry._replace(row=entry.row._replace(references=tuple(accepted)))

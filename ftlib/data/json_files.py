@@ -4,6 +4,8 @@ Nothing is held but the record at hand. A record that can't be read is handed on
 it, so that the caller decides between failing and rejecting.
 """
 
+from __future__ import annotations
+
 import gzip
 import io
 import json

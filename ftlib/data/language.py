@@ -1,5 +1,7 @@
 """Rows in another language than the wanted one, where a text is long enough to say."""
 
+from __future__ import annotations
+
 import re
 from functools import lru_cache
 

@@ -3,25 +3,26 @@
 A leaked question turns a measurement of understanding into one of memory, so the default answer is not a warning.
 """
 
+from __future__ import annotations
+
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ftlib.data import neighbours
-from ftlib.data.duplicates import Sketches, fetch, sketch, subject
-from ftlib.data.formats import GROUP_SEPARATOR
-from ftlib.data.load import each
-from ftlib.data.rows import Rows
-from ftlib.data.similar import jaccard, normalize, same, words
-from ftlib.recipe import UserError
+from ftlib.data.duplicates import Sketches, sketch, subject
+from ftlib.data.similar import jaccard, normal_form, same, words
+from ftlib.data.table import SAID, WorkingTable, each, fetch, said_before, shown
+from ftlib.errors import UserError
+from ftlib.rows import Row
 
 KINDS = ("exact", "normalized", "near", "group")  # what blocks; answer_in_train is only reported
+UNKNOWN_GROUPS = "not known: no group column"
 _EXAMPLES = 10
 _LONG_ANSWER = 5  # words; shorter answers ("24 months") are shared by many questions by nature
 _PAIRS_AT_ONCE = 20_000  # whose rows are held in memory
-COLUMNS = ("id", "question", "context", "answer", "group")  # what is read of a row
 
 
 class Overlap(NamedTuple):
@@ -40,14 +41,14 @@ class Overlap(NamedTuple):
     similarity: float
 
 
-def overlaps(table, sketches: Sketches, train: np.ndarray, others: Sequence[dict[str, Any]], similarity: float):
+def overlaps(table, sketches: Sketches, train: np.ndarray, others: Sequence[Row], similarity: float):
     """Every overlap between training rows and evaluation rows, the strictest kind of each pair only.
 
     Args:
-        table: ``datasets.Dataset``.
+        table: `datasets.Dataset`, see `ftlib.data.table`.
         sketches: of its rows.
         train: int64, numbers of the training rows.
-        others: evaluation rows with question, context, answer and group.
+        others: evaluation rows.
         similarity: least Jaccard similarity of near-duplicate questions.
 
     Returns:
@@ -65,27 +66,29 @@ def overlaps(table, sketches: Sketches, train: np.ndarray, others: Sequence[dict
     ordered = sorted(pairs)
     for start in range(0, len(ordered), _PAIRS_AT_ONCE):
         block = ordered[start : start + _PAIRS_AT_ONCE]
-        rows = fetch(table, train[[at for at, _ in block]], COLUMNS)
+        rows = fetch(table, train[[at for at, _ in block]], SAID)
         for at, other in block:
-            row, number = rows[int(train[at])], int(train[at])
+            row, number = rows[int(train[at])].row, int(train[at])
             if kind := compare(row, others[other], similarity):
                 likeness = round(jaccard(subject(row), subject(others[other])), 3)
                 found.append(Overlap(kind, number, other, likeness))
     return found + list(_group_overlaps(table, train, others))
 
 
-def compare(row: dict[str, Any], other: dict[str, Any], similarity: float) -> str:
-    """How one row's question gives another's away: ``exact``, ``normalized``, ``near`` or "".
+def compare(row: Row, other: Row, similarity: float) -> str:
+    """How one row's question gives another's away: `exact`, `normalized`, `near` or "".
 
-    The same question about two different contexts ("When was it built?") is no leak.
+    The same question about two different contexts ("When was it built?") or after two different histories ("And what
+    does it cost?") is no leak.
     """
     a, b = subject(row), subject(other)
-    contexts_differ = row["context"] and other["context"] and not same(row["context"], other["context"], similarity)
-    if contexts_differ:
+    if row.context and other.context and not same(row.context, other.context, similarity):
+        return ""
+    if row.history and other.history and normal_form(said_before(row)) != normal_form(said_before(other)):
         return ""
     if a == b:
         return "exact"
-    if normalize(a) == normalize(b):
+    if normal_form(a) == normal_form(b):
         return "normalized"
     return "near" if same(a, b, similarity) else ""
 
@@ -99,45 +102,55 @@ def _equal_pairs(train: np.ndarray, others: np.ndarray) -> Iterator[tuple[int, i
             yield int(at), other
 
 
-def _group_overlaps(table, train: np.ndarray, others: Sequence[dict[str, Any]]) -> Iterator[Overlap]:
+def _group_overlaps(table, train: np.ndarray, others: Sequence[Row]) -> Iterator[Overlap]:
     groups: dict[str, int] = {}
     for number, other in enumerate(others):
-        for key in filter(None, other["group"].split(GROUP_SEPARATOR)):
+        for key in other.group:
             groups.setdefault(key, number)
-    if groups:
-        inside = np.zeros(len(table), dtype=bool)
-        inside[train] = True
-        for number, row in enumerate(each(table, ["group"])):
-            shared = [key for key in row["group"].split(GROUP_SEPARATOR) if key in groups] if inside[number] else ()
-            if shared:
-                yield Overlap("group", number, groups[shared[0]], 0.0)
+    for number, row in _among(table, train, ["group"]) if groups else ():
+        if shared := [key for key in row.group if key in groups]:
+            yield Overlap("group", number, groups[shared[0]], 0.0)
 
 
-def answers_in_train(table, train: np.ndarray, others: Sequence[dict[str, Any]]) -> dict[str, int]:
+def groups_are_known(table, train: np.ndarray, others: Sequence[Row]) -> bool:
+    """Whether training and evaluation rows are grouped by a column that both have; else nothing is known of groups."""
+
+    def columns(rows: Iterable[Row]) -> set[str]:
+        return {key.partition("=")[0] for row in rows for key in row.group}
+
+    wanted = columns(others)
+    return any(wanted & columns([row]) for _, row in _among(table, train, ["group"]))
+
+
+def _among(table, numbers: np.ndarray, columns: Sequence[str]) -> Iterator[tuple[int, Row]]:
+    """Some rows with their numbers, in order."""
+    inside = np.zeros(len(table), dtype=bool)
+    inside[numbers] = True
+    return ((number, entry.row) for number, entry in enumerate(each(table, columns)) if inside[number])
+
+
+def answers_in_train(table, train: np.ndarray, others: Sequence[Row]) -> dict[str, int]:
     """How many evaluation answers stand word for word among the training answers.
 
     Returns:
-        ``rows`` evaluated, ``seen`` of them, ``long`` answers of five words and more, ``long_seen`` of these. Short
+        `rows` evaluated, `seen` of them, `long` answers of five words and more, `long_seen` of these. Short
         answers are shared by many questions by nature, so this is reported and blocks nothing.
     """
     wanted: dict[str, list[int]] = defaultdict(list)
     for number, other in enumerate(others):
-        wanted[normalize(other["answer"])].append(number)
-    inside = np.zeros(len(table), dtype=bool)
-    inside[train] = True
+        wanted[normal_form(other.answer)].append(number)
     seen: set[int] = set()
-    for number, row in enumerate(each(table, ["answer"])):
-        if inside[number]:
-            seen.update(wanted.pop(normalize(row["answer"]), ()))
-    long = {n for n, other in enumerate(others) if len(words(other["answer"])) >= _LONG_ANSWER}
+    for _, row in _among(table, train, ["references"]):
+        seen.update(wanted.pop(normal_form(row.answer), ()))
+    long = {n for n, other in enumerate(others) if len(words(other.answer)) >= _LONG_ANSWER}
     return {"rows": len(others), "seen": len(seen), "long": len(long), "long_seen": len(long & seen)}
 
 
 def between(
-    rows: Rows,
+    rows: WorkingTable,
     sketches: Sketches,
     inside: Sequence[int],
-    others: Sequence[dict[str, Any]],
+    others: Sequence[Row],
     where: str,
     data,
     policy: str,
@@ -145,36 +158,38 @@ def between(
     """Compares two sets and does what the policy says.
 
     Args:
-        rows: the working table; under ``drop`` its rows that leak are taken out.
+        rows: the working table; under `drop` its rows that leak are taken out.
         sketches: of its rows.
         inside: the sides whose rows count as training rows.
-        others: evaluation rows with question, context, answer and group.
-        where: what is compared, e.g. ``train and test``.
+        others: evaluation rows.
+        where: what is compared, e.g. `train and test`.
         data: the recipe's data section.
-        policy: ``block``, ``warn`` or ``drop``.
+        policy: `block`, `warn` or `drop`.
 
     Returns:
-        :func:`report`'s counts and examples, and ``answer_in_train``.
+        `report`'s counts and examples, and `answer_in_train`.
 
     Raises:
-        UserError: as :func:`enforce`.
+        UserError: as `enforce`.
     """
     train = np.flatnonzero(np.isin(rows.sides, inside))
     found = overlaps(rows.table, sketches, train, others, data.near_duplicate_similarity)
     entry = report(rows.table, found, others)
+    if not groups_are_known(rows.table, train, others):
+        entry["group"] = {"train_rows": None, "other_rows": None, "examples": [], "note": UNKNOWN_GROUPS}
     entry["answer_in_train"] = answers_in_train(rows.table, train, others)
     enforce(found, policy, where)
     if policy == "drop":  # a row's strictest kind is its reason
-        rows.reject({o.row: (f"leak_{o.kind}", others[o.other]["id"]) for o in reversed(found)})
+        rows.reject({o.row: (f"leak_{o.kind}", others[o.other].id) for o in reversed(found)})
     return entry
 
 
-def report(table, found: Sequence[Overlap], others: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def report(table, found: Sequence[Overlap], others: Sequence[Row]) -> dict[str, Any]:
     """Counts by kind, with examples side by side.
 
     Args:
-        table: ``datasets.Dataset``.
-        found: from :func:`overlaps`.
+        table: `datasets.Dataset`, see `ftlib.data.table`.
+        found: from `overlaps`.
         others: the evaluation rows.
 
     Returns:
@@ -183,15 +198,15 @@ def report(table, found: Sequence[Overlap], others: Sequence[dict[str, Any]]) ->
     out = {}
     for kind in KINDS:
         of_kind = [overlap for overlap in found if overlap.kind == kind]
-        shown = of_kind[:_EXAMPLES]
-        rows = fetch(table, [overlap.row for overlap in shown], ("id", "question", "answer"))
+        first = of_kind[:_EXAMPLES]
+        rows = fetch(table, [overlap.row for overlap in first])
         examples = [
             {
-                "train": rows[overlap.row],
-                "other": {name: others[overlap.other][name] for name in ("id", "question", "answer")},
+                "train": shown(rows[overlap.row].row),
+                "other": shown(others[overlap.other]),
                 "similarity": overlap.similarity,
             }
-            for overlap in shown
+            for overlap in first
         ]
         out[kind] = {
             "train_rows": len({overlap.row for overlap in of_kind}),
@@ -206,11 +221,11 @@ def enforce(found: Sequence[Overlap], policy: str, where: str) -> None:
 
     Args:
         found: overlaps.
-        policy: ``block``, ``warn`` or ``drop``.
-        where: what was compared, e.g. ``train and test``.
+        policy: `block`, `warn` or `drop`.
+        where: what was compared, e.g. `train and test`.
 
     Raises:
-        UserError: the policy is ``block`` and there is any overlap.
+        UserError: the policy is `block` and there is any overlap.
     """
     if found and policy == "block":
         counts = ", ".join(f"{sum(o.kind == kind for o in found)} {kind}" for kind in KINDS)

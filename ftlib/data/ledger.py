@@ -1,11 +1,24 @@
 """The ledger: every row that is changed or rejected, with its reason, so that nothing disappears silently."""
 
+from __future__ import annotations
+
 import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-_SHOWN = ("question", "context", "answer", "source", "product", "created", "place")
+from ftlib.data.table import Judged
+from ftlib.rows import as_json
+
+# What would have kept rows of a reason, where a setting decides.
+_SETTINGS = {
+    "overlong": "raise data.max_tokens",
+    "language": "set data.language to the language of the rows, or to null to accept all",
+    "contradiction": "set data.contradictions: keep",
+    "near_duplicate": "raise data.near_duplicate_similarity",
+    "unreadable": "mend the file",
+    "malformed": "name the columns in data.columns",
+}
 
 
 class Ledger:
@@ -26,7 +39,7 @@ class Ledger:
         self.changed: Counter[str] = Counter()
         self._file = Path(path).open("w", encoding="utf-8", newline="\n")  # noqa: SIM115 - closed by close()
 
-    def __enter__(self) -> "Ledger":
+    def __enter__(self) -> Ledger:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -36,18 +49,33 @@ class Ledger:
         """Writes what is buffered."""
         self._file.close()
 
-    def reject(self, row: dict[str, Any], reason: str, detail: str = "") -> None:
-        """Notes that a row goes.
-
-        Args:
-            row: with its id; texts are written as they are, so personal data must be masked before.
-            reason: one word that is counted.
-            detail: what exactly was found, e.g. the id of the row that stays.
-        """
+    def reject(self, judged: Judged) -> None:
+        """Notes that a row goes; its texts are written as they are, so personal data must be masked before."""
+        entry, reason, detail = judged
         self.rejected[reason] += 1
-        record = {"id": row["id"], "reason": reason, "detail": detail}
-        record |= {name: row[name] for name in (*_SHOWN, "changes", "pii") if row.get(name)}
-        self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        beside: dict[str, Any] = {name: getattr(entry, name) for name in ("place", "changes", "pii")}
+        record = {"id": entry.row.id, "reason": reason, "detail": detail} | as_json(entry.row) | beside
+        self._file.write(json.dumps({k: v for k, v in record.items() if v}, ensure_ascii=False) + "\n")
+
+    def losses(self) -> list[dict[str, Any]]:
+        """Rows lost by reason, the most first, each with its share of all and the setting that decides."""
+        return [
+            {
+                "reason": reason,
+                "rows": rows,
+                "share": round(rows / self.rows_in, 4),
+                "change": _SETTINGS.get(reason, ""),
+            }
+            for reason, rows in self.rejected.most_common()
+        ]
+
+    def advice(self) -> str:
+        """What to change about the largest loss; "" where nothing was lost."""
+        if not self.rejected:
+            return ""
+        reason, rows = self.rejected.most_common(1)[0]
+        change = _SETTINGS.get(reason, "look at these rows in the data")
+        return f"{rows} of {self.rows_in} rows were rejected as {reason}: {change}"
 
     def balance(self, kept: int) -> None:
         """Asserts that rows in = kept + rejected.

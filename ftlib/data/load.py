@@ -1,109 +1,96 @@
-"""From any source to one memory-mapped table of rows, and back out as JSON lines.
+"""From any source to the working table: records in, rows with unique ids out, bad records named."""
 
-The table is a ``datasets.Dataset`` over an Arrow file on disk, so that a million rows cost no memory; every later
-step reads it in batches and keeps only numbers per row.
-"""
+from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ftlib.data import files, formats
-from ftlib.recipe import UserError
-
-BATCH_ROWS = 1000
-Watch = Callable[[Iterable[Any]], Iterable[Any]]
+from ftlib.data.table import Entry, Judged, Watch, each, write_entries
+from ftlib.errors import UserError
+from ftlib.rows import Row
 
 
 class Loaded(NamedTuple):
     """What came in.
 
     Attributes:
-        table: ``datasets.Dataset`` with the columns of :func:`schema`.
+        table: the working table's file, see `ftlib.data.table.write_entries`.
         bad: rows that could not be read, as they go to rejected.jsonl.
         formats: rows by recognised shape.
         notes: rows by embedded template that was unwrapped, and by renamed id.
+        columns: every column that any record has.
     """
 
     table: Any
-    bad: list[dict[str, Any]]
+    bad: list[Judged]
     formats: dict[str, int]
     notes: dict[str, int]
+    columns: set[str]
 
 
-def schema():
-    """The columns every row has."""
-    import pyarrow as pa
-
-    texts = ("id", "question", "context", "answer", "group", *formats.TEXT_FIELDS, "format", "place")
-    lists = (*formats.LIST_FIELDS, "history", "notes")
-    return pa.schema([(name, pa.large_string()) for name in texts] + [(n, pa.list_(pa.large_string())) for n in lists])
-
-
-def load(
-    source: str | Path,
-    arrow_file: Path,
-    *,
-    shape: str = "auto",
-    columns: dict[str, str] | None = None,
-    group_by: Sequence[str] = (),
-    on_bad_row: str = "fail",
-    watch: Watch = iter,
-) -> Loaded:
+def load(source: str | Path, arrow_file: Path, data, *, frozen: bool = False, watch: Watch = iter) -> Loaded:
     """Reads a source into an Arrow file.
 
     Args:
-        source: file, folder or hub name, see :mod:`ftlib.data.files`.
+        source: file, folder or hub name, see `ftlib.data.files`.
         arrow_file: where the table goes.
-        shape: a format's name, or "auto".
-        columns: this project's column names to the source's.
-        group_by: metadata columns whose values become the row's ``group``.
-        on_bad_row: "fail" or "reject".
+        data: the recipe's data section: format, columns, conversation_turns, split.group_by and on_bad_row are read.
+        frozen: whether this is a frozen test file, whose columns may also have ftlib's names.
         watch: what the records pass through, to show progress.
 
     Returns:
-        Loaded. Its ``bad`` is empty where ``on_bad_row`` is "fail".
+        Loaded. Its `bad` is empty where `data.on_bad_row` is `fail`.
 
     Raises:
-        UserError: nothing to read, no row in it, or a bad row where ``on_bad_row`` is "fail".
+        UserError: nothing to read, no row in it, or a bad row where `data.on_bad_row` is `fail`.
     """
-    reader = _Reader(shape, columns or {}, group_by, on_bad_row)
-    table = write(reader.rows(watch(files.records(source))), arrow_file)
+    reader = _Reader(formats.Reading.of(data, frozen=frozen), data.on_bad_row)
+    table = write_entries(reader.entries(watch(files.records(source))), arrow_file)
     if not len(table) and not reader.bad:
-        raise UserError.of(f"data.path = {source}", "at least one row", "none", "check that the file is not empty")
-    return Loaded(table, reader.bad, dict(reader.formats), dict(reader.notes))
+        field = "data.test_path" if frozen else "data.path"
+        raise UserError.of(f"{field} = {source}", "at least one row", "none", "check that the file is not empty")
+    return Loaded(table, reader.bad, dict(reader.formats), dict(reader.notes), reader.columns)
 
 
 class _Reader:
     """Makes rows of records and counts what came in."""
 
-    def __init__(self, shape: str, columns: dict[str, str], group_by: Sequence[str], on_bad_row: str):
-        self._shape, self._columns, self._group_by, self._on_bad_row = shape, columns, group_by, on_bad_row
+    def __init__(self, reading: formats.Reading, on_bad_row: str):
+        self._reading, self._on_bad_row = reading, on_bad_row
         self._seen: set[int] = set()
-        self.bad: list[dict[str, Any]] = []
+        self.bad: list[Judged] = []
         self.formats: Counter[str] = Counter()
         self.notes: Counter[str] = Counter()
+        self.columns: set[str] = set()
 
-    def rows(self, records: Iterable[files.Record]) -> Iterator[dict[str, Any]]:
+    def entries(self, records: Iterable[files.Record]) -> Iterator[Entry]:
         for number, record in enumerate(records):
-            name, place = f"row-{number:07d}", {"place": record.place}
+            name = f"row-{number:07d}"
             if record.problem:
                 self._refuse(name, record.place, record.problem, "unreadable")
                 continue
+            self._note(record.value)
             try:
-                made = list(formats.rows(record.value, self._shape, self._columns, self._group_by, name))
+                made = list(formats.entries(record.value, self._reading, name))
             except formats.Malformed as error:
                 self._refuse(name, record.place, str(error), "malformed")
                 continue
-            for row in made:
-                yield self._counted(row) | place
+            for entry in made:
+                yield self._counted(entry)._replace(place=record.place)
 
-    def _counted(self, row: dict[str, Any]) -> dict[str, Any]:
-        row["id"], renamed = _own_id(row["id"], self._seen)
-        self.formats[row["format"]] += 1
-        self.notes.update([f"unwrapped {note}" for note in row["notes"]] + ["id repeated"] * renamed)
-        return row
+    def _note(self, record: Mapping[str, Any]) -> None:
+        self.columns.update(map(str, record))
+        if formats.is_row(record):
+            self.columns.update(map(str, record.get("meta") or ()))
+
+    def _counted(self, entry: Entry) -> Entry:
+        row_id, renamed = _own_id(entry.row.id, self._seen)
+        self.formats[entry.format] += 1
+        self.notes.update([f"unwrapped {note}" for note in entry.notes] + ["id repeated"] * renamed)
+        return entry._replace(row=entry.row._replace(id=row_id)) if renamed else entry
 
     def _refuse(self, name: str, place: str, problem: str, reason: str) -> None:
         if self._on_bad_row == "fail":
@@ -114,7 +101,7 @@ class _Reader:
                 found.lstrip(": ") or "something else",
                 "mend or remove it, or set data.on_bad_row: reject to go on without it",
             )
-        self.bad.append({"id": name, "reason": reason, "detail": problem, "place": place})
+        self.bad.append(Judged(Entry(Row(name, (), "", ("",)), place=place), reason, problem))
 
 
 def _own_id(row_id: str, seen: set[int]) -> tuple[str, bool]:
@@ -127,51 +114,54 @@ def _own_id(row_id: str, seen: set[int]) -> tuple[str, bool]:
     return unique, unique != row_id
 
 
-def write(rows: Iterable[dict[str, Any]], arrow_file: Path, arrow_schema=None):
-    """Writes rows to an Arrow stream file and maps it into memory.
+def frozen_rows(path: Path, arrow_file: Path, data) -> tuple[list[Row], set[str]]:
+    """The rows of a frozen test file, as they stand.
 
     Args:
-        rows: dicts with the schema's columns; others are left out.
-        arrow_file: where the table goes.
-        arrow_schema: a pyarrow schema; :func:`schema` if None.
+        path: any file that `ftlib.data.files` reads.
+        arrow_file: a working file.
+        data: the recipe's data section; the file is read as the training data is.
 
     Returns:
-        ``datasets.Dataset``.
+        The rows, and the columns that the file has, by the recipe's names where it has ftlib's for them.
+
+    Raises:
+        UserError: it can't be read, or has rows without question or answer.
     """
-    import datasets
-    import pyarrow as pa
-
-    arrow_schema = arrow_schema or schema()
-    with pa.OSFile(str(arrow_file), "wb") as sink, pa.ipc.new_stream(sink, arrow_schema) as stream:
-        for batch in batched(rows):
-            stream.write_batch(pa.RecordBatch.from_pylist(batch, arrow_schema))
-    return datasets.Dataset.from_file(str(arrow_file))
-
-
-def batched(rows: Iterable[dict[str, Any]], size: int = BATCH_ROWS) -> Iterator[list[dict[str, Any]]]:
-    """Lists of up to ``size`` rows."""
-    batch: list[dict[str, Any]] = []
+    loaded = load(path, arrow_file, data, frozen=True)
+    rows = [entry.row for entry in each(loaded.table)]
     for row in rows:
-        batch.append(row)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+        if not row.answer.strip() or (row.turns and not row.question.strip()):
+            where = f"{path}, id {row.id}"
+            raise UserError.of(where, "a question and an answer", "an empty one", "mend the test set")
+    named = formats.named_columns(data.columns)
+    return rows, loaded.columns | {name for part, name in named.items() if part in loaded.columns}
 
 
-def each(table, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
-    """Rows of a table one by one, read in batches.
-
-    The file is read, not mapped: pages of a mapped file that a pass has touched count as memory of this process.
+def require_columns(data, found: Iterable[str]) -> None:
+    """Raises where the recipe names a column that no record has.
 
     Args:
-        table: ``datasets.Dataset`` as :func:`write` makes it.
-        columns: only these, or all if None.
-    """
-    import pyarrow as pa
+        data: the recipe's data section.
+        found: every column that there is, in the rows or in the test file.
 
-    (file,) = table.cache_files
-    with pa.OSFile(file["filename"]) as source, pa.ipc.open_stream(source) as stream:
-        for batch in stream:
-            yield from (batch.select(list(columns)) if columns else batch).to_pylist()
+    Raises:
+        UserError: naming the columns that were found, and the nearest.
+    """
+    from rapidfuzz import process
+
+    found = sorted(found)
+    named = [(f"data.columns.{part}", name) for part, name in formats.named_columns(data.columns).items()]
+    named += [("data.split.group_by", name) for name in formats.group_columns(data.split)]
+    named += [("data.split.stratify_by", data.split.stratify_by)] if data.split.stratify_by else []
+    for field, name in named:
+        if name not in found:
+            nearest = process.extractOne(name, found)
+            raise UserError.of(
+                f"{field} = {name}",
+                "a column of the data",
+                ", ".join(found) or "no column at all",
+                f"did you mean {nearest[0]!r}? Name one of the columns found, or leave the field out"
+                if nearest
+                else "leave the field out",
+            )

@@ -5,6 +5,8 @@ a million rows times ten bands of Python objects would not fit into 3 GiB (Lesko
 Massive Datasets, chapter 3).
 """
 
+from __future__ import annotations
+
 import zlib
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -57,12 +59,12 @@ def pairs(
     Args:
         sketches: uint32 array (n, PERMUTATIONS).
         numbers: uint64 array (n,), hashes of what near-duplicates have in common for sure: numbers and codes. They
-            keep the thousand questions apart that differ in nothing but a product's number.
+            keep the thousand questions apart that differ in nothing but a number.
         similarity: Jaccard similarity of interest, 0..1.
         first: if given, only pairs of a row before this index with one at or after it.
 
     Yields:
-        Two int64 arrays i, j with i < j, whose estimated similarity is not far below ``similarity``.
+        Two int64 arrays i, j with i < j, whose estimated similarity is not far below `similarity`.
     """
     keys = _keys(sketches, numbers, *bands(similarity))
     for band in range(keys.shape[1]):
@@ -113,33 +115,26 @@ def _all_pairs(members: np.ndarray, first: int | None) -> tuple[np.ndarray, np.n
     return np.concatenate([s[0] for s in steps]), np.concatenate([s[1] for s in steps])
 
 
-class Clusters:
-    """Disjoint sets of row numbers (union-find with path halving)."""
+def components(count: int, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Which rows are joined, directly or through others.
 
-    def __init__(self, count: int):
-        self.parent = np.arange(count)
+    Args:
+        count: number of rows.
+        one, other: int64 (m,), the rows of each joined pair.
 
-    def find(self, row: int) -> int:
-        """The row that stands for ``row``'s cluster."""
-        parent = self.parent
-        while parent[row] != row:
-            parent[row] = parent[parent[row]]
-            row = parent[row]
-        return int(row)
+    Returns:
+        int32 (count,), equal for rows that are joined.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
-    def join(self, a: int, b: int) -> None:
-        """Puts two rows' clusters together under the smaller number."""
-        a, b = self.find(a), self.find(b)
-        if a != b:
-            self.parent[max(a, b)] = min(a, b)
+    graph = coo_array((np.ones(len(one), dtype=bool), (one, other)), shape=(count, count))
+    return connected_components(graph, directed=False)[1]
 
-    def groups(self) -> list[np.ndarray]:
-        """Clusters of two or more rows, in order."""
-        parent = self.parent
-        while not np.array_equal(up := parent[parent], parent):
-            parent = up
-        self.parent = parent
-        crowded = np.flatnonzero(np.bincount(parent, minlength=len(parent))[parent] > 1)
-        order = crowded[np.argsort(parent[crowded], kind="stable")]
-        edges = np.flatnonzero(np.diff(parent[order])) + 1
-        return [part for part in np.split(order, edges) if len(part)]
+
+def members(labels: np.ndarray) -> list[np.ndarray]:
+    """Row numbers of each label that two or more rows have, in the order of their first rows."""
+    crowded = np.flatnonzero(np.bincount(labels)[labels] > 1)
+    order = crowded[np.argsort(labels[crowded], kind="stable")]
+    parts = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
+    return sorted((part for part in parts if len(part)), key=lambda part: int(part[0]))

@@ -1,27 +1,30 @@
-"""The steps of the room, one method each, in the order in which notebook 01 takes them."""
+"""The room from end to end: one method a step, in the order in which notebook 01 takes them."""
 
-import json
+from __future__ import annotations
+
 import shutil
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from ftlib import jsonl
-from ftlib.data import audit, checks, decontaminate, duplicates, files, leakage, load, split, tokens, truth
+from ftlib import atomic, jsonl, rows
+from ftlib.data import audit, checks, decontaminate, duplicates, leakage, load, split, truth
 from ftlib.data.ledger import Ledger
-from ftlib.data.load import Watch
 from ftlib.data.prompts import Renderer
-from ftlib.data.rows import Rows
-from ftlib.data.saved import saved_row, test_row, test_rows
+from ftlib.data.table import NAMES, TEST, TRAIN, VAL, Entry, Judged, Watch, WorkingTable, each, fetch, write_entries
+from ftlib.data.tokens import load_tokenizer
+from ftlib.errors import UserError
 from ftlib.progress import progress
 from ftlib.recipe import Recipe
+from ftlib.rows import Row
+from ftlib.stats import wilson
 
+STEPS = ("load", "clean", "deduplicate", "split", "check_leakage", "save", "audit")
 _AUDITED = 100_000  # training rows that the audit looks at, at most
-_AUDITED_COLUMNS = ("id", "question", "context", "answer", "slice", "source", "product")
 
 
 class Preparation:
@@ -38,11 +41,11 @@ class Preparation:
     Attributes:
         renderer: the prompt renderer.
         ledger: counts and reasons.
-        raw: ``datasets.Dataset`` of the rows as loaded.
-        rows: :class:`ftlib.data.rows.Rows` that passed the checks, mended.
+        raw: the rows as loaded, see `ftlib.data.table`.
+        rows: WorkingTable of the rows that passed the checks, mended.
         test: the test rows.
         lengths: int arrays (training rows,): tokens of each rendered row, and how many of them are trained.
-        seconds: step -> (rows, seconds).
+        report: what goes to audit.json, as far as it is known.
     """
 
     def __init__(self, recipe: Recipe, folder: Path, *, interactive: bool = False):
@@ -50,15 +53,14 @@ class Preparation:
         self._work = self.folder / "work"
         shutil.rmtree(self._work, ignore_errors=True)
         self._work.mkdir(parents=True)
-        self.renderer = Renderer.of(recipe, tokens.load_tokenizer(recipe.model))
+        self.renderer = Renderer.of(recipe, load_tokenizer(recipe.model))
         self.ledger = Ledger(self.folder / "rejected.jsonl")
-        self.seconds: dict[str, tuple[int, float]] = {}
         self.copies: dict[str, str] = {}  # id of a rejected copy -> id of the row that stays
-        self.report: dict[str, Any] = {}
+        self.report: dict[str, Any] = {"rows_per_second": {}}
         self.leaks: dict[str, Any] = {"policy": recipe.data.leakage}
-        self.test: list[dict[str, Any]] = []
+        self.test: list[Row] = []
 
-    def __enter__(self) -> "Preparation":
+    def __enter__(self) -> Preparation:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -71,91 +73,87 @@ class Preparation:
         shutil.rmtree(self._work, ignore_errors=True)
 
     def load(self) -> dict[str, Any]:
-        """Reads ``data.path`` (and ``data.test_path``).
+        """Reads `data.path` (and `data.test_path`).
 
         Returns:
-            rows, unreadable, formats, notes, test_rows.
+            rows, unreadable, formats, notes, columns, test_rows.
 
         Raises:
-            UserError: nothing to read, or a bad row where ``data.on_bad_row`` is ``fail``.
+            UserError: nothing to read, a bad row where `data.on_bad_row` is `fail`, or a column that no record has.
         """
-        started, data = time.perf_counter(), self.recipe.data
-        group_by = [data.split.group_by] if isinstance(data.split.group_by, str) else data.split.group_by
-        loaded = load.load(
-            data.path,
-            self._work / "loaded.arrow",
-            shape=data.format,
-            columns=data.columns,
-            group_by=[name for name in group_by if name != "none"],
-            on_bad_row=data.on_bad_row,
-            watch=self._watch("read"),
-        )
-        self.raw = loaded.table
-        self.ledger.rows_in = len(loaded.table) + len(loaded.bad)
-        for row in loaded.bad:
-            self.ledger.reject(row, row["reason"], row["detail"])
-        if data.test_path:
-            self.test = test_rows(data.test_path, self._work / "test.arrow", data)
-        self._timed("load", self.ledger.rows_in, started)
+        data = self.recipe.data
+        with self._timed("load") as done:
+            loaded = load.load(data.path, self._work / "loaded.arrow", data, watch=self._watch("read"))
+            self.raw, columns = loaded.table, loaded.columns
+            if data.test_path:
+                self.test, of_test = load.frozen_rows(data.test_path, self._work / "test.arrow", data)
+                columns = columns | of_test
+            load.require_columns(data, columns)
+            self.ledger.rows_in = done["rows"] = len(loaded.table) + len(loaded.bad)
+            for judged in loaded.bad:
+                self.ledger.reject(judged)
+        if not len(loaded.table):
+            self._nothing_left("load")
         summary = {"rows": self.ledger.rows_in, "unreadable": len(loaded.bad), "formats": loaded.formats}
         self.report["load"] = summary | {"notes": loaded.notes, "test_rows": len(self.test)}
-        return self.report["load"]
+        return self.report["load"] | {"columns": sorted(loaded.columns)}
 
     def clean(self) -> dict[str, Any]:
         """Mends, masks and checks every row; those that can't stay go to rejected.jsonl.
 
         Returns:
             changed: rows by change, pii: rows by kind, rejected: rows by reason.
+
+        Raises:
+            UserError: no row is left.
         """
-        started, count = time.perf_counter(), len(self.raw)
-        usual = checks.habits(self._watch("learn habits", count)(load.each(self.raw, ["answer"])), count)
-        self._timed("learn habits", count, started)
-        started, data = time.perf_counter(), self.recipe.data
-        counter = checks.token_counter(self.renderer.tokenizer)
-        checker = checks.Checker(data, usual, counter, checks.template_overhead(self.renderer))
+        data, count = self.recipe.data, len(self.raw)
+        with self._timed("learn habits", count):
+            answers = (entry.row for entry in each(self.raw, ["references"]))
+            usual = checks.habits(self._watch("learn habits", count)(answers), count)
         pii: dict[str, int] = dict.fromkeys(data.pii.kinds, 0)
-        kept = self._passed(checker.rows(self._watch("clean", count)(load.each(self.raw))), pii)
-        self.rows = Rows(load.write(kept, self._work / "checked.arrow", checks.checked_schema()), self.ledger)
-        self._timed("clean", count, started)
+        with self._timed("clean", count):
+            counter = checks.token_counter(self.renderer.tokenizer)
+            checker = checks.Checker(data, usual, counter, checks.template_overhead(self.renderer))
+            kept = self._passed(checker.judged(self._watch("clean", count)(each(self.raw))), pii)
+            self.rows = WorkingTable(write_entries(kept, self._work / "checked.arrow"), self.ledger)
+        if not len(self.rows):
+            self._nothing_left("the checks")
         learned = {"phrases": sorted(usual.phrases.opening | usual.phrases.closing), "full_stops": usual.punctuated}
         self.report["clean"] = {"changed": dict(self.ledger.changed), "pii": pii, "learned": learned}
         return self.report["clean"] | {"rejected": dict(self.ledger.rejected)}
 
-    def _passed(self, checked: Iterator[dict[str, Any]], pii: dict[str, int]) -> Iterator[dict[str, Any]]:
-        for row in checked:
-            self.ledger.changed.update(row["changes"])
-            for kind in row["pii"]:
+    def _passed(self, judged: Iterable[Judged], pii: dict[str, int]) -> Iterator[Entry]:
+        for one in judged:
+            self.ledger.changed.update(one.entry.changes)
+            for kind in one.entry.pii:
                 pii[kind] += 1
-            if row["reason"]:
-                self.ledger.reject(row, row["reason"], row["detail"])
+            if one.reason:
+                self.ledger.reject(one)
             else:
-                yield row
+                yield one.entry
+
+    def _nothing_left(self, after: str) -> None:
+        found = f"none of {self.ledger.rows_in}; rejected: {dict(self.ledger.rejected)}"
+        raise UserError.of(f"data after {after}", "at least one row", found, self.ledger.advice())
 
     def deduplicate(self) -> dict[str, Any]:
-        """Finds rows that ask the same: copies go, contradictions are decided by ``data.contradictions``.
+        """Finds rows that ask the same: copies go, contradictions are decided by `data.contradictions`.
 
         Returns:
             clusters and their sizes, contradictions (counts), examples of both.
         """
-        started, data = time.perf_counter(), self.recipe.data
-        table = self.rows.table
-        self.sketches = duplicates.sketch_table(table, self._watch("sketch", len(table)))
-        self._timed("sketch", len(table), started)
-        started = time.perf_counter()
-        found = duplicates.resolve(table, self.sketches, data.near_duplicate_similarity, data.contradictions)
-        involved = [*found.rejected, *(v.instead for v in found.rejected.values() if v.instead >= 0)]
-        ids = {n: row["id"] for n, row in duplicates.fetch(table, involved, ["id"]).items()}
-        self.rows.reject({n: (v.reason, ids.get(v.instead, "")) for n, v in found.rejected.items()})
-        self.copies |= {ids[n]: ids[v.instead] for n, v in found.rejected.items() if v.instead >= 0}
-        self._timed("deduplicate", len(table), started)
-        self.report["duplicates"] = {
-            "clusters": len(found.clusters),
-            "sizes": {f"{size} rows": n for size, n in sorted(Counter(map(len, found.clusters)).items())},
-            "contradictions": len(found.contradictions),
-            "policy": data.contradictions,
-            "examples": [self.rows.shown(cluster[:4]) for cluster in found.clusters[:10]],
-            "to_decide": [[self.rows.shown(group[:1])[0] for group in groups] for groups in found.contradictions[:200]],
-        }
+        data, table, count = self.recipe.data, self.rows.table, len(self.rows)
+        with self._timed("sketch", count):
+            self.sketches = duplicates.sketch_table(table, self._watch("sketch", count))
+        with self._timed("deduplicate", count):
+            alike, policy, created = data.near_duplicate_similarity, data.contradictions, data.columns.created
+            found = duplicates.resolve(table, self.sketches, alike, policy, created)
+            involved = [*found.rejected, *(v.instead for v in found.rejected.values() if v.instead >= 0)]
+            ids = {number: entry.row.id for number, entry in fetch(table, involved, ["id"]).items()}
+            self.rows.reject({n: (v.reason, ids.get(v.instead, "")) for n, v in found.rejected.items()})
+            self.copies |= {ids[n]: ids[v.instead] for n, v in found.rejected.items() if v.instead >= 0}
+        self.report["duplicates"] = duplicates.summary(found, partial(self.rows.shown, beside=created), policy)
         return self.report["duplicates"] | {"rejected": dict(self.ledger.rejected)}
 
     def split(self) -> dict[str, Any]:
@@ -167,46 +165,45 @@ class Preparation:
         Raises:
             UserError: no row is left for training or validation.
         """
-        started, recipe = time.perf_counter(), self.recipe.data.split
-        from_file = self.recipe.data.test_path is not None
-        rows = self.rows
-        rows.sides = split.assign(rows.table, rows.alive, recipe, self.recipe.seed, test_from_file=from_file)
-        if not from_file:
-            self.test = [test_row(row) for row in rows.on(split.TEST)]
-        self._timed("split", len(rows), started)
-        counts = {name: rows.count(at) for at, name in enumerate(split.NAMES)}
-        self.report["split"] = {"rows": counts | {"test": len(self.test)}, "method": recipe.method}
-        if recipe.stratify_by != "none":
-            self.report["split"]["strata"] = split.strata(rows.table, rows.sides, recipe.stratify_by)
-        rows.require("the split")
+        data, working = self.recipe.data, self.rows
+        from_file = data.test_path is not None
+        with self._timed("split", len(working)):
+            working.sides = split.assign(
+                working.table, working.alive, data.split, self.recipe.seed, from_file, data.columns.created
+            )
+            self.test = self.test if from_file else list(working.on(TEST))
+        counts = {name: working.count(at) for at, name in enumerate(NAMES)}
+        self.report["split"] = {"rows": counts | {"test": len(self.test)}, "method": data.split.method}
+        if data.split.stratify_by:
+            self.report["split"]["strata"] = split.strata(working.table, working.sides, data.split.stratify_by)
+        working.require("the split")
         return self.report["split"]
 
     def check_leakage(self, policy: str | None = None) -> dict[str, Any]:
         """Compares training with validation and test rows, and with evaluation files.
 
         Args:
-            policy: ``block``, ``warn`` or ``drop`` to try another than the recipe's; then nothing is noted for
-                leakage.json.
+            policy: `block`, `warn` or `drop` to try another than the recipe's; then nothing is noted for leakage.json.
 
         Returns:
             Overlaps by pair of sets, with counts and examples; of the recipe's policy, what goes to leakage.json.
 
         Raises:
-            UserError: overlaps, where the policy is ``block``; or too few rows are left.
+            UserError: overlaps, where the policy is `block`; or too few rows are left.
         """
-        started, data = time.perf_counter(), self.recipe.data
+        data = self.recipe.data
         trial, policy = policy is not None, policy or data.leakage
         found: dict[str, Any] = {"policy": policy, "similarity": data.near_duplicate_similarity}
-        test_of = [{name: row.get(name, "") for name in leakage.COLUMNS} for row in self.test]
-        inside = (split.TRAIN, split.VAL) if data.test_path else (split.TRAIN,)
-        compare = partial(leakage.between, self.rows, self.sketches, data=data, policy=policy)
-        found["train_and_test"] = compare(inside, test_of, "train and test")
-        val = list(self.rows.on(split.VAL, leakage.COLUMNS))  # after the test set: what leaked there is gone
-        found["train_and_val"] = compare((split.TRAIN,), val, "train and val")
-        for path in self._evaluation_files():
-            entry = decontaminate.against(path, self.rows, data.decontaminate_ngram, policy)
-            found[f"train_and_{path.name}"] = entry
-        self._timed("leakage", int(self.rows.alive.sum()), started)
+        with self._timed("leakage", int(self.rows.alive.sum())):
+            inside = (TRAIN, VAL) if data.test_path else (TRAIN,)
+            compare = partial(leakage.between, self.rows, self.sketches, data=data, policy=policy)
+            found["train_and_test"] = compare(inside, self.test, "train and test")
+            val = list(self.rows.on(VAL))  # after the test set: what leaked there is gone
+            found["train_and_val"] = compare((TRAIN,), val, "train and val")
+            choices = self.recipe.evaluate.choices_path
+            for path in [*data.decontaminate, *([choices] if choices else [])]:
+                entry = decontaminate.against(path, self.rows, data.decontaminate_ngram, policy)
+                found[f"train_and_{Path(path).name}"] = entry
         self.rows.require("the leakage check")
         self.leaks = self.leaks if trial else found
         return found
@@ -217,18 +214,17 @@ class Preparation:
         Returns:
             Rows by file.
         """
-        started = time.perf_counter()
-        written = {"test": jsonl.write(self.folder / "test.jsonl", self.test)}
-        for side in (split.TRAIN, split.VAL):
-            name = split.NAMES[side]
-            rows = map(saved_row, self._watch(f"save {name}", self.rows.count(side))(self.rows.on(side)))
-            written[name] = jsonl.write(self.folder / f"{name}.jsonl", rows)
         kept = int((self.rows.sides >= 0).sum())
-        self.ledger.balance(kept)
-        _write_json(self.folder / "leakage.json", self.leaks)
-        self._timed("save", kept, started)
-        rows = {"in": self.ledger.rows_in, "kept": kept, "rejected": dict(self.ledger.rejected)}
-        self.report["rows"] = rows | {"files": written}
+        with self._timed("save", kept):
+            written = {"test": rows.write(self.folder / "test.jsonl", self.test)}
+            for side in (TRAIN, VAL):
+                name = NAMES[side]
+                watch = self._watch(f"save {name}", self.rows.count(side))
+                written[name] = rows.write(self.folder / f"{name}.jsonl", watch(self.rows.on(side)))
+            self.ledger.balance(kept)
+            atomic.write_json(self.folder / "leakage.json", self.leaks)
+        counts = {"in": self.ledger.rows_in, "kept": kept, "rejected": dict(self.ledger.rejected)}
+        self.report["rows"] = counts | {"files": written, "losses": self.ledger.losses()}
         return written
 
     def audit(self) -> dict[str, Any]:
@@ -237,49 +233,69 @@ class Preparation:
         Returns:
             What goes to audit.json.
         """
-        started, recipe = time.perf_counter(), self.recipe
-        rows = list(islice(self.rows.on(split.TRAIN, _AUDITED_COLUMNS), _AUDITED))
-        self.lengths = whole, trained = audit.lengths(rows, self.renderer)
-        train = recipe.train
-        self.report["lengths"] = audit.length_report(whole, trained, train.max_length, train.batch_rows, recipe.seed)
-        self.report["vocabulary"] = tokens.coverage(
-            (f"{row['question']} {row['context']} {row['answer']}" for row in rows), self.renderer.tokenizer
-        )
-        self.report["balance"] = {"train": audit.balance(rows), "test": audit.balance(self.test)}
-        self.report["label_leakage"] = audit.label_leakage(rows)
-        self.report["bias"] = audit.bias(rows, recipe.data.bias)
-        pairs = audit.counterfactuals(self.test, recipe.data.bias, recipe.seed)
-        jsonl.write(self.folder / "counterfactuals.jsonl", pairs)
-        if recipe.data.truth_path:
-            self.report["detectors"] = self._score()
-        self._timed("audit", len(rows), started)
-        self.report["rows_per_second"] = {
-            step: {"rows": n, "seconds": round(s, 3), "rows_per_second": round(n / max(s, 1e-9))}
-            for step, (n, s) in self.seconds.items()
-        }
-        _write_json(self.folder / "audit.json", self.report)
-        return self.report
+        recipe, report = self.recipe, self.report
+        train = list(islice(self.rows.on(TRAIN), _AUDITED))
+        with self._timed("audit", len(train)):
+            found, self.lengths = audit.audit_rows(train, self.test, self.renderer, recipe)
+            pairs = audit.counterfactuals(self.test, recipe.data.bias, recipe.seed)
+            rows.write(self.folder / "counterfactuals.jsonl", pairs)
+            report |= found
+            if recipe.data.truth_path:
+                report["detectors"] = self._score()
+        atomic.write_json(self.folder / "audit.json", report)
+        return report
 
     def _score(self) -> dict[str, Any]:
         self.ledger.close()
-        checked = load.each(self.rows.table, ("id", "changes", "pii"))
         rejected = list(jsonl.iterate(self.folder / "rejected.jsonl"))
-        early = ({"id": r["id"], "changes": r.get("changes", []), "pii": r.get("pii", [])} for r in rejected)
-        found = truth.flags((row for rows in (checked, early) for row in rows), rejected)
-        return truth.score(truth.read(self.recipe.data.truth_path), found, self.copies)
-
-    def _evaluation_files(self) -> list[Path]:
-        arc = self.recipe.evaluate.arc_path
-        return [Path(path) for path in self.recipe.data.decontaminate] + (
-            [Path(arc)] if arc and files.find(arc) else []
-        )
+        checked = each(self.rows.table, ("id", "changes", "pii"))
+        kept = ({"id": entry.row.id, "changes": entry.changes, "pii": entry.pii} for entry in checked)
+        planted = truth.read(self.recipe.data.truth_path)
+        return truth.score(planted, truth.flags(chain(kept, rejected), rejected), self.copies)
 
     def _watch(self, what: str, total: int | None = None) -> Watch:
         return partial(progress, total=total, desc=what, interactive=self.interactive)
 
-    def _timed(self, step: str, rows: int, started: float) -> None:
-        self.seconds[step] = (rows, time.perf_counter() - started)
+    @contextmanager
+    def _timed(self, step: str, count: int = 0) -> Iterator[dict[str, int]]:
+        """Notes how long a step took; the block may say later how many rows it was."""
+        done, started = {"rows": count}, time.perf_counter()
+        yield done
+        seconds = time.perf_counter() - started
+        speed = {"seconds": round(seconds, 3), "rows_per_second": round(done["rows"] / max(seconds, 1e-9))}
+        self.report["rows_per_second"][step] = done | speed
 
 
-def _write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, ensure_ascii=False, indent=1, default=str) + "\n", encoding="utf-8")
+def prepare(run) -> Path:
+    """The whole room at once, as notebook 01 does it step by step.
+
+    Args:
+        run: `ftlib.run.Run`.
+
+    Returns:
+        The stage's folder.
+
+    Raises:
+        UserError: wherever a step finds the user's input wrong; nothing is left half-written.
+    """
+    stage = run.begin("01_data")
+    try:
+        with Preparation(run.recipe, stage.path, interactive=run.interactive) as preparation:
+            for step in STEPS:
+                getattr(preparation, step)()
+            note_headlines(stage, preparation.report)
+    except UserError:
+        run.discard("01_data", partial_only=True)
+        raise
+    return stage.finish()
+
+
+def note_headlines(stage, report: dict[str, Any]) -> None:
+    """Notes the stage's headline numbers: rows, and each detector's precision and recall with Wilson intervals."""
+    stage.headline("rows_in", report["rows"]["in"])
+    stage.headline("rows_kept", report["rows"]["kept"], n=report["rows"]["in"])
+    for name, figure in report.get("detectors", {}).items():
+        for measure, n in (("precision", figure["found"]), ("recall", figure["n"])):
+            if n and figure[measure] is not None:
+                right = round(figure[measure] * n)
+                stage.headline(f"{measure}_{name}", figure[measure], ci95=wilson(right, n), n=n)

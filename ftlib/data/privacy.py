@@ -4,6 +4,8 @@ Each kind is a wide pattern that finds candidates and a check that a random numb
 IBAN's checksum, the numbering plan of a country), so that prices, serial numbers and firmware versions stay.
 """
 
+from __future__ import annotations
+
 import ipaddress
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -68,7 +70,7 @@ _ISSUERS = re.compile(
 
 
 class Found(NamedTuple):
-    """A place in a text: ``text[start:end]`` is of ``kind``."""
+    """A place in a text: `text[start:end]` is of `kind`."""
 
     kind: str
     start: int
@@ -80,7 +82,7 @@ def scan(text: str, kinds: Collection[str], regions: Sequence[str] = (), allow: 
 
     Args:
         text: any text.
-        kinds: some of ``email, phone, card, iban, ip, secret``.
+        kinds: some of `email, phone, card, iban, ip, secret`.
         regions: ISO 3166 countries whose national phone formats count; international ones always do.
         allow: texts (an address, a domain) whose carriers are not reported.
 
@@ -99,7 +101,7 @@ def scan(text: str, kinds: Collection[str], regions: Sequence[str] = (), allow: 
 
 
 def mask(text: str, found: Sequence[Found]) -> str:
-    """Replaces each place by its kind in brackets, e.g. ``[email]``.
+    """Replaces each place by its kind in brackets, e.g. `[email]`.
 
     Args:
         text: the text that was scanned.
@@ -116,7 +118,7 @@ def redact(text: str, kinds: Collection[str], regions: Sequence[str] = (), allow
     """Scans and masks until nothing is found, because a mask can part what hung together before.
 
     Args:
-        text, kinds, regions, allow: as for :func:`scan`.
+        text, kinds, regions, allow: as for `scan`.
 
     Returns:
         (masked text, kinds found in order).
@@ -129,7 +131,7 @@ def redact(text: str, kinds: Collection[str], regions: Sequence[str] = (), allow
 
 
 def actions(kinds: Collection[str], default: str, by_kind: Mapping[str, str]) -> dict[str, str]:
-    """What to do for each kind: ``mask``, ``drop`` or ``report``."""
+    """What to do for each kind: `mask`, `drop` or `report`."""
     return {kind: by_kind.get(kind, default) for kind in kinds}
 
 

@@ -1,99 +1,112 @@
 """One renderer for prompts, in training as in inference: text, token ids, and the mask over the answer.
 
-Only the answer and the end-of-sequence token are trained. The prompt's ids at inference are a prefix of
-the ids in training, so that a model never meets a boundary it was not trained on.
+Everything that was said before the answer counts: a conversation's system message, its earlier turns, the context,
+retrieved passages and few-shot examples. Only the answer and the end-of-sequence token are trained. The prompt's ids
+at inference are a prefix of the ids in training, so that a model never meets a boundary it was not trained on.
 """
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from ftlib.data import templates
-from ftlib.recipe import UserError
+from ftlib.data.templates import ChatTemplate, Said, joined
+from ftlib.data.tokens import is_encoder_decoder, require_eos
+from ftlib.errors import UserError
+from ftlib.rows import Row, Turn
 
 IGNORED = -100  # torch's cross entropy skips this label
 _SHOWN = 200  # characters of a row quoted in an error
 
 
+class Prompt(NamedTuple):
+    """What one row asks: token ids up to where the answer starts, and the same as messages for a server."""
+
+    id: str
+    ids: list[int]
+    messages: list[dict[str, str]]
+
+
 class Example(NamedTuple):
-    """A tokenized row. Both lists have the same length; ``labels`` is -100 where nothing is trained."""
+    """A tokenized row.
+
+    Of a causal model both lists have the same length and `labels` is -100 where nothing is trained; of an
+    encoder-decoder `input_ids` is what the encoder reads and `labels` what the decoder is to write, each with its
+    end-of-sequence token.
+    """
 
     input_ids: list[int]
     labels: list[int]
 
 
 class Renderer:
-    """Turns questions, contexts and answers into what the model reads.
+    """Turns rows into what the model reads.
 
     Args:
-        template: ``tokenizer``, ``alpaca``, ``llama2``, ``chatml`` or the path of a ``.jinja`` chat template.
+        template: `auto`, `tokenizer`, `alpaca`, `llama2`, `chatml`, `plain` or the path of a `.jinja` chat template.
         tokenizer: a Hugging Face tokenizer with an end-of-sequence token.
-        system: text of the system message, or None.
+        system: text of the system message for rows that bring none, or None.
+        encoder_decoder: whether the prompt goes into an encoder and the answer into a decoder.
+
+    Attributes:
+        template: the name of the one used; never `auto`.
 
     Raises:
-        UserError: the template is unknown or broken, has no place for the system message, or the tokenizer has no
+        UserError: the template is unknown or broken or shows no system message, or the tokenizer has no
             end-of-sequence token.
     """
 
-    def __init__(self, template: str, tokenizer, system: str | None = None):
-        if tokenizer.eos_token_id is None:
-            raise UserError.of(
-                "model.base", "a tokenizer with an end-of-sequence token", "none", "set eos_token in its config"
-            )
-        self.template = template
-        self.tokenizer = tokenizer
-        self.system = system
-        self._jinja = templates.find(template, tokenizer)
+    def __init__(self, template: str, tokenizer, system: str | None = None, *, encoder_decoder: bool = False):
+        require_eos(tokenizer)
+        self.tokenizer, self.system, self.encoder_decoder = tokenizer, system, encoder_decoder
+        self._template = ChatTemplate(template, tokenizer, encoder_decoder)
+        self.template = self._template.name
         # The longest first, so that a token inside another is not broken twice.
         self._special = sorted(set(tokenizer.all_special_tokens), key=len, reverse=True)
-        if system and system.strip() not in self.prompt("question"):
-            raise UserError.of(
-                "prompt.system",
-                f"a template that shows the system message; {template!r} leaves it out",
-                repr(system[:80]),
-                "choose another prompt.template or leave prompt.system out",
-            )
 
     @classmethod
-    def of(cls, recipe, tokenizer) -> "Renderer":
-        """The renderer that ``recipe.prompt`` asks for."""
-        return cls(recipe.prompt.template, tokenizer, recipe.prompt.system)
+    def of(cls, recipe, tokenizer) -> Renderer:
+        """The renderer that `recipe.prompt` and `recipe.model` ask for."""
+        kind = is_encoder_decoder(recipe.model)
+        return cls(recipe.prompt.template, tokenizer, recipe.prompt.system, encoder_decoder=kind)
 
-    def prompt(self, question: str, context: str = "", history: Sequence[tuple[str, str]] = ()) -> str:
-        """Text up to where the answer starts.
+    def messages(self, row: Row, passages: str = "", examples: Iterable[Row] = ()) -> list[dict[str, str]]:
+        """The conversation as every chat server takes it; arguments as of `text`."""
+        return [
+            {"role": "user" if said.role == "tool" else said.role, "content": said.message()["content"]}
+            for said in self._said(row, passages, examples)
+        ]
+
+    def text(self, row: Row, passages: str = "", examples: Iterable[Row] = ()) -> str:
+        """Text up to where the answer starts, to the character.
 
         Args:
-            question: what the user asks.
-            context: text that comes before the question (Alpaca's input), or "".
-            history: earlier turns as (question, answer) pairs, e.g. few-shot examples.
+            row: whose answer is wanted; a plain text without turns is continued as it is, without a template.
+            passages: retrieved text; it stands before the row's own context.
+            examples: rows shown with their answers as earlier turns.
 
         Returns:
             The rendered prompt, with the begin-of-sequence token written out if the tokenizer has one.
         """
-        return self._render(self._messages(question, context, history), add_generation_prompt=True)
+        if not row.turns:
+            context = self._inert(joined(passages, row.context))
+            text = self._opening() + (context + "\n\n" if context else "")
+        else:
+            text = self._template.render(self._said(row, passages, examples), True)
+        return text.rstrip() if self.encoder_decoder else text
 
-    def prompt_ids(self, question: str, context: str = "", history: Sequence[tuple[str, str]] = ()) -> list[int]:
-        """Token ids of :meth:`prompt`, a prefix of :meth:`example`'s ``input_ids``."""
-        return self._encode(self.prompt(question, context, history))
+    def prompt(self, row: Row, passages: str = "", examples: Iterable[Row] = ()) -> Prompt:
+        """Token ids of `text` (a prefix of `example`'s, or what the encoder reads), with the messages beside them."""
+        examples = list(examples)
+        ids = self._encode(self.text(row, passages, examples)) + self._ending()
+        return Prompt(row.id, ids, self.messages(row, passages, examples))
 
-    def example(
-        self,
-        question: str,
-        answer: str,
-        context: str = "",
-        history: Sequence[tuple[str, str]] = (),
-        *,
-        max_tokens: int | None = None,
-        where: str = "",
-    ) -> Example:
+    def example(self, row: Row, *, max_tokens: int | None = None) -> Example:
         """Token ids and labels of a whole row; only the answer and the end-of-sequence token are trained.
 
         Args:
-            question: what the user asks.
-            answer: what the model is to say.
-            context: text that comes before the question, or "".
-            history: earlier turns as (question, answer) pairs.
+            row: with its answer.
             max_tokens: length after which the trainer would truncate, or None.
-            where: the row's place (file, line or id) for error messages.
 
         Returns:
             Example.
@@ -102,71 +115,63 @@ class Renderer:
             UserError: with the row, when nothing would be trained, the answer's start is not found, truncation
                 would cut the answer, or BOS/EOS is missing or doubled.
         """
-        shown = _shown(where, question, answer)
-        prompt = self.prompt(question, context, history)
-        tail = self._answer_and_end(question, answer, context, history, prompt, shown)
+        where = _shown(row)
+        prompt = self.text(row)
+        tail = self._answer_and_end(row, prompt, where)
         prompt_ids = self._encode(prompt)
-        ids = self._encode(prompt + tail)
-        if ids[: len(prompt_ids)] != prompt_ids:  # a merge across the boundary, which inference can't produce
-            ids = prompt_ids + self._encode(tail)
-        example = Example(ids, [IGNORED] * len(prompt_ids) + ids[len(prompt_ids) :])
-        check(example, self.tokenizer, max_tokens=max_tokens, where=shown)
+        if self.encoder_decoder:
+            example = Example(prompt_ids + self._ending(), self._encode(tail))
+        else:
+            ids = self._encode(prompt + tail)
+            if ids[: len(prompt_ids)] != prompt_ids:  # a merge across the boundary, which inference can't produce
+                ids = prompt_ids + self._encode(tail)
+            example = Example(ids, [IGNORED] * len(prompt_ids) + ids[len(prompt_ids) :])
+        check(example, self.tokenizer, max_tokens=max_tokens, where=where, encoder_decoder=self.encoder_decoder)
         return example
 
-    def _messages(self, question, context, history, answer: str | None = None) -> list[dict[str, str]]:
-        messages = [{"role": "system", "content": self.system}] if self.system else []
-        for asked, answered in history:
-            messages.append(self._user(asked, ""))
-            messages.append({"role": "assistant", "content": self._inert(answered.strip())})
-        messages.append(self._user(question, context))
-        if answer is not None:
-            messages.append({"role": "assistant", "content": answer})
-        return messages
+    def _said(self, row: Row, passages: str, examples: Iterable[Row]) -> list[Said]:
+        own = joined(*(turn.content for turn in row.turns if turn.role == "system"))
+        said = [Said("system", self._inert(own) or self.system)] if own or self.system else []
+        for shown in examples:
+            said += [*self._asked(shown, ""), Said("assistant", self._inert(shown.answer.strip()))]
+        return said + self._asked(row, passages)
 
-    def _user(self, question: str, context: str) -> dict[str, str]:
-        question, context = self._inert(question.strip()), self._inert(context.strip())
-        content = f"{context}\n\n{question}" if context else question
-        return {"role": "user", "content": content, "question": question, "context": context}
+    def _asked(self, row: Row, passages: str) -> list[Said]:
+        """The turns but for system messages, the last with the context."""
+        spoken = [turn for turn in row.turns if turn.role != "system"] or [Turn("user", row.question)]
+        said = [Said(turn.role, self._inert(turn.content.strip())) for turn in spoken]
+        return [*said[:-1], said[-1]._replace(context=self._inert(joined(passages, row.context)))]
 
     def _inert(self, text: str) -> str:
-        """Breaks special tokens that a row spells out: ``</s>`` in a question is text, not an end."""
+        """Breaks special tokens that a row spells out: `</s>` in a question is text, not an end."""
         for token in self._special:
             if token in text:
                 text = text.replace(token, token[0] + " " + token[1:])
         return text
 
-    def _render(self, messages, add_generation_prompt: bool) -> str:
-        from jinja2.exceptions import TemplateError
+    def _opening(self) -> str:
+        """What a text without a question begins with; generation needs at least one token to go on from."""
+        return self.tokenizer.bos_token or ("" if self.encoder_decoder else self.tokenizer.eos_token)
 
-        try:
-            text = self.tokenizer.apply_chat_template(
-                messages,
-                chat_template=self._jinja,
-                tokenize=False,
-                add_generation_prompt=add_generation_prompt,
-            )
-        except (TemplateError, TypeError) as error:
-            raise UserError.of(
-                f"prompt.template = {self.template}",
-                "a Jinja chat template that renders system, user and assistant messages",
-                str(error),
-                "mend the template, choose another, or leave out prompt.system if it has no place for one",
-            ) from error
-        bos = self.tokenizer.bos_token
-        return bos + text if bos and not text.startswith(bos) else text
+    def _ending(self) -> list[int]:
+        """What an encoder's input ends with; a causal model's prompt goes on with the answer."""
+        return [self.tokenizer.eos_token_id] if self.encoder_decoder else []
 
-    def _answer_and_end(self, question, answer, context, history, prompt: str, shown: str) -> str:
+    def _answer_and_end(self, row: Row, prompt: str, where: str) -> str:
         """The text after the prompt, cut after the end-of-sequence token, which is appended where it is missing."""
-        answer, eos = answer.strip(), self.tokenizer.eos_token
+        answer, eos = row.answer.strip(), self.tokenizer.eos_token
         if not answer:
-            raise UserError.of(shown, "at least one trained token", "an empty answer", "drop the row or fill it in")
+            raise UserError.of(where, "at least one trained token", "an empty answer", "drop the row or fill it in")
         if eos in answer:
-            raise UserError.of(shown, f"one {eos} after the answer", f"{eos} inside it", "remove it from the answer")
-        whole = self._render(self._messages(question, context, history, self._inert(answer)), False)
+            raise UserError.of(where, f"one {eos} after the answer", f"{eos} inside it", "remove it from the answer")
+        answer = self._inert(answer)
+        if not row.turns or self.encoder_decoder:
+            return answer + eos
+        whole = self._template.render([*self._said(row, "", ()), Said("assistant", answer)], False)
         tail = whole[len(prompt) :]
-        if not whole.startswith(prompt) or not tail.lstrip().startswith(self._inert(answer)):
+        if not whole.startswith(prompt) or not tail.lstrip().startswith(answer):
             raise UserError.of(
-                shown,
+                where,
                 f"the answer right after the prompt's end {prompt[-40:]!r}",
                 f"{tail[:60]!r}: the response marker was not found",
                 "make the template write the marker when add_generation_prompt is true, and the answer unchanged",
@@ -175,48 +180,58 @@ class Renderer:
             return tail.rstrip() + eos
         answer_part, _, rest = tail.partition(eos)
         if eos in rest:
-            raise UserError.of(shown, f"one {eos} after the answer", "two", "write eos_token once in the template")
+            raise UserError.of(where, f"one {eos} after the answer", "two", "write eos_token once in the template")
         return answer_part + eos
 
     def _encode(self, text: str) -> list[int]:
         return self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
 
 
-def check(example: Example, tokenizer, *, max_tokens: int | None = None, where: str = "example") -> None:
-    """Raises where training on ``example`` would teach something else than meant.
+def check(
+    example: Example, tokenizer, *, max_tokens: int | None = None, where: str = "row", encoder_decoder: bool = False
+) -> None:
+    """Raises where training on `example` would teach something else than meant.
 
     Args:
         example: ids and labels.
         tokenizer: the tokenizer that made them.
         max_tokens: length after which the trainer would truncate, or None.
         where: the row, for the message.
+        encoder_decoder: whether ids and labels are two sequences and not one.
 
     Raises:
         UserError: lengths differ, no trained token, the answer is cut, BOS/EOS missing or doubled.
     """
     ids, labels = example
     bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
+    longest = max(len(ids), len(labels))
     trained = [label for label in labels if label != IGNORED]
     problems = (
-        (len(ids) != len(labels), "one label a token", f"{len(ids)} tokens and {len(labels)} labels"),
+        (
+            not encoder_decoder and len(ids) != len(labels),
+            "one label a token",
+            f"{len(ids)} tokens and {len(labels)} labels",
+        ),
         (not trained, "at least one trained token", "every label is -100"),
         (
-            max_tokens is not None and len(ids) > max_tokens,
+            max_tokens is not None and longest > max_tokens,
             f"at most {max_tokens} tokens, so that truncation does not cut the answer",
-            f"{len(ids)} tokens",
+            f"{longest} tokens",
         ),
         (bos is not None and ids[:1] != [bos], f"{tokenizer.bos_token} first", "it is missing"),
-        (bos is not None and ids[:2] == [bos, bos], f"{tokenizer.bos_token} once", "it is doubled"),
+        # Where one token is both, the second may be the end of an empty turn.
+        (bos is not None and bos != eos and ids[:2] == [bos, bos], f"{tokenizer.bos_token} once", "it is doubled"),
+        (encoder_decoder and ids[-1:] != [eos], f"{tokenizer.eos_token} after the prompt", "it is missing"),
         (trained[-1:] != [eos], f"a trained {tokenizer.eos_token} at the end", "it is missing"),
         (trained.count(eos) > 1, f"{tokenizer.eos_token} once in the answer", "it is doubled"),
     )
     for wrong, expected, found in problems:
         if wrong:
-            raise UserError.of(where, expected, found, "look at the row with ftlib.data.preview.text(...)")
+            raise UserError.of(where, expected, found, "look at the row with ftlib.data.figures.mask_text(...)")
 
 
-def _shown(where: str, question: str, answer: str) -> str:
+def _shown(row: Row) -> str:
     def short(text: str) -> str:
         return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
-    return f"{where or 'row'}: question {short(question)!r}, answer {short(answer)!r}"
+    return f"row {row.id}: question {short(row.question)!r}, answer {short(row.answer)!r}"

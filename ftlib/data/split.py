@@ -5,19 +5,20 @@ to shuffling or to exact quotas per stratum. The price is that shares are met in
 each stratum got is reported with its interval.
 """
 
+from __future__ import annotations
+
 from collections import Counter, defaultdict
 from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 
-from ftlib.data.formats import GROUP_SEPARATOR
-from ftlib.data.load import each
+from ftlib import rows as row_values
+from ftlib.data.neighbours import components
 from ftlib.data.similar import fingerprint
-from ftlib.recipe import UserError
-
-TRAIN, VAL, TEST = 0, 1, 2
-NAMES = ("train", "val", "test")
+from ftlib.data.table import NAMES, SAID, TEST, TRAIN, VAL, each, said_before
+from ftlib.errors import UserError
+from ftlib.stats import wilson
 
 
 def share(seed: int, salt: str, key: str) -> float:
@@ -40,15 +41,16 @@ def side(seed: int, key: str, val_fraction: float, test_fraction: float) -> int:
     return VAL if share(seed, "val", key) < val_fraction else TRAIN
 
 
-def assign(table, alive: np.ndarray, recipe, seed: int, *, test_from_file: bool) -> np.ndarray:
+def assign(table, alive: np.ndarray, recipe, seed: int, test_from_file: bool, created: str | None = None) -> np.ndarray:
     """The side of every row.
 
     Args:
-        table: ``datasets.Dataset`` with group, question, answer and created.
+        table: `datasets.Dataset`, see `ftlib.data.table`.
         alive: bool (n,), rows that take part.
-        recipe: the recipe's ``data.split``.
+        recipe: the recipe's `data.split`.
         seed: the recipe's seed.
         test_from_file: whether the test set is given, so that no row is taken for it.
+        created: the column with the rows' dates, for a temporal split.
 
     Returns:
         int8 (n,) of TRAIN, VAL, TEST; -1 where a row takes no part.
@@ -60,7 +62,7 @@ def assign(table, alive: np.ndarray, recipe, seed: int, *, test_from_file: bool)
     sides = np.full(len(table), -1, dtype=np.int8)
     test_fraction = 0.0 if test_from_file else recipe.test_fraction
     if recipe.method == "temporal":
-        by_key = _temporal(table, alive, keys, recipe, test_fraction)
+        by_key = _temporal(table, alive, keys, recipe, test_fraction, created)
     else:
         present = {keys[row] for row in np.flatnonzero(alive)}
         by_key = {key: side(seed, key, recipe.val_fraction, test_fraction) for key in present}
@@ -79,45 +81,42 @@ def _fill_empty(by_key: dict[str, int], seed: int, wanted: list[tuple[int, str]]
 
 
 def group_keys(table) -> list[str]:
-    """The group of every row; rows that share any of their group values have one key.
+    """The group of every row; rows that share any of their group values, directly or through others, have one key.
 
-    Rows without a group are grouped by their question, so that a question never stands on both sides.
+    Rows without a group are grouped by what they ask (with history and context), so that it never stands on both
+    sides.
     """
-    raw = [
-        row["group"] or f"{fingerprint(row['question'] or row['answer']):016x}"
-        for row in each(table, ("group", "question", "answer"))
-    ]
-    if not any(GROUP_SEPARATOR in key for key in raw):
-        return raw
-    parent: dict[str, str] = {}
-
-    def find(key: str) -> str:
-        while parent.setdefault(key, key) != key:
-            parent[key] = parent[parent[key]]
-            key = parent[key]
-        return key
-
-    for key in set(raw):
-        first, *others = (find(part) for part in key.split(GROUP_SEPARATOR))
-        for other in others:
-            a, b = sorted((find(first), find(other)))
-            parent[b] = a
-    return [find(key.split(GROUP_SEPARATOR)[0]) for key in raw]
+    groups = [entry.row.group or (_asked(entry.row),) for entry in each(table, ("group", *SAID))]
+    if all(len(group) == 1 for group in groups):
+        return [group[0] for group in groups]
+    keys = sorted({key for group in groups for key in group})
+    number = {key: at for at, key in enumerate(keys)}
+    joined = np.array([(number[group[0]], number[key]) for group in groups for key in group[1:]], dtype=np.int64)
+    labels = components(len(keys), joined[:, 0], joined[:, 1])
+    first = {label: key for key, label in zip(reversed(keys), labels[::-1].tolist(), strict=True)}
+    return [first[labels[number[group[0]]]] for group in groups]
 
 
-def _temporal(table, alive: np.ndarray, keys: list[str], recipe, test_fraction: float) -> dict[str, int]:
+def _asked(row) -> str:
+    beside = [text for text in (row.context, said_before(row)) if text]
+    return f"{fingerprint(row.question or row.answer, *beside):016x}"
+
+
+def _temporal(
+    table, alive: np.ndarray, keys: list[str], recipe, test_fraction: float, created: str | None
+) -> dict[str, int]:
     """The side of each group by the date of its newest row."""
     latest: dict[str, str] = defaultdict(str)
-    for row, key, use in zip(each(table, ["created"]), keys, alive, strict=True):
+    for entry, key, use in zip(each(table, ["meta"]), keys, alive, strict=True):
         if use:
-            latest[key] = max(latest[key], row["created"])
+            latest[key] = max(latest[key], row_values.value(entry.row, created))
     dates = sorted(latest.values())
     if not dates or not dates[0]:
         raise UserError.of(
             "data.split.method = temporal",
-            "a date in `created` for every row",
+            "a date for every row in the column that data.columns.created names",
             f"{sum(not date for date in dates)} groups without one",
-            "map the column with data.columns: {created: ...} or use method: hash",
+            "name the column in data.columns.created or use method: hash",
         )
     test_from = recipe.test_from or (_quantile(dates, 1 - test_fraction) if test_fraction else "\uffff")
     val_from = recipe.val_from or _quantile(dates, 1 - test_fraction - recipe.val_fraction)
@@ -132,23 +131,21 @@ def strata(table, sides: np.ndarray, column: str) -> dict[str, Any]:
     """How each stratum was shared out, with the 95 % interval (Wilson) of its validation share.
 
     Args:
-        table: ``datasets.Dataset``.
-        sides: from :func:`assign`.
-        column: metadata column, e.g. ``slice``.
+        table: `datasets.Dataset`.
+        sides: from `assign`.
+        column: one of the owner's columns.
 
     Returns:
         stratum -> {train, val, test, val_share, val_share_ci95}.
     """
-    from scipy.stats import binomtest
-
     counts: dict[str, Counter[int]] = defaultdict(Counter)
-    for row, at in zip(each(table, [column]), sides.tolist(), strict=True):
+    for entry, at in zip(each(table, ["meta"]), sides.tolist(), strict=True):
         if at >= 0:
-            counts[row[column] or "(none)"][at] += 1
+            counts[row_values.value(entry.row, column, "(none)")][at] += 1
     report = {}
     for name, count in sorted(counts.items()):
         total = count[TRAIN] + count[VAL]
-        low, high = binomtest(count[VAL], total).proportion_ci(method="wilson") if total else (0.0, 1.0)
+        low, high = wilson(count[VAL], total) if total else (0.0, 1.0)
         report[name] = {label: count[at] for at, label in enumerate(NAMES)} | {
             "val_share": round(count[VAL] / total, 4) if total else None,
             "val_share_ci95": [round(low, 4), round(high, 4)],

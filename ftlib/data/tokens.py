@@ -1,30 +1,33 @@
 """The tokenizer that lengths are measured with, and what it makes of the data."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from ftlib.recipe import ModelRecipe, UserError
+from ftlib.errors import UserError
+from ftlib.recipe_sections import ModelRecipe
 
 
 def load_tokenizer(model: ModelRecipe):
-    """The tokenizer of the recipe's base model.
+    """The tokenizer of the recipe's base model, with a padding token: the end-of-sequence token where it has none.
 
     Args:
-        model: the recipe's section of that name: ``base``, ``revision`` and ``trust_remote_code`` are read.
+        model: the recipe's section of that name: `base`, `revision` and `trust_remote_code` are read.
 
     Returns:
         A Hugging Face tokenizer.
 
     Raises:
-        UserError: there is none under that path or name.
+        UserError: there is none under that path or name, or it has no end-of-sequence token.
     """
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(
+        tokenizer = AutoTokenizer.from_pretrained(
             model.base, revision=model.revision, trust_remote_code=model.trust_remote_code
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -32,6 +35,38 @@ def load_tokenizer(model: ModelRecipe):
         raise UserError.of(
             f"model.base = {model.base}", "a model folder or hub name with a tokenizer", reason, "check the name"
         ) from error
+    require_eos(tokenizer)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def require_eos(tokenizer) -> None:
+    """Raises UserError where a tokenizer has no end-of-sequence token, without which no answer would ever end."""
+    if tokenizer.eos_token_id is None:
+        raise UserError.of(
+            "model.base", "a tokenizer with an end-of-sequence token", "none", "set eos_token in its config"
+        )
+
+
+def is_encoder_decoder(model: ModelRecipe) -> bool:
+    """Whether the base model reads with an encoder and writes with a decoder, as T5 does.
+
+    Args:
+        model: the recipe's section of that name.
+
+    Returns:
+        What its config says; False where it has none that can be read (loading the model says why).
+    """
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(
+            model.base, revision=model.revision, trust_remote_code=model.trust_remote_code
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return bool(config.is_encoder_decoder)
 
 
 def percentiles(lengths: np.ndarray) -> dict[str, float | int]:
@@ -59,8 +94,8 @@ def forecast(lengths: np.ndarray, max_length: int, batch_rows: int, seed: int = 
         seed: of the shuffle.
 
     Returns:
-        ``padded`` (random batches, each padded to its longest row), ``grouped`` (batches of similar length),
-        ``packed`` (first-fit decreasing into sequences of ``max_length``, the classic bin packing bound of 11/9).
+        `padded` (random batches, each padded to its longest row), `grouped` (batches of similar length),
+        `packed` (first-fit decreasing into sequences of `max_length`, the classic bin packing bound of 11/9).
     """
     lengths = np.minimum(np.asarray(lengths, dtype=np.int64), max_length)
     if not len(lengths):
@@ -84,7 +119,7 @@ def pack(lengths: np.ndarray, max_length: int) -> int:
     """Number of sequences that best-fit decreasing needs.
 
     Args:
-        lengths: tokens of each row, each at most ``max_length``.
+        lengths: tokens of each row, each at most `max_length`.
         max_length: capacity in tokens.
     """
     room = np.zeros(max_length + 1, dtype=np.int64)  # open sequences by remaining tokens
@@ -114,7 +149,7 @@ def coverage(texts: Iterable[str], tokenizer) -> dict[str, Any]:
         tokenizer: a Hugging Face tokenizer.
 
     Returns:
-        ``words``, ``tokens_per_word``, ``words_in_one_token`` (share), ``vocabulary_used`` (share), ``unknown`` (share
+        `words`, `tokens_per_word`, `words_in_one_token` (share), `vocabulary_used` (share), `unknown` (share
         of tokens that are the unknown token).
     """
     seen = Counter(word for text in texts for word in text.split())

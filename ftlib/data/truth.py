@@ -3,6 +3,8 @@
 Nothing here is read by a detector; it looks at what they decided afterwards.
 """
 
+from __future__ import annotations
+
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -43,7 +45,7 @@ def read(path: str | Path) -> dict[str, list[dict[str, Any]]]:
     """The planted defects.
 
     Args:
-        path: JSON lines of ``{"id": ..., "defects": [{"kind": ..., ...}]}``.
+        path: JSON lines of `{"id": ..., "defects": [{"kind": ..., ...}]}`.
 
     Returns:
         id -> defects.
@@ -63,9 +65,9 @@ def flags(rows: Iterable[Mapping[str, Any]], rejected: Iterable[Mapping[str, Any
     """
     found: dict[str, set[str]] = defaultdict(set)
     for row in rows:
-        for change in row["changes"]:
+        for change in row.get("changes", ()):
             found[{"encoding": "mojibake"}.get(change, change)].add(row["id"])
-        for kind in row["pii"]:
+        for kind in row.get("pii", ()):
             found[kind].add(row["id"])
             found["pii"].add(row["id"])
     for row in rejected:
@@ -83,8 +85,8 @@ def score(planted: Mapping[str, list[dict[str, Any]]], found: Mapping[str, set[s
     and it counts only if the pair is the planted pair.
 
     Args:
-        planted: from :func:`read`.
-        found: from :func:`flags`.
+        planted: from `read`.
+        found: from `flags`.
         copies: id of a rejected duplicate or contradiction -> id of the row that stays in its place.
 
     Returns:

@@ -1,24 +1,30 @@
-"""Ask a model the frozen test set, closed book, and write its answers so that a killed run goes on."""
+"""Ask a system questions and keep its answers so that a killed run goes on; notebooks 03 and 05 both ask here."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ftlib import jsonl
-from ftlib.data.prompts import Renderer
+from ftlib.progress import progress
 
-_CHUNK_BATCHES = 4  # what a kill can cost: so many batches of answers
+if TYPE_CHECKING:
+    from ftlib.core.engine import Engine
+    from ftlib.data.prompts import Prompt
+    from ftlib.systems import System
 
 
-def read_answers(path: Path) -> list[dict[str, Any]]:
+def read_answers(path: str | Path) -> list[dict[str, Any]]:
     """The answers written so far; a last line that a kill cut short is left out.
 
     Args:
-        path: generations.jsonl, which may not exist yet.
+        path: the JSON lines file, which may not exist yet.
 
     Returns:
-        Rows `{"id", "arm", "prediction", "tokens", "seconds"}`.
+        Lines `{"id", "system", "prediction", "tokens", "prompt_tokens", "seconds", ...}`.
     """
+    path = Path(path)
     if not path.exists():
         return []
     text = path.read_bytes()
@@ -28,51 +34,45 @@ def read_answers(path: Path) -> list[dict[str, Any]]:
     return jsonl.read(path)
 
 
-def answer_questions(
-    model: Any,
-    tokenizer: Any,
-    renderer: Renderer,
-    rows: Sequence[dict],
-    path: Path,
-    arm: str,
+def answer(
+    engine: Engine,
+    system: System,
+    prompts: Sequence[Prompt],
+    path: str | Path,
     *,
     max_new_tokens: int,
     batch_rows: int,
+    name: str | None = None,
+    extra: Callable[[Prompt], Mapping[str, Any]] | None = None,
     interactive: bool = False,
-) -> int:
-    """Generate an answer to every row that this arm has not answered yet; greedy, so a rerun says the same.
+) -> list[dict[str, Any]]:
+    """Every prompt's answer: those of the file, and the others generated now; greedy, so a rerun says the same.
 
     Args:
-        model: a causal language model in evaluation mode.
-        tokenizer: its tokenizer.
-        renderer: makes the prompts, as in training; a row's `context` is not shown.
-        rows: test rows with `id` and `question`.
-        path: generations.jsonl; answers are appended in chunks.
-        arm: name of the system, e.g. "base".
+        engine: generates.
+        system: who answers.
+        prompts: the questions as they are asked, every id once.
+        path: the JSON lines file; a batch's answers are appended as soon as it is done.
         max_new_tokens: the longest answer.
-        batch_rows: questions per batch.
+        batch_rows: prompts a batch; the longest prompts first, so that what needs most memory fails at once.
+        name: what the lines call the system where one system is asked twice; None: its own name.
+        extra: further fields of a prompt's line.
         interactive: a progress bar instead of lines.
 
     Returns:
-        How many rows were answered now.
+        This system's lines, in the order of the prompts.
     """
-    from ftlib.core.generate import generate
-
-    done = {row["id"] for row in read_answers(path) if row["arm"] == arm}
-    waiting = [row for row in rows if row["id"] not in done]
-    step = _CHUNK_BATCHES * batch_rows
-    for start in range(0, len(waiting), step):
-        part = waiting[start : start + step]
-        answers = generate(
-            model,
-            tokenizer,
-            [renderer.prompt_ids(row["question"]) for row in part],
-            max_new_tokens=max_new_tokens,
-            batch_rows=batch_rows,
-            progress_desc=f"{arm}: answers {start} of {len(waiting)}",
-            interactive=interactive,
-        )
-        for row, answer in zip(part, answers, strict=True):
-            line = {"id": row["id"], "arm": arm, "prediction": answer.text}
-            jsonl.append(path, {**line, "tokens": answer.tokens, "seconds": round(answer.seconds, 4)})
-    return len(waiting)
+    name = name or system.name
+    done = {line["id"]: line for line in read_answers(path) if line["system"] == name}
+    waiting = sorted((prompt for prompt in prompts if prompt.id not in done), key=lambda prompt: -len(prompt.ids))
+    with progress(total=len(waiting), desc=f"{name}: answers", interactive=interactive) as bar:
+        for start in range(0, len(waiting), batch_rows):
+            batch = waiting[start : start + batch_rows]
+            told = engine.generate(system, batch, max_new_tokens=max_new_tokens, batch_rows=batch_rows)
+            for prompt, said in zip(batch, told, strict=True):
+                line = {"id": prompt.id, "system": name, "prediction": said.text, "tokens": said.tokens}
+                line |= {"prompt_tokens": len(prompt.ids), "seconds": round(said.seconds, 4)}
+                done[prompt.id] = line | dict(extra(prompt) if extra else {})
+                jsonl.append(path, done[prompt.id])
+            bar.update(len(batch))
+    return [done[prompt.id] for prompt in prompts]

@@ -1,75 +1,98 @@
-"""The pictures of room 03: scores by arm, paired differences by slice, and what n buys."""
+"""The figures of room 03: scores by system, paired differences by slice, and what n buys."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ftlib import plots
-from ftlib.evaluate.precision import SizeRow
+from ftlib.evaluate.sample_size import SizeRow
+from ftlib.evaluate.scores import UNANSWERABLE
+from ftlib.stats import Headline, known_limits
+
+if TYPE_CHECKING:
+    from ftlib.systems import System
 
 _NAMES = {"em": "exact match", "f1": "token F1", "rouge_l": "ROUGE-L", "refused": "refused"}
 
 
-def headline_bars(headlines: Mapping[str, Any], keys: Mapping[str, str]) -> Any:
-    """Bars with 95 % intervals for chosen headline numbers.
+def headline_bars(
+    headlines: Mapping[str, Headline], measures: Mapping[str, str], systems: Mapping[str, System]
+) -> Any:
+    """Bars with 95 % intervals for chosen headline numbers, each system in its colour.
 
     Args:
-        headlines: key -> `scores.Headline`.
-        keys: key -> what the bar is called; keys without a headline are left out. Keys that end in `finetuned` have
-            that system's colour.
+        headlines: key -> Headline.
+        measures: start of the key -> what the measure is called; those without a headline are left out.
+        systems: whose names end the keys.
 
     Returns:
         A matplotlib Figure.
     """
-    chosen = {name: headlines[key] for key, name in keys.items() if key in headlines}
-    colours = [plots.COLOURS[key.endswith("finetuned")] for key in keys if key in headlines]
-    values = {name: (headline.value, headline.ci95) for name, headline in chosen.items()}
-    counts = {name: headline.n for name, headline in chosen.items()}
-    xlabel = "share of the questions, with 95 % interval"
-    return plots.bars_with_intervals(values, n=counts, colours=colours, xlabel=xlabel)
+    chosen = {
+        f"{called}, {system.label}": (headlines[f"{measure}_{name}"], system.colour)
+        for measure, called in measures.items()
+        for name, system in systems.items()
+        if f"{measure}_{name}" in headlines
+    }
+    return plots.bars_with_intervals(
+        {name: (headline.value, headline.ci95) for name, (headline, _) in chosen.items()},
+        n={name: headline.n for name, (headline, _) in chosen.items() if headline.n is not None},
+        colours=[colour for _, colour in chosen.values()],
+        xlabel="share of the questions, with 95 % interval",
+    )
 
 
-def scores_by_slice(rows: Sequence[Mapping[str, Any]], arms: tuple[str, str], measure: str = "em") -> Any:
-    """One measure of both arms, slice by slice, with 95 % intervals; refusals on the unanswerable slice.
+def scores_by_slice(rows: Sequence[Mapping[str, Any]], systems: Mapping[str, System], measure: str = "em") -> Any:
+    """One measure of all systems, slice by slice, with 95 % intervals; refusals where nothing is known.
 
     Args:
-        rows: the table of `scores.table`.
-        arms: (before, after).
+        rows: what `scores.score_table` returned.
+        systems: the systems in it.
         measure: which measure of the table.
 
     Returns:
         A matplotlib Figure.
     """
     groups = {
-        f"{_label(row)} (n={row['n']})": {arm: (row[arm]["mean"], (row[arm]["low"], row[arm]["high"])) for arm in arms}
+        f"{_label(row)} (n={row['n']})": {
+            system.label: (row["systems"][name].mean, known_limits(row["systems"][name]))
+            for name, system in systems.items()
+        }
         for row in _chosen(rows, measure)
     }
-    return plots.dots_by_group(groups, xlabel="share of the questions, with 95 % interval")
+    return plots.dots_by_group(
+        groups, xlabel="share of the questions, with 95 % interval", colours=_colours_by_label(systems)
+    )
 
 
-def paired_differences(rows: Sequence[Mapping[str, Any]], measure: str = "em") -> Any:
-    """The paired difference of each slice with its 95 % interval; wins and losses beside its name.
+def paired_differences(rows: Sequence[Mapping[str, Any]], systems: Mapping[str, System], measure: str = "em") -> Any:
+    """The paired differences of each slice against the first system; where there is one, with its wins and losses.
 
     Args:
-        rows: the table of `scores.table`.
-        measure: which measure of the table; refusals on the unanswerable slice.
+        rows: what `scores.score_table` returned.
+        systems: the systems in it, two or more.
+        measure: which measure of the table; refusals where nothing is known.
 
     Returns:
         A matplotlib Figure.
     """
+    first, *others = systems
     groups = {}
     for row in _chosen(rows, measure):
-        gain = row["gain"]
-        name = f"{_label(row)}\n{gain['wins']} up, {gain['losses']} down of {row['n']}"
-        groups[name] = {"difference": (gain["difference"], (gain["low"], gain["high"]))}
-    return plots.dots_by_group(groups, xlabel="paired difference, fine-tuned - base", zero_line=True)
+        counts = "".join(f"\n{g.wins} up, {g.losses} down of {row['n']}" for g in row["gains"].values())
+        name = _label(row) + (counts if len(others) == 1 else f"\nn = {row['n']}")
+        groups[name] = {systems[o].label: (row["gains"][o].difference, known_limits(row["gains"][o])) for o in others}
+    xlabel = f"paired difference to {systems[first].label}, with 95 % interval"
+    return plots.dots_by_group(groups, xlabel=xlabel, zero_line=True, colours=_colours_by_label(systems))
 
 
 @plots.styled
-def precision_by_n(sizes: Sequence[SizeRow]) -> Any:
+def half_width_by_n(sizes: Sequence[SizeRow]) -> Any:
     """Half width of the interval, and how often the difference is detected, against the size of the test set.
 
     Args:
-        sizes: the rows of `precision.by_size`.
+        sizes: the rows of `sample_size.by_size`.
 
     Returns:
         A matplotlib Figure with two panels.
@@ -93,7 +116,11 @@ def precision_by_n(sizes: Sequence[SizeRow]) -> Any:
 
 
 def _chosen(rows: Sequence[Mapping[str, Any]], measure: str) -> list[Mapping[str, Any]]:
-    return [row for row in rows if row["measure"] == measure or row["slice"] == "unanswerable"]
+    return [row for row in rows if row["measure"] == measure or (row["slice"], row["measure"]) == (UNANSWERABLE, "refused")]
+
+
+def _colours_by_label(systems: Mapping[str, System]) -> dict[str, str]:
+    return {system.label: system.colour for system in systems.values()}
 
 
 def _label(row: Mapping[str, Any]) -> str:

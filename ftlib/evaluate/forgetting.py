@@ -1,9 +1,11 @@
 """What fine-tuning cost: perplexity on general text that no training saw, and on the test answers.
 
-Perplexity per token is `exp(-sum(log p) / tokens)`; per byte the sum is divided by the UTF-8 bytes of the text, so
-that models with different tokenizers compare. Both sum over all texts before they divide. Intervals come from a
-bootstrap over texts on the logarithm (nats), and the change from base to fine-tuned is paired text by text.
+Perplexity per token is `exp(-sum(log p) / tokens)`; per byte the sum is divided by the UTF-8 bytes of what was scored,
+so that models with different tokenizers compare. Both sum over all texts before they divide. Intervals are made on the
+logarithm (nats), and the change from the first system to another is paired text by text.
 """
+
+from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,9 +14,11 @@ from typing import Any, NamedTuple
 
 from ftlib import jsonl
 from ftlib.data.prompts import IGNORED, Example, Renderer
-from ftlib.evaluate.scores import Headline
-from ftlib.evaluate.stats import Interval, ratio_ci95
-from ftlib.recipe import UserError
+from ftlib.errors import UserError
+from ftlib.rows import Row, cluster
+from ftlib.stats import Headline, Interval, ratio_ci95
+
+UNITS = {"per_token": "tokens", "per_byte": "bytes"}
 
 
 class TextLikelihood(NamedTuple):
@@ -24,6 +28,7 @@ class TextLikelihood(NamedTuple):
     sum_logprob: float
     tokens: int
     bytes: int
+    cluster: str = ""  # texts with one key stand or fall together; "" stands alone
 
 
 def load_texts(path: str | Path, limit: int | None = None) -> list[str]:
@@ -51,81 +56,88 @@ def load_texts(path: str | Path, limit: int | None = None) -> list[str]:
     return texts[:limit]
 
 
-def windows(tokenizer: Any, text: str, max_length: int) -> list[Example]:
+def windows(tokenizer: Any, text: str, max_length: int, *, encoder_decoder: bool = False) -> list[Example]:
     """Cut a text into windows in which every token is scored exactly once.
 
     Each window after the first starts with up to half its length of context that is read but not scored again; the
-    first token is scored only where a begin-of-sequence token stands before it.
+    first token is scored only where a begin-of-sequence token stands before it. An encoder-decoder reads half a
+    window (of a short text half of it) and is scored on the tokens that follow.
 
     Args:
         tokenizer: a Hugging Face tokenizer.
         text: the text.
         max_length: tokens per window, at least 2.
+        encoder_decoder: what kind of model reads them.
 
     Returns:
         Examples of at most `max_length` tokens; none where nothing can be scored.
     """
     bos = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
-    ids = bos + tokenizer(text, add_special_tokens=False)["input_ids"]
+    ids = bos + tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+    half = max_length // 2
+    if encoder_decoder:
+        half = max(2, min(half, len(ids) // 2))
+        starts = range(half, len(ids) + 1, half)
+        return [Example([*ids[at - half : at - 1], tokenizer.eos_token_id], ids[at - 1 : at - 1 + half]) for at in starts]
     found, scored = [], 1  # position 0 has nothing before it to be predicted from
     while scored < len(ids):
-        start = 0 if scored == 1 else max(0, scored - max_length // 2)
+        start = 0 if scored == 1 else max(0, scored - half)
         end = min(len(ids), start + max_length)
-        labels = [IGNORED] * (scored - start) + ids[scored:end]
-        found.append(Example(ids[start:end], labels))
+        found.append(Example(ids[start:end], [IGNORED] * (scored - start) + ids[scored:end]))
         scored = end
     return found
 
 
 def score_texts(
-    model: Any,
-    tokenizer: Any,
-    texts: Sequence[str],
-    *,
-    max_length: int,
-    batch_rows: int,
+    model: Any, tokenizer: Any, texts: Sequence[str], *, max_length: int, batch_rows: int
 ) -> list[TextLikelihood]:
     """Log-likelihood of whole texts.
 
     Args:
-        model: a causal language model in evaluation mode.
+        model: a language model in evaluation mode.
         tokenizer: its tokenizer.
         texts: the texts.
         max_length: tokens per window.
         batch_rows: windows per forward pass.
 
     Returns:
-        One TextLikelihood per text, `id` its number; texts of a single token without a begin-of-sequence token have
-        `tokens` 0.
+        One TextLikelihood per text in which a token can be scored, `id` its number.
     """
     from ftlib.core.likelihood import log_likelihood
+    from ftlib.core.loss import has_encoder
 
-    parts = [windows(tokenizer, text, max_length) for text in texts]
-    owners = [number for number, part in enumerate(parts) for _ in part]
-    scored = log_likelihood(model, tokenizer, [w for part in parts for w in part], batch_rows=batch_rows)
-    sums, tokens = [0.0] * len(texts), [0] * len(texts)
-    for owner, result in zip(owners, scored, strict=True):
-        sums[owner] += result.sum_logprob
-        tokens[owner] += result.tokens
-    sizes = [len(text.encode("utf-8")) for text in texts]
-    return [TextLikelihood(str(i), *each) for i, each in enumerate(zip(sums, tokens, sizes, strict=True))]
+    kind = has_encoder(model)
+    parts = [windows(tokenizer, text, max_length, encoder_decoder=kind) for text in texts]
+    results = iter(log_likelihood(model, tokenizer, [w for part in parts for w in part], batch_rows=batch_rows))
+    found = []
+    for number, (text, part) in enumerate(zip(texts, parts, strict=True)):
+        scored = [next(results) for _ in part]
+        tokens = sum(result.tokens for result in scored)
+        size = len(text.encode("utf-8"))
+        if kind:  # only a part of its tokens is scored
+            size = sum(len(tokenizer.decode(window.labels).encode("utf-8")) for window in part)
+        if tokens:
+            found.append(TextLikelihood(str(number), sum(each.sum_logprob for each in scored), tokens, size))
+    return found
 
 
 def score_answers(
     model: Any,
-    tokenizer: Any,
     renderer: Renderer,
-    rows: Sequence[dict],
+    rows: Sequence[Row],
     *,
+    fact: str | None = None,
+    window: int | None = None,
     batch_rows: int,
 ) -> list[TextLikelihood]:
-    """Log-likelihood of the right answers, given their questions, closed book.
+    """Log-likelihood of the right answers, given all that was said before them.
 
     Args:
-        model: a causal language model in evaluation mode.
-        tokenizer: its tokenizer.
-        renderer: makes the prompts, as in training.
-        rows: test rows with `id`, `question`, `answer`.
+        model: a language model in evaluation mode.
+        renderer: makes the prompts, as in training: history and context count.
+        rows: test rows.
+        fact: `data.columns.fact`; rows about one fact are one cluster.
+        window: tokens the model reads at most; a longer row loses its beginning. None where no limit is known.
         batch_rows: rows per forward pass.
 
     Returns:
@@ -133,11 +145,13 @@ def score_answers(
     """
     from ftlib.core.likelihood import log_likelihood
 
-    encoded = [renderer.example(row["question"], row["answer"]) for row in rows]
-    scored = log_likelihood(model, tokenizer, encoded, batch_rows=batch_rows)
+    examples = [renderer.example(row) for row in rows]
+    if window:
+        examples = [Example(ids[-window:], labels[-window:]) for ids, labels in examples]
+    scored = log_likelihood(model, renderer.tokenizer, examples, batch_rows=batch_rows)
     return [
-        TextLikelihood(row["id"], result.sum_logprob, result.tokens, len(row["answer"].encode("utf-8")))
-        for row, result in zip(rows, scored, strict=True)
+        TextLikelihood(row.id, each.sum_logprob, each.tokens, len(row.answer.encode("utf-8")), cluster(row, fact))
+        for row, each in zip(rows, scored, strict=True)
     ]
 
 
@@ -145,7 +159,7 @@ def perplexity(scored: Sequence[TextLikelihood], per: str, samples: int, seed: i
     """Perplexity over all texts with a 95 % interval.
 
     Args:
-        scored: likelihoods of the texts.
+        scored: likelihoods of the texts, at least one.
         per: "tokens" or "bytes".
         samples: bootstrap samples.
         seed: their seed.
@@ -153,19 +167,17 @@ def perplexity(scored: Sequence[TextLikelihood], per: str, samples: int, seed: i
     Returns:
         Interval over `n` texts; 1 would be a perfect prediction.
     """
-    used = [text for text in scored if text.tokens]
-    nats = ratio_ci95([-t.sum_logprob for t in used], [getattr(t, per) for t in used], samples, seed)
-    return Interval(*(_exp(limit) for limit in nats[:3]), nats.n)
+    return _exp_ratio([-text.sum_logprob for text in scored], scored, per, samples, seed)
 
 
-def change(
+def perplexity_ratio(
     before: Sequence[TextLikelihood], after: Sequence[TextLikelihood], per: str, samples: int, seed: int
 ) -> Interval:
     """By which factor perplexity grew, paired text by text: `exp` of the change in nats.
 
     Args:
-        before: likelihoods under the base model.
-        after: likelihoods of the same texts, in the same order, under the fine-tuned one.
+        before: likelihoods under the first system.
+        after: likelihoods of the same texts, in the same order, under the other.
         per: "tokens" or "bytes"; the counts of `before` are used for both.
         samples: bootstrap samples.
         seed: their seed.
@@ -176,55 +188,64 @@ def change(
     Raises:
         ValueError: the texts differ.
     """
-    if [t.id for t in before] != [t.id for t in after]:
-        raise ValueError("both models must be scored on the same texts in the same order")
-    pairs = [(b, a) for b, a in zip(before, after, strict=True) if b.tokens]
-    lost = [b.sum_logprob - a.sum_logprob for b, a in pairs]
-    nats = ratio_ci95(lost, [getattr(b, per) for b, _ in pairs], samples, seed)
-    return Interval(*(_exp(limit) for limit in nats[:3]), nats.n)
+    if [text.id for text in before] != [text.id for text in after]:
+        raise ValueError("both systems must be scored on the same texts in the same order")
+    lost = [b.sum_logprob - a.sum_logprob for b, a in zip(before, after, strict=True)]
+    return _exp_ratio(lost, before, per, samples, seed)
 
 
-def summarize(
-    before: Sequence[TextLikelihood], after: Sequence[TextLikelihood], samples: int, seed: int
-) -> dict[str, Any]:
-    """Perplexities of both models and their ratio, per token and per byte.
+def perplexity_table(scored: Mapping[str, Sequence[TextLikelihood]], samples: int, seed: int) -> dict[str, Any]:
+    """Perplexities of all systems and their ratios to the first, per token and per byte.
 
     Args:
-        before: likelihoods under the base model.
-        after: likelihoods of the same texts under the fine-tuned one.
+        scored: system -> likelihoods of the same texts in the same order, at least one.
         samples: bootstrap samples.
         seed: their seed.
 
     Returns:
-        `{"n", "tokens", "bytes", "per_token": {"base", "finetuned", "ratio"}, "per_byte": {...}}`, each an interval.
+        `{"n", "tokens", "bytes", "per_token": {"systems": {name: Interval}, "ratios": {name: Interval}}, "per_byte":
+        {...}}`, the ratios without the first system.
     """
-    table: dict[str, Any] = {
-        "n": len(before),
-        "tokens": sum(text.tokens for text in before),
-        "bytes": sum(text.bytes for text in before),
-    }
-    for name, per in (("per_token", "tokens"), ("per_byte", "bytes")):
+    first, *others = scored
+    table: dict[str, Any] = {"n": len(scored[first])}
+    table |= {per: sum(getattr(text, per) for text in scored[first]) for per in UNITS.values()}
+    for name, per in UNITS.items():
         table[name] = {
-            "base": perplexity(before, per, samples, seed)._asdict(),
-            "finetuned": perplexity(after, per, samples, seed)._asdict(),
-            "ratio": change(before, after, per, samples, seed)._asdict(),
+            "systems": {system: perplexity(scored[system], per, samples, seed) for system in scored},
+            "ratios": {
+                system: perplexity_ratio(scored[first], scored[system], per, samples, seed) for system in others
+            },
         }
     return table
 
 
-def headlines(tables: Mapping[str, Mapping[str, Any]]) -> list[Headline]:
-    """`perplexity_*` (general text) and `perplexity_answers_*`, per token: base, finetuned and their ratio.
+def perplexity_headlines(tables: Mapping[str, Mapping[str, Any]]) -> list[Headline]:
+    """`perplexity_*` (general text) and `perplexity_answers_*`, per token: each system's, and the ratio to the first.
 
     Args:
-        tables: what `summarize` returned, under "general" and "answers"; either may be missing.
+        tables: what `perplexity_table` returned, under "general" and "answers"; either may be missing. Where there
+            are two systems their ratio ends in `_ratio`, where there are more in `_ratio_<system>`.
     """
-    named = [("general", "perplexity"), ("answers", "perplexity_answers")]
-    return [
-        Headline.of(f"{key}_{column}", tables[name]["per_token"][column])
-        for name, key in named
-        if name in tables
-        for column in ("base", "finetuned", "ratio")
-    ]
+    found = []
+    for name, key in (("general", "perplexity"), ("answers", "perplexity_answers")):
+        if name not in tables:
+            continue
+        measured = tables[name]["per_token"]
+        found += [Headline.of(f"{key}_{system}", each) for system, each in measured["systems"].items()]
+        ratios = measured["ratios"]
+        found += [
+            Headline.of(f"{key}_ratio" if len(ratios) == 1 else f"{key}_ratio_{system}", each)
+            for system, each in ratios.items()
+        ]
+    return found
+
+
+def _exp_ratio(
+    nats: Sequence[float], texts: Sequence[TextLikelihood], per: str, samples: int, seed: int
+) -> Interval:
+    keys = [text.cluster or text.id for text in texts]
+    found = ratio_ci95(nats, [getattr(text, per) for text in texts], samples, seed, clusters=keys)
+    return Interval(*(_exp(limit) for limit in found[:3]), found.n)
 
 
 def _exp(nats: float) -> float:

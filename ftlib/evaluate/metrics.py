@@ -4,14 +4,17 @@ The definitions are those of the official scorers (SQuAD 2.0's evaluation script
 `rouge-score` without stemming), and the tests hold them to the same float.
 """
 
+from __future__ import annotations
+
+import functools
 import re
 import string
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import Any
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b", re.UNICODE)
-_NOT_ROUGE = re.compile(r"[^a-z0-9]+")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 # Tokenizers and word processors write these where an ASCII apostrophe or quote is meant.
 _PLAIN_QUOTES = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"'})
@@ -60,7 +63,7 @@ def token_f1(prediction: str, references: Sequence[str]) -> float:
 
 
 def rouge_l(prediction: str, references: Sequence[str]) -> float:
-    """ROUGE-L F-measure as Google's `rouge-score` computes it (no stemming), best over references.
+    """ROUGE-L F-measure of Google's `rouge-score` (no stemming), best over references.
 
     With `l` the length of the longest common subsequence of tokens, precision
     `l / |prediction|`, recall `l / |reference|` and their harmonic mean. Tokens are runs of
@@ -76,7 +79,7 @@ def rouge_l(prediction: str, references: Sequence[str]) -> float:
     Raises:
         ValueError: if `references` is empty.
     """
-    return _best(_rouge_pair, prediction, references)
+    return _best(lambda p, r: _rouge_scorer().score(r, p)["rougeL"].fmeasure, prediction, references)
 
 
 def is_refusal(prediction: str, refusal: str, also: Sequence[str] = ()) -> bool:
@@ -101,15 +104,6 @@ def is_refusal(prediction: str, refusal: str, also: Sequence[str] = ()) -> bool:
     return False
 
 
-def expects_refusal(row: dict, refusal: str) -> bool:
-    """Whether the right answer to a test row is to say that it is not known.
-
-    True for the slice `unanswerable` and for rows whose own answer is the refusal sentence, so
-    that a data set without slices is read correctly.
-    """
-    return row.get("slice") == "unanswerable" or is_refusal(row.get("answer") or "", refusal)
-
-
 def is_scorable(prediction: object) -> bool:
     """Whether there is an answer to score: text with at least one visible character.
 
@@ -118,46 +112,6 @@ def is_scorable(prediction: object) -> bool:
     if not isinstance(prediction, str):
         return False
     return any(unicodedata.category(c)[0] not in "CZ" and c != "\ufffd" for c in prediction)
-
-
-def score_row(row: dict, prediction: str | None, refusal: str, also: Sequence[str] = ()) -> dict:
-    """Score one generated answer to one test row.
-
-    Args:
-        row: a test row: `answer`, and where given `references` (else the answer is the only one)
-            and `slice`.
-        prediction: the generated text; None where generation gave nothing.
-        refusal: the agreed refusal sentence.
-        also: further sentences accepted as a refusal.
-
-    Returns:
-        `{"scored", "em", "f1", "rouge_l", "refused", "refusal_expected", "refusal_correct"}`.
-        Where no answer can be parsed `scored` is False and the scores are None: the row stays,
-        headline means count it as 0 (see `scores.number`) and report how many there were.
-        `refusal_correct` says whether the model refused exactly when it should have.
-    """
-    expected = expects_refusal(row, refusal)
-    if not is_scorable(prediction):
-        return {
-            "scored": False,
-            "em": None,
-            "f1": None,
-            "rouge_l": None,
-            "refused": False,
-            "refusal_expected": expected,
-            "refusal_correct": not expected,
-        }
-    references = row.get("references") or [row["answer"]]
-    refused = is_refusal(prediction, refusal, also)
-    return {
-        "scored": True,
-        "em": exact_match(prediction, references),
-        "f1": token_f1(prediction, references),
-        "rouge_l": rouge_l(prediction, references),
-        "refused": refused,
-        "refusal_expected": expected,
-        "refusal_correct": refused == expected,
-    }
 
 
 def _best(score: Callable[[str, str], float], prediction: str, references: Sequence[str]) -> float:
@@ -172,35 +126,16 @@ def _f1_pair(prediction: str, reference: str) -> float:
     predicted, expected = normalize(prediction).split(), normalize(reference).split()
     if not predicted or not expected:
         return float(predicted == expected)
-    common = sum((Counter(predicted) & Counter(expected)).values())
-    return _harmonic(common, len(predicted), len(expected))
+    common = (Counter(predicted) & Counter(expected)).total()
+    precision, recall = common / len(predicted), common / len(expected)
+    return 2 * precision * recall / (precision + recall) if common else 0.0
 
 
-def _rouge_pair(prediction: str, reference: str) -> float:
-    predicted = _NOT_ROUGE.sub(" ", prediction.lower()).split()
-    expected = _NOT_ROUGE.sub(" ", reference.lower()).split()
-    if not predicted or not expected:
-        return 0.0
-    return _harmonic(_lcs_length(expected, predicted), len(predicted), len(expected))
+@functools.cache
+def _rouge_scorer() -> Any:
+    from rouge_score.rouge_scorer import RougeScorer
 
-
-def _harmonic(common: int, predicted: int, expected: int) -> float:
-    if common == 0:
-        return 0.0
-    precision, recall = common / predicted, common / expected
-    return 2 * precision * recall / (precision + recall)
-
-
-def _lcs_length(a: list[str], b: list[str]) -> int:
-    """Length of the longest common subsequence, by rows of the usual table."""
-    row = [0] * (len(b) + 1)
-    for item in a:
-        diagonal = 0
-        for j, other in enumerate(b, start=1):
-            above = row[j]
-            row[j] = diagonal + 1 if item == other else max(above, row[j - 1])
-            diagonal = above
-    return row[-1]
+    return RougeScorer(["rougeL"])
 
 
 def _plain_words(text: str) -> list[str]:

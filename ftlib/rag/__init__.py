@@ -1,1 +1,1 @@
-"""Room 05: prompting, retrieval or fine-tuning? The same questions to five arms, and what each costs."""
+"""Room 05: prompting, retrieval or fine-tuning? The same questions to every system, and what each costs."""

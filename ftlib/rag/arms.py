@@ -1,244 +1,253 @@
-"""Five ways to ask the same questions: the arms and the prompts of each."""
+"""The arms of the comparison: the recipe's systems, each with its way to ask the same questions."""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ftlib.rag.documents import join_context
-from ftlib.rag.index import Index
-from ftlib.rag.passages import cut_all
-from ftlib.rag.retrieval import Found, is_hit, retrieve
-from ftlib.recipe import UserError
+from ftlib import jsonl
+from ftlib.data.prompts import Prompt, Renderer
+from ftlib.errors import UserError
+from ftlib.evaluate.answers import read_answers
+from ftlib.rag.documents import KnowledgeBase, join_context
+from ftlib.rag.passages import shorten
+from ftlib.rag.retrieval import Retrieved, is_hit, retrieve
+from ftlib.rows import Row, slice_of, values
 
-ARMS = ("base", "few_shot", "rag", "finetuned", "rag_finetuned")
-ADAPTED = ("finetuned", "rag_finetuned")  # need the adapter
-RETRIEVING = ("rag", "rag_finetuned")  # need the index
-KEYS = {"rag_finetuned": "rag_ft"}  # arm's name inside headline keys, where it differs
-LABELS = {
-    "base": "base model",
-    "few_shot": "few-shot prompt",
-    "rag": "RAG",
-    "finetuned": "fine-tuned",
-    "rag_finetuned": "RAG + fine-tuned",
-}
+if TYPE_CHECKING:
+    from ftlib.core.engine import Engine
+    from ftlib.recipe import Recipe
+    from ftlib.recipe_sections import ColumnsRecipe
+    from ftlib.systems import System
 
 
-class Prompt(NamedTuple):
-    """One question as one arm asks it.
+class Ask(NamedTuple):
+    """One question as one system is asked it.
 
     Attributes:
-        id: the question's.
-        ids: token ids, up to where the answer starts.
-        retrieved: passage ids found for it, best first; empty for arms that do not retrieve.
-        shown: how many of the passages (or few-shot examples) fit into the prompt.
-        hit: whether a passage of an article that holds the answer was found; None where there is none or nothing was
-            searched.
-        search_seconds: what the search took.
+        prompt: what the model reads.
+        retrieved: passage ids found for it, best first; empty for systems that do not retrieve.
+        shown: ids of the passages (of the rows, few-shot) that stand in the prompt; the last may be cut.
         offered: how many passages (or examples) there were to show.
+        is_cut: whether the last of the shown passages is not whole.
+        found: whether an article that holds the answer was retrieved; None where none is named or nothing searched.
+        hit: whether a passage of it stands in the prompt; None likewise.
+        search_seconds: what the search took.
     """
 
-    id: str
-    ids: list[int]
+    prompt: Prompt
     retrieved: tuple[str, ...] = ()
-    shown: int = 0
+    shown: tuple[str, ...] = ()
+    offered: int = 0
+    is_cut: bool = False
+    found: bool | None = None
     hit: bool | None = None
     search_seconds: float = 0.0
-    offered: int = 0
 
 
-def few_shot_examples(rows: Sequence[Mapping], count: int, avoid: Collection[str] = ()) -> list[tuple[str, str]]:
-    """The fixed examples of the few-shot arm: closed-book training rows, one slice after the other.
+def retrieves(system: System) -> bool:
+    """Whether the system is shown passages that a search finds."""
+    return system.prompt == "retrieved"
 
-    Rule: rows without context and without a fact in ``avoid``, in the order of the SHA-256 of their ids; the slices,
-    in alphabetical order, give one row each in turn until there are ``count``.
+
+def few_shot_examples(
+    rows: Sequence[Row], count: int, columns: ColumnsRecipe, avoid: Collection[str] = ()
+) -> list[Row]:
+    """The fixed examples of few-shot prompts: training rows, one slice after the other.
+
+    Rule: rows with neither context nor history (where there are none: without history; where there are none: all),
+    and without a fact in `avoid`, in the order of the SHA-256 of their ids; the slices, in alphabetical order, give
+    one row each in turn until there are `count`.
 
     Args:
-        rows: training rows ``{id, question, context, answer, slice?, fact?}``.
+        rows: training rows.
         count: how many.
-        avoid: fact ids that no example may hold: those of the test questions.
+        columns: `data.columns`, which names the columns of slices and facts.
+        avoid: facts that no example may hold: those of the test questions.
 
     Returns:
-        ``count`` (question, answer) pairs, or as many as there are.
+        `count` rows, or as many as there are.
     """
-    slices: dict[str, list[Mapping]] = {}
-    for row in sorted(rows, key=lambda row: sha256(str(row["id"]).encode()).hexdigest()):
-        if not row.get("context") and not set(facts_of(row)) & set(avoid):
-            slices.setdefault(row.get("slice") or "", []).append(row)
+    rows = [row for row in rows if row.turns and not set(values(row, columns.fact)) & set(avoid)]
+    single = [row for row in rows if not row.history] or rows
+    plain = [row for row in single if not row.context] or single
+    slices: dict[str, list[Row]] = {}
+    for row in sorted(plain, key=lambda row: sha256(row.id.encode()).hexdigest()):
+        slices.setdefault(slice_of(row, columns.slice), []).append(row)
     queues = [slices[name] for name in sorted(slices)]
     longest = max(map(len, queues), default=0)
-    turns = [queue[turn] for turn in range(longest) for queue in queues if turn < len(queue)]
-    return [(row["question"], row["answer"]) for row in turns[:count]]
+    return [queue[turn] for turn in range(longest) for queue in queues if turn < len(queue)][:count]
 
 
-def closed_book_prompts(
-    rows: Iterable[Mapping], renderer: Any, max_tokens: int, examples: Sequence[tuple[str, str]] = ()
-) -> list[Prompt]:
-    """Prompts with the question alone (``base``, ``finetuned``) or after worked examples (``few_shot``).
-
-    Args:
-        rows: ``{id, question}``; the prompt is the one that notebook 03 asks.
-        renderer: `ftlib.data.prompts.Renderer`.
-        max_tokens: longest prompt; examples are left out from the last on where it would be longer.
-        examples: (question, answer) pairs shown as earlier turns.
-
-    Returns:
-        One prompt a row.
-
-    Raises:
-        UserError: a question alone is longer than ``max_tokens``.
-    """
-
-    def ask(row: Mapping, history: Sequence[tuple[str, str]]) -> list[int]:
-        return renderer.prompt_ids(row["question"], history=history)
-
-    prompts = []
-    for row in rows:
-        ids, shown = _fit(ask, row, examples, max_tokens)
-        prompts.append(Prompt(row["id"], ids, shown=shown, offered=len(examples)))
-    return prompts
-
-
-def rag_prompts(
-    rows: Iterable[Mapping],
-    renderer: Any,
-    max_tokens: int,
-    found: Mapping[str, Found],
-    texts: Mapping[str, str],
-    order: str = "best_last",
-) -> list[Prompt]:
-    """Prompts with the passages found, then the question.
-
-    Args:
-        rows: ``{id, question, documents?}``.
-        renderer: `ftlib.data.prompts.Renderer`.
-        max_tokens: longest prompt; the worst passages are left out where it would be longer, see `left_out`.
-        found: what `ftlib.rag.retrieval.retrieve` gave.
-        texts: passage id to text.
-        order: as in `ftlib.rag.documents.join_context`.
-
-    Returns:
-        One prompt a row; a question for which nothing was found is asked closed-book.
-
-    Raises:
-        UserError: a question alone is longer than ``max_tokens``.
-    """
-
-    def ask(row: Mapping, passages: Sequence[str]) -> list[int]:
-        return renderer.prompt_ids(row["question"], join_context(passages, texts, order))
-
-    prompts = []
-    for row in rows:
-        passages, seconds, documents = found[row["id"]]
-        ids, shown = _fit(ask, row, passages, max_tokens)
-        hit = is_hit(documents, row.get("documents") or ())
-        prompts.append(Prompt(row["id"], ids, passages, shown, hit, seconds, len(passages)))
-    return prompts
-
-
-def left_out(arm: str, prompts: Sequence[Prompt], max_tokens: int) -> str:
-    """Says in one sentence that passages or examples did not fit into the prompts; empty where all did.
-
-    Args:
-        arm: whose prompts.
-        prompts: from `build_prompts`.
-        max_tokens: longest prompt.
-
-    Returns:
-        A sentence with the number of prompts, the means and what to change.
-    """
-    short = [prompt for prompt in prompts if prompt.shown < prompt.offered]
-    if not short:
-        return ""
-    pieces, fix = ("passages", "rag.top_k or rag.passage_words") if arm in RETRIEVING else ("examples", "rag.few_shot")
-    shown, offered = (
-        sum(counts) / len(prompts) for counts in zip(*((p.shown, p.offered) for p in prompts), strict=True)
-    )
-    nothing = sum(not prompt.shown for prompt in short)
-    return (
-        f"{LABELS[arm]}: {len(short)} of {len(prompts)} prompts have no room for all {pieces} in {max_tokens} tokens, "
-        f"{nothing} for none; on average {shown:.1f} of {offered:.1f} are shown. Lower {fix} or take a model with a "
-        "longer context window."
-    )
-
-
-class Knowledge(NamedTuple):
-    """The passages of the articles as they stand at one time, and the index over them."""
-
-    texts: dict[str, str]  # by passage id
-    index: Index
-    documents: dict[str, str]  # passage id to the id of its article
-
-
-def learn(path: str | Path, documents: Sequence[Mapping], recipe: Any, embed: Any = None) -> Knowledge:
-    """Cuts the articles and builds the index that ``recipe.rag`` describes, or opens it where it stands.
-
-    Args:
-        path: folder of the index; one that stands there was built from the same documents (the stage sees to that).
-        documents: the articles.
-        recipe: whose sections ``rag`` and ``data`` count.
-        embed: from `ftlib.rag.embed.Embedder.of`.
-
-    Returns:
-        Knowledge.
-    """
-    named = {"embed": embed, "embed_name": getattr(embed, "name", "")}
-    passages = cut_all(documents, recipe.rag.passage_words)
-    if Path(path).is_dir():
-        index = Index.open(path, **named)
-    else:
-        language = recipe.data.language or "en"
-        index = Index.build(path, passages, language=language, mode=recipe.rag.mode, **named)
-    texts = {passage["id"]: passage["text"] for passage in passages}
-    return Knowledge(texts, index, {passage["id"]: passage["document"] for passage in passages})
-
-
-def build_prompts(
-    arm: str,
-    rows: Sequence[Mapping],
-    renderer: Any,
-    recipe: Any,
+def ask_all(
+    system: System,
+    rows: Sequence[Row],
+    renderer: Renderer,
+    recipe: Recipe,
     *,
-    max_tokens: int,
-    examples: Sequence[tuple[str, str]] = (),
-    knowledge: Knowledge | None = None,
-) -> list[Prompt]:
-    """The prompts of any arm, as ``recipe.rag`` describes it.
+    max_tokens: int | None,
+    examples: Sequence[Row] = (),
+    knowledge: KnowledgeBase | None = None,
+) -> list[Ask]:
+    """The rows as a system is asked them: the question alone, after examples, or with passages.
+
+    A row's own context and history stand in every one of its prompts.
 
     Args:
-        arm: one of `ARMS`.
+        system: from `ftlib.systems.systems`.
         rows: the questions.
-        renderer: `ftlib.data.prompts.Renderer`.
-        recipe: whose section ``rag`` counts.
-        max_tokens: longest prompt.
-        examples: shown by ``few_shot`` alone.
-        knowledge: searched by the arms in `RETRIEVING`.
+        renderer: the one that training used.
+        recipe: whose sections `rag` and `data` count.
+        max_tokens: longest prompt; None: any.
+        examples: shown where the system's prompt is `few_shot`; the last are left out where they do not fit.
+        knowledge: searched where it is `retrieved`; the worst passages are cut or left out where they do not fit.
 
     Returns:
-        One prompt a row.
+        One a row.
 
     Raises:
-        ValueError: the arm is unknown, or retrieves and no knowledge is given.
+        ValueError: the system retrieves and no knowledge is given.
+        UserError: a question alone is longer than `max_tokens`.
     """
-    if arm not in ARMS or (arm in RETRIEVING and knowledge is None):
-        raise ValueError(f"{arm!r}: expected one of {', '.join(ARMS)}, with knowledge where it retrieves")
-    if arm in RETRIEVING:
-        found = retrieve(knowledge.index, rows, recipe.rag.top_k, knowledge.documents)
-        return rag_prompts(rows, renderer, max_tokens, found, knowledge.texts, recipe.rag.context_order)
-    return closed_book_prompts(rows, renderer, max_tokens, examples if arm == "few_shot" else ())
+    if not retrieves(system):
+        shots = examples if system.prompt == "few_shot" else ()
+        return [_with_examples(row, renderer, max_tokens, shots) for row in rows]
+    if knowledge is None:
+        raise ValueError(f"{system.name!r} retrieves: expected knowledge to search")
+    settings, documents = recipe.rag, recipe.data.columns.documents
+    found = retrieve(knowledge.index, rows, settings.top_k, knowledge.documents, settings.search_with)
+    return [
+        _with_passages(row, renderer, max_tokens, found[row.id], knowledge, settings.context_order, documents)
+        for row in rows
+    ]
 
 
-def facts_of(row: Mapping) -> tuple[str, ...]:
-    """The fact ids of a row, however many it holds."""
-    fact = row.get("fact") or ()
-    return (fact,) if isinstance(fact, str) else tuple(fact)
+def prompt_room(engine: Engine, system: System, max_new_tokens: int) -> int | None:
+    """The longest prompt that leaves room for the answer in what the system's model reads; None where unknown.
+
+    Args:
+        engine: its model.
+        system: who is asked; of a server's model nothing is known.
+        max_new_tokens: longest answer.
+    """
+    return engine.window - max_new_tokens if engine.is_local(system) and engine.window else None
 
 
-def _fit(ask: Callable, row: Mapping, pieces: Sequence, max_tokens: int) -> tuple[list[int], int]:
-    """The prompt with as many of the first pieces as fit, and how many these are."""
-    for count in range(len(pieces), -1, -1):
-        ids = ask(row, pieces[:count])
-        if len(ids) <= max_tokens:
-            return ids, count
+def left_out(system: System, asked: Sequence[Ask], max_tokens: int | None) -> str:
+    """Says that passages or examples did not fit into the prompts, or that there were none; empty where all is well.
+
+    Args:
+        system: who is asked.
+        asked: from `ask_all`.
+        max_tokens: longest prompt.
+
+    Returns:
+        Sentences with the number of prompts, the means and what to change.
+    """
+    pieces, fix = ("examples", "rag.few_shot")
+    if retrieves(system):
+        pieces, fix = "passages", "rag.top_k or rag.passage_words"
+    short = [each for each in asked if len(each.shown) < each.offered or each.is_cut]
+    nothing, cut = sum(not each.shown for each in short), sum(each.is_cut for each in short)
+    shown, offered = sum(len(each.shown) for each in asked), sum(each.offered for each in asked)
+    told = []
+    if short:
+        told.append(
+            f"{system.label}: {len(short)} of {len(asked)} prompts have no room for all {pieces} in {max_tokens} "
+            f"tokens, {nothing} for none, {cut} hold one that is cut; on average {shown / len(asked):.1f} of "
+            f"{offered / len(asked):.1f} are shown. Lower {fix} or take a model with a longer context window."
+        )
+    if system.prompt != "question" and (bare := sum(not each.shown for each in asked)):
+        told.append(f"{system.label}: {bare} of {len(asked)} questions are asked without any of the {pieces}.")
+    return " ".join(told)
+
+
+def answer_fields(asked: Iterable[Ask], latency: Mapping[str, float] | None = None) -> Callable[[Prompt], dict]:
+    """Prompt to what stands beside its answer in answers.jsonl: `{retrieved, shown, found, hit, latency_s}`.
+
+    Args:
+        asked: from `ask_all`.
+        latency: seconds of the questions asked one at a time, by id; None for the others.
+    """
+    known = {each.prompt.id: each for each in asked}
+
+    def fields(prompt: Prompt) -> dict[str, Any]:
+        each = known[prompt.id]
+        told = {"retrieved": list(each.retrieved), "shown": list(each.shown), "found": each.found, "hit": each.hit}
+        return told | {"latency_s": (latency or {}).get(prompt.id)}
+
+    return fields
+
+
+def adopt(
+    system: System,
+    prompts: Sequence[Prompt],
+    answers: Iterable[Mapping[str, Any]],
+    path: str | Path,
+    extra: Callable[[Prompt], Mapping[str, Any]],
+) -> int:
+    """Takes over answers that notebook 03 got to the same prompts, so that they are not asked again.
+
+    Args:
+        system: who answered; one that is shown more than the question takes nothing over.
+        prompts: its prompts here.
+        answers: lines `{id, system, prediction, tokens, prompt_tokens, seconds}` of generations.jsonl.
+        path: JSON lines that `ftlib.evaluate.answers.answer` goes on with; lines that are there already stay.
+        extra: from `answer_fields`.
+
+    Returns:
+        How many were taken over.
+    """
+    if system.prompt != "question":
+        return 0
+    done = {line["id"] for line in read_answers(path) if line["system"] == system.name}
+    given = {line["id"]: line for line in answers if line["system"] == system.name}
+    taken = [prompt for prompt in prompts if prompt.id in given and prompt.id not in done]
+    for prompt in taken:
+        jsonl.append(path, {**given[prompt.id], **extra(prompt)})
+    return len(taken)
+
+
+def _with_examples(row: Row, renderer: Renderer, max_tokens: int | None, examples: Sequence[Row]) -> Ask:
+    for count in range(len(examples), -1, -1):
+        prompt = renderer.prompt(row, examples=examples[:count])
+        if _fits(prompt, max_tokens):
+            return Ask(prompt, shown=tuple(each.id for each in examples[:count]), offered=len(examples))
+    raise _too_long(prompt, max_tokens)
+
+
+def _with_passages(
+    row: Row,
+    renderer: Renderer,
+    max_tokens: int | None,
+    found: Retrieved,
+    knowledge: KnowledgeBase,
+    order: str,
+    column: str | None,
+) -> Ask:
+    def ask(texts: Sequence[str]) -> Prompt:
+        return renderer.prompt(row, passages=join_context(texts, order))
+
+    texts = [knowledge.texts[key] for key in found.ids]
+    count = next((n for n in range(len(texts), 0, -1) if _fits(ask(texts[:n]), max_tokens)), 0)
+    shown = texts[:count]
+    if count < len(texts) and (cut := shorten(texts[count], lambda text: _fits(ask([*shown, text]), max_tokens))):
+        shown.append(cut)
+    prompt, relevant = ask(shown), values(row, column)
+    if not _fits(prompt, max_tokens):
+        raise _too_long(prompt, max_tokens)
+    hits = [is_hit(found.documents, relevant), is_hit(found.documents[: len(shown)], relevant)]
+    return Ask(prompt, found.ids, found.ids[: len(shown)], len(texts), len(shown) > count, *hits, found.seconds)
+
+
+def _fits(prompt: Prompt, max_tokens: int | None) -> bool:
+    return max_tokens is None or len(prompt.ids) <= max_tokens
+
+
+def _too_long(prompt: Prompt, max_tokens: int | None) -> UserError:
     fix = "shorten the question or its context"
-    raise UserError.of(f"question {row['id']}", f"at most {max_tokens} tokens of prompt", f"{len(ids)} tokens", fix)
+    return UserError.of(
+        f"question {prompt.id}", f"at most {max_tokens} tokens of prompt", f"{len(prompt.ids)} tokens", fix
+    )

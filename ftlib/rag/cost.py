@@ -1,4 +1,4 @@
-"""What an arm costs: setting it up once per change of the knowledge, and answering each question.
+"""What a system costs: setting it up once per change of the knowledge, and answering each question.
 
 With the recipe's prices, of a machine hour H and of a million prompt and answer tokens P and A (0 on an own machine),
 
@@ -9,12 +9,23 @@ With the recipe's prices, of a machine hour H and of a million prompt and answer
 Seconds are those of batched work (throughput); how long a person waits is the latency, measured apart.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from __future__ import annotations
 
-from ftlib.evaluate.scores import Headline
-from ftlib.evaluate.stats import Interval, mean_ci95
-from ftlib.rag.arms import ADAPTED, KEYS, RETRIEVING
+import random
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ftlib import jsonl
+from ftlib.evaluate.answers import read_answers
+from ftlib.rag.arms import Ask, retrieves
+from ftlib.stats import Headline, Interval, mean_ci95
+from ftlib.systems import TRAINED, System
+
+if TYPE_CHECKING:
+    from ftlib.core.engine import Engine
+    from ftlib.recipe import Recipe
 
 
 class Prices(NamedTuple):
@@ -28,8 +39,8 @@ class Prices(NamedTuple):
     currency: str = "EUR"
 
     @classmethod
-    def of(cls, recipe: Any) -> "Prices":
-        """The prices of ``recipe.rag``."""
+    def of(cls, recipe: Recipe) -> Prices:
+        """The prices of `recipe.rag`."""
         rag = recipe.rag
         return cls(
             rag.price_machine_hour,
@@ -42,10 +53,10 @@ class Prices(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """What was measured of one arm.
+    """What was measured of one system.
 
     Attributes:
-        arm: its name.
+        system: its name.
         setup_seconds: training, indexing or both; 0 where there is nothing to set up.
         seconds: per question, in batches.
         prompt_tokens: per question, mean.
@@ -53,7 +64,7 @@ class Cost(NamedTuple):
         latency: seconds per question asked alone, with interval; None where not measured.
     """
 
-    arm: str
+    system: str
     setup_seconds: float
     seconds: float
     prompt_tokens: float
@@ -61,44 +72,83 @@ class Cost(NamedTuple):
     latency: Interval | None = None
 
 
-def measure(
-    arm: str,
+def measure_latency(
+    engine: Engine,
+    system: System,
+    asked: Sequence[Ask],
+    path: str | Path,
+    *,
+    count: int,
+    max_new_tokens: int,
+    seed: int = 0,
+) -> dict[str, float]:
+    """Seconds from question to whole answer with one question at a time, search included.
+
+    A seeded sample, the same questions for every system; one question before it warms up and is not counted.
+
+    Args:
+        engine: generates.
+        system: who is asked.
+        asked: from `ftlib.rag.arms.ask_all`.
+        path: JSON lines `{id, system, latency_s}`; what it holds already is not measured again.
+        count: questions to ask.
+        max_new_tokens: longest answer.
+        seed: of the sample.
+
+    Returns:
+        Question id to seconds.
+    """
+    done = {line["id"]: line["latency_s"] for line in read_answers(path) if line["system"] == system.name}
+    ids = sorted(each.prompt.id for each in asked)
+    chosen = set(random.Random(seed).sample(ids, min(count, len(ids))))
+    pending = [each for each in asked if each.prompt.id in chosen - set(done)]
+    for number, each in enumerate([*pending[:1], *pending]):
+        began = time.perf_counter()
+        engine.generate(system, [each.prompt], max_new_tokens=max_new_tokens, batch_rows=1)
+        if number:
+            done[each.prompt.id] = time.perf_counter() - began + each.search_seconds
+            line = {"id": each.prompt.id, "system": system.name, "latency_s": done[each.prompt.id]}
+            jsonl.append(path, line)
+    return done
+
+
+def cost_of(
+    system: System,
     answers: Sequence[Mapping],
     *,
     training_seconds: float,
     index_seconds: float,
     search_seconds: float = 0.0,
 ) -> Cost:
-    """Averages an arm's answers.
+    """Averages a system's answers.
 
     Args:
-        arm: its name.
-        answers: rows of arms.jsonl.
-        training_seconds: of the adapter, counted for the arms that use it.
-        index_seconds: of the index, counted for the arms that search.
-        search_seconds: mean of one search, counted for the arms that search.
+        system: who answered.
+        answers: its lines of answers.jsonl.
+        training_seconds: of this run's adapter, counted where the system uses it.
+        index_seconds: of the index, counted where it searches.
+        search_seconds: mean of one search, counted where it searches.
 
     Returns:
         The cost in seconds and tokens.
     """
-    retrieves = arm in RETRIEVING
-    setup = training_seconds * (arm in ADAPTED) + index_seconds * retrieves
-    alone = [row["latency_s"] for row in answers if row["latency_s"] is not None]
+    setup = training_seconds * (system.adapter == TRAINED) + index_seconds * retrieves(system)
+    alone = [line["latency_s"] for line in answers if line["latency_s"] is not None]
     return Cost(
-        arm,
+        system.name,
         setup,
-        _mean(answers, "seconds") + search_seconds * retrieves,
+        _mean(answers, "seconds") + search_seconds * retrieves(system),
         _mean(answers, "prompt_tokens"),
         _mean(answers, "tokens"),
         mean_ci95(alone) if alone else None,
     )
 
 
-def headlines(costs: Sequence[Cost], prices: Prices, n: int) -> list[Headline]:
-    """``latency_<arm>_seconds``, ``tokens_per_question_<arm>`` and ``price_per_1000_<arm>``.
+def cost_headlines(costs: Sequence[Cost], prices: Prices, n: int) -> list[Headline]:
+    """`latency_<system>_seconds`, `tokens_per_question_<system>` and `price_per_1000_<system>`.
 
     Args:
-        costs: one an arm.
+        costs: one a system.
         prices: what things cost.
         n: questions that the means of tokens and seconds are over.
 
@@ -107,17 +157,16 @@ def headlines(costs: Sequence[Cost], prices: Prices, n: int) -> list[Headline]:
     """
     found = []
     for cost in costs:
-        end = KEYS.get(cost.arm, cost.arm)
         if cost.latency:
-            limits = (cost.latency.low, cost.latency.high)
-            found.append(Headline(f"latency_{end}_seconds", cost.latency.mean, limits, cost.latency.n))
-        found.append(Headline(f"tokens_per_question_{end}", cost.prompt_tokens + cost.answer_tokens, None, n))
-        found.append(Headline(f"price_per_1000_{end}", price_per_1000(cost, prices), None, n))
+            found.append(Headline.of(f"latency_{cost.system}_seconds", cost.latency))
+        tokens = cost.prompt_tokens + cost.answer_tokens
+        found.append(Headline(f"tokens_per_question_{cost.system}", tokens, None, n))
+        found.append(Headline(f"price_per_1000_{cost.system}", price_per_1000(cost, prices), None, n))
     return found
 
 
 def setup_price(cost: Cost, prices: Prices) -> float:
-    """Price of setting the arm up once."""
+    """Price of setting the system up once."""
     return cost.setup_seconds / 3600 * prices.machine_hour
 
 
@@ -135,15 +184,15 @@ def price_per_month(cost: Cost, prices: Prices) -> float:
 
 
 def break_even(a: Cost, b: Cost, prices: Prices) -> float | None:
-    """Questions between two changes of the knowledge after which ``a`` has become the cheaper of the two.
+    """Questions between two changes of the knowledge after which `a` has become the cheaper of the two.
 
     Args:
-        a: the arm in question.
+        a: the system in question.
         b: the one it is compared with.
         prices: what things cost.
 
     Returns:
-        ``(setup_a - setup_b) / (question_b - question_a)``; 0 where ``a`` is never dearer, None where it never
+        `(setup_a - setup_b) / (question_b - question_a)`; 0 where `a` is never dearer, None where it never
         becomes cheaper.
     """
     extra = setup_price(a, prices) - setup_price(b, prices)
@@ -156,7 +205,7 @@ def break_even(a: Cost, b: Cost, prices: Prices) -> float | None:
 def break_even_sentence(a: Cost, b: Cost, prices: Prices, labels: Mapping[str, str]) -> str:
     """`break_even` in words, with the numbers it was computed from."""
     questions = break_even(a, b, prices)
-    first, second, money = labels.get(a.arm, a.arm), labels.get(b.arm, b.arm), prices.currency
+    first, second, money = labels.get(a.system, a.system), labels.get(b.system, b.system), prices.currency
     sums = (
         f"setting up {money} {setup_price(a, prices):.4g} against {setup_price(b, prices):.4g}, "
         f"1,000 questions {money} {price_per_1000(a, prices):.4g} against {price_per_1000(b, prices):.4g}"

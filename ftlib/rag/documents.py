@@ -1,21 +1,37 @@
-"""The knowledge base: a folder of Markdown or text articles, one document per file."""
+"""The knowledge base: a folder of Markdown or text articles, one document per file, and what is searched of it."""
+
+from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ftlib.recipe import UserError
+from ftlib.errors import UserError
+from ftlib.rag.index import Index
+from ftlib.rag.passages import cut_articles
+
+if TYPE_CHECKING:
+    from ftlib.recipe import Recipe
 
 SUFFIXES = (".md", ".txt")
+
+
+class KnowledgeBase(NamedTuple):
+    """The passages of the articles as they stand at one time, and the index over them."""
+
+    texts: dict[str, str]  # by passage id
+    index: Index
+    documents: dict[str, str]  # passage id to the id of its article
 
 
 def load_documents(folder: str | Path) -> list[dict]:
     """Reads every article of a folder (and its subfolders), sorted by id.
 
     Args:
-        folder: holds ``*.md`` or ``*.txt`` files in UTF-8.
+        folder: holds `*.md` or `*.txt` files in UTF-8.
 
     Returns:
-        Documents ``{id, title, text}``: the id is the path inside the folder without its suffix,
+        Documents `{id, title, text}`: the id is the path inside the folder without its suffix,
         the title is the first Markdown heading, else the id.
 
     Raises:
@@ -34,7 +50,7 @@ def load_documents(folder: str | Path) -> list[dict]:
 
 
 def overlay(documents: Iterable[Mapping], newer: Iterable[Mapping]) -> list[dict]:
-    """The documents with ``newer`` in place of those that have the same id, sorted by id.
+    """The documents with `newer` in place of those that have the same id, sorted by id.
 
     Args:
         documents: the knowledge base as it was.
@@ -48,19 +64,39 @@ def overlay(documents: Iterable[Mapping], newer: Iterable[Mapping]) -> list[dict
     return [merged[key] for key in sorted(merged)]
 
 
-def join_context(ids: Sequence[str], texts: Mapping[str, str], order: str = "best_last") -> str:
+def learn(path: str | Path, documents: Sequence[Mapping], recipe: Recipe, embed: Any = None) -> KnowledgeBase:
+    """Cuts the articles and builds the index that `recipe.rag` describes, or opens it where it stands.
+
+    Args:
+        path: folder of the index; one that stands there was built from the same documents (the stage sees to that).
+        documents: the articles.
+        recipe: whose sections `rag` and `data` count.
+        embed: from `ftlib.rag.embed.Embedder.of`.
+
+    Returns:
+        What retrieving systems search.
+    """
+    named = {"embed": embed, "embed_name": getattr(embed, "name", "")}
+    passages = cut_articles(documents, recipe.rag.passage_words)
+    if Index.exists(path):
+        index = Index.open(path, **named)
+    else:
+        index = Index.build(path, passages, language=recipe.data.language, mode=recipe.rag.mode, **named)
+    texts = {passage["id"]: passage["text"] for passage in passages}
+    return KnowledgeBase(texts, index, {passage["id"]: passage["document"] for passage in passages})
+
+
+def join_context(texts: Sequence[str], order: str = "best_last") -> str:
     """The articles or passages as the prompt shows them, joined by blank lines.
 
     Args:
-        ids: their ids, best first.
-        texts: the text of each by id.
-        order: ``best_last`` puts the best one next to the question, ``best_first`` at the top.
+        texts: best first.
+        order: `best_last` puts the best one next to the question, `best_first` at the top.
 
     Returns:
-        The context; empty where ``ids`` is.
+        The context; empty where `texts` is.
     """
-    shown = list(ids) if order == "best_first" else list(reversed(ids))
-    return "\n\n".join(texts[key].strip() for key in shown)
+    return "\n\n".join(text.strip() for text in (texts if order == "best_first" else reversed(texts)))
 
 
 def _document(path: Path, folder: Path) -> dict:

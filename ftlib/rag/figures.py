@@ -1,97 +1,105 @@
 """The pictures of room 05; each takes measured results and returns a matplotlib Figure."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ftlib.evaluate.stats import Interval
 from ftlib.plots import COLOURS, INK, new_figure, percent_axis, styled
-from ftlib.rag.arms import ARMS, LABELS
-from ftlib.rag.compare import Verdict
+from ftlib.rag.comparison import Standing
 from ftlib.rag.cost import Cost, Prices, break_even, price_per_1000, setup_price
-from ftlib.rag.stale import Staleness
+from ftlib.rag.recommend import scenario_title
+from ftlib.rag.staleness import Staleness
+from ftlib.stats import Interval
+from ftlib.systems import System
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# One colour an arm, the same in every picture of the notebook.
-ARM_COLOURS = {arm: COLOURS[at] for arm, at in zip(ARMS, (6, 4, 0, 1, 2), strict=True)}
+Systems = Mapping[str, System]  # by name: from `ftlib.systems.systems`
 
 
 @styled
 def decision_map(
-    verdicts: Sequence[Verdict], headline: str, footers: Mapping[str, Sequence[str]] | None = None
-) -> "Figure":
-    """The decision at a glance: accuracy of every arm in every scenario, with who is unbeaten where.
+    standings: Sequence[Standing],
+    systems: Systems,
+    headline: str,
+    footers: Mapping[str, Sequence[str]] | None = None,
+) -> Figure:
+    """The decision at a glance: accuracy of every system in every scenario, with who is unbeaten where.
 
     Args:
-        verdicts: one row each; arms that a scenario did not measure stay empty.
+        standings: one row each; systems that a scenario did not measure stay empty.
+        systems: for their labels.
         headline: the recommendation, set above the table.
-        footers: arm to lines below its column, e.g. latency and price.
+        footers: system to lines below its column, e.g. latency and price.
 
     Returns:
-        Figure: cells coloured by accuracy with their intervals; the leader framed bold, arms level with it framed thin.
+        Figure: cells coloured by accuracy with their intervals; the leader framed bold, those level with it thin.
     """
     import textwrap
 
-    arms = list(dict.fromkeys(arm for verdict in verdicts for arm in verdict.means))
+    names = list(dict.fromkeys(name for standing in standings for name in standing.means))
     deep = max((len(lines) for lines in (footers or {}).values()), default=0)
-    figure, axes = new_figure(3.0 + 1.5 * len(arms), 1.9 + 0.62 * len(verdicts) + 0.24 * deep)
-    for at, verdict in enumerate(verdicts):
-        for column, arm in enumerate(arms):
-            if arm in verdict.means:
-                _cell(axes, column, at, verdict.means[arm], _frame(verdict, arm))
-    for column, arm in enumerate(arms):
+    figure, axes = new_figure(3.0 + 1.5 * len(names), 1.9 + 0.62 * len(standings) + 0.24 * deep)
+    for at, standing in enumerate(standings):
+        for column, name in enumerate(names):
+            if name in standing.means:
+                _cell(axes, column, at, standing.means[name], _frame(standing, name))
+    for column, name in enumerate(names):
         below = {"ha": "center", "va": "top", "fontsize": 9.5, "annotation_clip": False}
-        axes.annotate("\n".join((footers or {}).get(arm, ())), (column, len(verdicts) - 0.42), **below)
-    axes.set(xlim=(-0.5, len(arms) - 0.5), ylim=(len(verdicts) - 0.5 + 0.36 * deep, -0.5))
-    axes.set_xticks(range(len(arms)), [LABELS.get(arm, arm) for arm in arms], fontweight="bold")
-    axes.set_yticks(range(len(verdicts)), [f"{_title(v.scenario)}\nn = {v.n}" for v in verdicts])
+        axes.annotate("\n".join((footers or {}).get(name, ())), (column, len(standings) - 0.42), **below)
+    axes.set(xlim=(-0.5, len(names) - 0.5), ylim=(len(standings) - 0.5 + 0.36 * deep, -0.5))
+    axes.set_xticks(range(len(names)), [systems[name].label for name in names], fontweight="bold")
+    axes.set_yticks(range(len(standings)), [f"{scenario_title(s.scenario)}\nn = {s.n}" for s in standings])
     axes.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
-    width = round(15 * (3.0 + 1.5 * len(arms)) / 2)
+    width = round(15 * (3.0 + 1.5 * len(names)) / 2)
     figure.suptitle("\n".join(textwrap.wrap(headline, width)), fontsize=12.5, fontweight="bold", ha="left", x=0.02)
     return figure
 
 
 @styled
-def leads(verdicts: Sequence[Verdict]) -> "Figure":
-    """How far the leader of each scenario is ahead of the other arms, paired on the same questions.
+def lead_dots(standings: Sequence[Standing], systems: Systems) -> Figure:
+    """How far the leader of each scenario is ahead of the other systems, paired on the same questions.
 
     Args:
-        verdicts: one group each.
+        standings: one group each.
+        systems: for their labels and colours.
 
     Returns:
-        Figure: a dot with its 95 % interval for each arm; hollow where the data do not separate it from the leader.
+        Figure: a dot with its 95 % interval for each system; hollow where the data do not separate it from the leader.
     """
-    lines = [(verdict, arm) for verdict in verdicts for arm in verdict.leads]
-    figure, axes = new_figure(7.6, 1.2 + 0.2 * len(lines) + 0.14 * len(verdicts))
+    lines = [name for standing in standings for name in standing.leads]
+    figure, axes = new_figure(7.6, 1.2 + 0.2 * len(lines) + 0.14 * len(standings))
     at, ticks = 0.0, []
-    for verdict in verdicts:
-        ticks.append((at + (len(verdict.leads) - 1) / 2, f"{_title(verdict.scenario)}\n{LABELS[verdict.leader]} leads"))
-        for arm, lead in verdict.leads.items():
-            colour, level = ARM_COLOURS[arm], arm in verdict.level
+    for standing in standings:
+        title = f"{scenario_title(standing.scenario)}\n{systems[standing.leader].label} leads"
+        ticks.append((at + (len(standing.leads) - 1) / 2, title))
+        for name, lead in standing.leads.items():
+            colour, level = systems[name].colour, name in standing.level
             axes.plot([max(lead.low, -1), min(lead.high, 1)], [at, at], color=colour, alpha=0.6, linewidth=2.4)
             face = "white" if level else colour
             axes.plot(lead.difference, at, "o", color=colour, markerfacecolor=face, markersize=6.5)
             at += 1
         at += 0.7
-    for arm, colour in ARM_COLOURS.items():
-        axes.plot([], [], "o", color=colour, label=LABELS[arm])
+    for name in dict.fromkeys(name for standing in standings for name in standing.means):
+        axes.plot([], [], "o", color=systems[name].colour, label=systems[name].label)
     axes.axvline(0, color=INK, linewidth=1)
     axes.set_yticks([tick for tick, _ in ticks], [text for _, text in ticks], fontsize=9)
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
     percent_axis(axes.xaxis)
-    axes.set_title("Lead over each arm (hollow: not separated)")
-    axes.set(xlabel="accuracy of the leader - accuracy of the arm")
+    axes.set_title("Lead over others (hollow: not separated)")
+    axes.set(xlabel="accuracy of the leader - accuracy of the system")
     figure.legend(loc="outside right upper")
     return figure
 
 
 @styled
-def hit_curve(any_found: Sequence[Interval], all_found: Sequence[Interval], chosen: int, mrr: Interval) -> "Figure":
+def hit_curve(any_found: Sequence[Interval], all_found: Sequence[Interval], chosen: int, mrr: Interval) -> Figure:
     """Retrieval quality against the number of passages.
 
     Args:
@@ -121,11 +129,12 @@ def hit_curve(any_found: Sequence[Interval], all_found: Sequence[Interval], chos
 
 
 @styled
-def latencies(values: Mapping[str, Sequence[float]]) -> "Figure":
+def latency_dots(values: Mapping[str, Sequence[float]], systems: Systems) -> Figure:
     """Seconds to a whole answer, one question at a time.
 
     Args:
-        values: arm to seconds, one a question.
+        values: system to seconds, one a question.
+        systems: for their labels and colours.
 
     Returns:
         Figure: every question a dot, the median a line.
@@ -133,11 +142,11 @@ def latencies(values: Mapping[str, Sequence[float]]) -> "Figure":
     import numpy as np
 
     figure, axes = new_figure(7.0, 1.2 + 0.5 * len(values))
-    for at, (arm, seconds) in enumerate(values.items()):
+    for at, (name, seconds) in enumerate(values.items()):
         spread = np.linspace(-0.22, 0.22, len(seconds))
-        axes.plot(seconds, at + spread, "o", color=ARM_COLOURS[arm], alpha=0.5, markersize=5)
+        axes.plot(seconds, at + spread, "o", color=systems[name].colour, alpha=0.5, markersize=5)
         axes.plot([np.median(seconds)] * 2, [at - 0.34, at + 0.34], color=INK, linewidth=2)
-    axes.set_yticks(range(len(values)), [LABELS[arm] for arm in values])
+    axes.set_yticks(range(len(values)), [systems[name].label for name in values])
     axes.invert_yaxis()
     axes.set_xlim(left=0)
     axes.set_title("How long one person waits (line: median)")
@@ -146,27 +155,28 @@ def latencies(values: Mapping[str, Sequence[float]]) -> "Figure":
 
 
 @styled
-def stale_slopes(measured: Sequence[Staleness]) -> "Figure":
+def stale_slopes(measured: Sequence[Staleness], systems: Systems) -> Figure:
     """Accuracy before and after the facts changed, and how often the old answer is repeated.
 
     Args:
-        measured: one an arm.
+        measured: one a system.
+        systems: for their labels and colours.
 
     Returns:
-        Figure: left a line an arm from before to after, right the shares that repeat the old answer.
+        Figure: left a line a system from before to after, right the shares that repeat the old answer.
     """
     figure, (left, right) = new_figure(8.8, 4.0, 1, 2, gridspec_kw={"width_ratios": [3, 2]})
-    for order, arm in enumerate(measured):
-        colour, shift = ARM_COLOURS[arm.arm], 0.03 * (order - (len(measured) - 1) / 2)
-        xs, ends = [shift, 1 + shift], (arm.before, arm.after)
-        left.plot(xs, [i.mean for i in ends], "o-", color=colour, label=LABELS[arm.arm], markersize=8)
+    for order, each in enumerate(measured):
+        system, shift = systems[each.system], 0.03 * (order - (len(measured) - 1) / 2)
+        xs, ends, colour = [shift, 1 + shift], (each.before, each.after), system.colour
+        left.plot(xs, [i.mean for i in ends], "o-", color=colour, label=system.label, markersize=8)
         left.vlines(xs, [i.low for i in ends], [i.high for i in ends], color=colour, alpha=0.6)
-        _bar(right, order, arm.repeats_old, colour)
+        _bar(right, order, each.repeats_old, colour)
     left.set_xticks([0, 1], ["before the change", "after the change"])
     left.set(xlim=(-0.25, 1.25), ylim=(-0.03, 1.03))
     left.set_title(f"Right answers to {measured[0].after.n} changed facts")
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=len(measured))
-    right.set_yticks(range(len(measured)), [LABELS[arm.arm] for arm in measured])
+    right.set_yticks(range(len(measured)), [systems[each.system].label for each in measured])
     right.invert_yaxis()
     right.set_xlim(0, 1)
     right.set_title("Repeats the old answer")
@@ -176,15 +186,16 @@ def stale_slopes(measured: Sequence[Staleness]) -> "Figure":
 
 
 @styled
-def cost_lines(costs: Sequence[Cost], prices: Prices) -> "Figure":
-    """What a number of questions costs with each arm, setting up included, between two changes of the knowledge.
+def cost_lines(costs: Sequence[Cost], prices: Prices, systems: Systems) -> Figure:
+    """What a number of questions costs with each system, setting up included, between two changes of the knowledge.
 
     Args:
-        costs: one an arm.
+        costs: one a system.
         prices: what things cost.
+        systems: for their labels and colours.
 
     Returns:
-        Figure: both axes logarithmic; dots where one arm becomes cheaper than another.
+        Figure: both axes logarithmic; dots where one system becomes cheaper than another.
     """
     import numpy as np
 
@@ -192,7 +203,7 @@ def cost_lines(costs: Sequence[Cost], prices: Prices) -> "Figure":
     questions = np.geomspace(10, 10_000_000, 120)
     for cost in costs:
         total = setup_price(cost, prices) + questions * price_per_1000(cost, prices) / 1000
-        axes.loglog(questions, total, color=ARM_COLOURS[cost.arm], label=LABELS[cost.arm])
+        axes.loglog(questions, total, color=systems[cost.system].colour, label=systems[cost.system].label)
         for other in costs:
             crossing = break_even(cost, other, prices)
             if crossing:
@@ -205,7 +216,7 @@ def cost_lines(costs: Sequence[Cost], prices: Prices) -> "Figure":
     return figure
 
 
-def _cell(axes: "Axes", column: int, row: int, value: Interval, frame: float) -> None:
+def _cell(axes: Axes, column: int, row: int, value: Interval, frame: float) -> None:
     from matplotlib import colormaps
     from matplotlib.patches import FancyBboxPatch
 
@@ -227,16 +238,12 @@ def _cell(axes: "Axes", column: int, row: int, value: Interval, frame: float) ->
     axes.text(column, row + 0.23, f"{max(value.low, 0):.0%} to {min(value.high, 1):.0%}", fontsize=9.5, **style)
 
 
-def _frame(verdict: Verdict, arm: str) -> float:
-    best = verdict.means[arm].mean == verdict.means[verdict.leader].mean
-    return 2.6 if best else 1.0 if arm in verdict.level else 0.0
+def _frame(standing: Standing, name: str) -> float:
+    best = standing.means[name].mean == standing.means[standing.leader].mean
+    return 2.6 if best else 1.0 if name in standing.level else 0.0
 
 
-def _bar(axes: "Axes", at: int, value: Interval, colour: str) -> None:
+def _bar(axes: Axes, at: int, value: Interval, colour: str) -> None:
     axes.barh(at, value.mean, color=colour, height=0.55, alpha=0.85)
     axes.plot([max(value.low, 0), min(value.high, 1)], [at, at], color=INK, linewidth=1.4)
     axes.annotate(f"{value.mean:.0%}", (min(value.high, 1), at), (5, 0), textcoords="offset points", va="center")
-
-
-def _title(scenario: str) -> str:
-    return "all questions" if scenario == "all" else scenario.replace("_", " ")

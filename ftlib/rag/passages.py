@@ -1,8 +1,10 @@
 """Long articles cut along their structure into passages that a search can find and a prompt can hold."""
 
+from __future__ import annotations
+
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -12,153 +14,164 @@ _UNSPACED = (
     "\u3001-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff01-\uffef"  # Chinese, Japanese
 )
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\s{_UNSPACED}]{{1,100}}")  # a run of 100 characters without a space is no word
+_SIGN = re.compile(rf"[{_UNSPACED}]")
 _LINE = re.compile(r"\r\n?|\n")
-# A sentence ends before a space and anything but a small letter; an initial, "e.g." or "Dr." ends none.
-_SENTENCE = re.compile(
-    r"(?<![.!?…])(?<!\b[^\W\d_])(?<!\b[A-Z][a-z])[.!?…]+[\"'”’)\]*_]*\s+(?=[^\sa-z])|[。！？]+[」』”）]*(?=\S)"
-)
-# How good a place to cut is, best first: headings by their level 1 to 6, then the blocks of Markdown by their depth
-# (paragraph, list or table; list item; ...), then lines of code, sentences, lines of prose. Where none is left: words.
-_LAST_HEADING, _BLOCK, _CODE_LINE, _SENTENCE_END, _PROSE_LINE = 6, 7, 50, 60, 70
-
-
-class _Heading(NamedTuple):
-    start: int
-    level: int
-    text: str
-    above: tuple[str, ...]  # texts of the headings it stands under
+_BLANK = re.compile(r"(?:[^\S\r\n]*(?:\r\n?|\n))*")  # lines of white space
+_SENTENCE = re.compile(r"[.!?…]+[\"'”’)\]*_]*(?=\s)|[。！？]+[」』”）]*|\n")
 
 
 class _Outline(NamedTuple):
-    """What the parser saw of a text; offsets in characters."""
+    """What stands above each place of a text; offsets in characters."""
 
-    cuts: dict[int, int]  # offset to rank: the smaller, the better a place to cut
-    headings: list[_Heading]
+    starts: list[int]  # of the headings
+    ends: list[int]
+    names: list[tuple[str, ...]]  # texts of the headings above each, its own last
     tables: list[tuple[int, int, str]]  # from the first row, to the end, and the lines with the column names
 
 
 def count_words(text: str) -> int:
-    """Words as ``rag.passage_words`` counts them: runs without space, and single characters where a script has none."""
+    """Words as `rag.passage_words` counts them: runs without space, and single characters where a script has none."""
     return sum(1 for _ in _WORD.finditer(text))
 
 
-def cut_all(documents: Iterable[Mapping], limit: int) -> list[dict]:
-    """The passages of a knowledge base, in the order of its documents; see `cut`."""
-    return [passage for document in documents for passage in cut(document, limit)]
+def unspaced_share(texts: Iterable[str]) -> float:
+    """Share of the words (see `count_words`) in scripts that put no spaces between words; 0 where there are none."""
+    signs = words = 0
+    for text in texts:
+        words += count_words(text)
+        signs += sum(1 for _ in _SIGN.finditer(text))
+    return signs / words if words else 0.0
 
 
-def cut(document: Mapping, limit: int) -> list[dict]:
-    """Cuts a document into passages of at most ``limit`` words, at the best places that its Markdown offers.
+def cut_articles(documents: Iterable[Mapping], limit: int) -> list[dict]:
+    """The passages of a knowledge base, in the order of its documents; see `cut_article`."""
+    return [passage for document in documents for passage in cut_article(document, limit)]
 
-    A document of at most ``limit`` words stays as it is. A longer one is cut at its headings, the highest first; a
-    section that is still too long at its paragraphs, lists, code and tables; these at list items, rows and lines,
-    then sentences; a longer sentence at words. Neighbours that fit together stay together. A heading goes with what
-    follows it. Every word of the text stands in one passage, in order.
+
+def cut_article(document: Mapping, limit: int) -> list[dict]:
+    """Cuts a document into passages of at most `limit` words, at the best places that its Markdown offers.
+
+    A document of at most `limit` words stays as it is. A longer one is cut by `semantic_text_splitter`: at its
+    headings, the highest first, then at blocks, list items and rows, sentences, words; neighbours that fit together
+    stay together. A heading goes with what follows it. No character but white space is lost or said twice.
 
     Args:
-        document: ``{id, text, title?}``.
+        document: `{id, text, title?}`.
         limit: words, the breadcrumb's included.
 
     Returns:
-        Passages ``{id, document, title, text, breadcrumb}``: ``document`` is the id of the document, ``id`` the same
-        where it stays whole, else ``{document}#{n}`` from 1; ``text`` begins with ``breadcrumb``, the title and the
-        headings above, and of a table that goes on the column names; it is empty where the text says so itself.
+        Passages `{id, document, title, text, breadcrumb}`: `document` is the id of the document, `id` the same where
+        it stays whole, else `{document}#{n}` from 1; `text` begins with `breadcrumb`, the title and the headings
+        above, and of a table that goes on the column names; it is empty where the text says so itself.
     """
-    key, text, title = document["id"], document["text"], str(document.get("title") or "")
-    about = {"document": document.get("document", key), "title": title}
+    from semantic_text_splitter import MarkdownSplitter
+
+    key, text, title = document["id"], document["text"], _one_line(str(document.get("title") or ""))
+    about = {"document": document.get("document", key), "title": str(document.get("title") or "")}
     if count_words(text) <= limit:
         return [{"id": key, **about, "text": text, "breadcrumb": document.get("breadcrumb", "")}]
-    knife = _Knife(text, title, limit)
+    outline = _read(text)
+
+    def breadcrumb(start: int) -> str:
+        return _breadcrumb(outline, title, start, limit // 2)
+
+    said = [breadcrumb(start + 1) for start in (0, *(first for first, _, _ in outline.tables))]
+    said += [breadcrumb(start) + text[start:end] for start, end in zip(outline.starts, outline.ends, strict=True)]
+    room = min(limit // 2, max(map(count_words, said)))
+    splitter = MarkdownSplitter.from_callback(count_words, max(1, limit - room), trim=False)
+    places = _between_words(text, (place for place, _ in splitter.chunk_indices(text)))
+    spans = _by_section([*places, len(text)], outline.starts)
+    spans = _join_headings(
+        text, spans, outline, lambda start, end: count_words(breadcrumb(start) + text[start:end]) <= limit
+    )
     passages = []
-    for number, (start, end) in enumerate(knife.divide(0, len(text)), start=1):
-        breadcrumb, body = knife.breadcrumb(start), text[start:end].lstrip("\r\n").rstrip()
-        passages.append({"id": f"{key}#{number}", **about, "text": breadcrumb + body, "breadcrumb": breadcrumb})
+    for number, (start, end) in enumerate(spans, start=1):
+        crumb = breadcrumb(start)
+        body = crumb + text[start:end].rstrip()
+        passages.append({"id": f"{key}#{number}", **about, "text": body, "breadcrumb": crumb})
     return passages
 
 
-class _Knife:
-    """One text, where it can be cut, and what stands above each place."""
+def shorten(text: str, fits: Callable[[str], bool]) -> str:
+    """The longest beginning of a passage that fits, up to the end of a sentence where that loses less than half.
 
-    def __init__(self, text: str, title: str, limit: int):
-        self.text, self.title, self.limit = text, _one_line(title), limit
-        self.outline = _read(text)
-        self.places = sorted(self.outline.cuts)
-        self.words = [match.start() for match in _WORD.finditer(text)]
-        self.heads: dict[int, tuple[str, int]] = {}  # breadcrumb and its words, by offset
+    Args:
+        text: the passage.
+        fits: whether a text fits; if one does, so does every shorter one.
 
-    def divide(self, start: int, end: int) -> list[tuple[int, int]]:
-        """Pieces of the text from ``start`` to ``end`` that fit, side by side."""
-        if self._fits(start, end):
-            return [(start, end)]
-        inside = self.places[bisect_right(self.places, start) : bisect_left(self.places, end)]
-        if not inside:
-            return self._by_words(start, end)
-        rank = min(self.outline.cuts[place] for place in inside)
-        bounds = [start, *(place for place in inside if self.outline.cuts[place] == rank), end]
-        return self._pack([self.divide(*pair) for pair in pairwise(bounds)], whole_only=rank <= _LAST_HEADING)
+    Returns:
+        The text without white space at its end; "" where not even its first line of prose begins to fit.
+    """
+    ends = [match.end() for match in _WORD.finditer(text)]
+    count = bisect_left(ends, True, key=lambda end: not fits(text[:end]))
+    if count == len(ends):
+        return text
+    cut = text[: ends[count - 1]] if count else ""
+    sentence = max((match.end() for match in _SENTENCE.finditer(cut)), default=0)
+    cut = (cut[:sentence] if sentence > len(cut) / 2 else cut).rstrip()
+    lines = (line.strip() for line in cut.splitlines())
+    return cut if any(line and not line.startswith("#") for line in lines) else ""
 
-    def breadcrumb(self, start: int) -> str:
-        """What is said before a passage that begins at ``start``; at most half of the limit."""
-        return self._head(start)[0]
 
-    def _pack(self, parts: Sequence[list[tuple[int, int]]], whole_only: bool) -> list[tuple[int, int]]:
-        # Pieces of a section that had to be cut are not mixed with the section beside it (whole_only).
-        packed: list[tuple[int, int]] = []
-        is_open = False
-        for part in parts:
-            joins = len(part) == 1 or not whole_only
-            for start, end in part:
-                if joins and is_open and self._fits(packed[-1][0], end):
-                    packed[-1] = (packed[-1][0], end)
-                else:
-                    packed.append((start, end))
-                is_open = joins
-        return packed
+def _between_words(text: str, places: Iterable[int]) -> list[int]:
+    """Places to cut at, none inside a word (the splitter tears `or/and`) and none before blank lines."""
+    words = [match.span() for match in _WORD.finditer(text)]
+    ends, found = [end for _, end in words], set()
+    for place in places:
+        at = bisect_right(ends, place)
+        torn = at < len(words) and words[at][0] < place
+        found.add(words[at][0] if torn else _BLANK.match(text, place).end())
+    return sorted(found - {len(text)})
 
-    def _by_words(self, start: int, end: int) -> list[tuple[int, int]]:
-        pieces = []
-        while start < end:
-            last = bisect_left(self.words, start) + self.limit - self._head(start)[1]
-            stop = min(self.words[last], end) if last < len(self.words) else end
-            pieces.append((start, stop))
-            start = stop
-        return pieces
 
-    def _fits(self, start: int, end: int) -> bool:
-        words = bisect_left(self.words, end) - bisect_left(self.words, start)
-        return self._head(start)[1] + words <= self.limit
+def _by_section(places: Sequence[int], headings: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """From place to place; the rest of a section that was cut is not mixed with the next one."""
+    for number, (start, end) in enumerate(pairwise(places)):
+        at = bisect_left(headings, start)
+        if number and at < len(headings) and start < headings[at] < end:
+            yield start, headings[at]
+            start = headings[at]
+        yield start, end
 
-    def _head(self, start: int) -> tuple[str, int]:
-        if start not in self.heads:
-            text = self._shorten(self._names(start))
-            columns = next((head for first, end, head in self.outline.tables if first < start < end), "")
-            if columns and count_words(text + columns) <= self.limit // 2:
-                text += columns
-            self.heads[start] = text, count_words(text)
-        return self.heads[start]
 
-    def _names(self, start: int) -> tuple[str, ...]:
-        headings = self.outline.headings
-        at = bisect_right(headings, start, key=lambda heading: heading.start) - 1
-        if at < 0:
-            names: tuple[str, ...] = ()
-        elif headings[at].start == start:
-            names = headings[at].above
-            if not names and _same(headings[at].text, self.title):
-                return ()  # the passage begins with the title itself
-        else:
-            names = (*headings[at].above, headings[at].text)
-        return names if not self.title or (names and _same(names[0], self.title)) else (self.title, *names)
+def _join_headings(
+    text: str, spans: Iterable[tuple[int, int]], outline: _Outline, fits: Callable[[int, int], bool]
+) -> list[tuple[int, int]]:
+    """A heading that the splitter left alone goes with what follows it."""
+    joined: list[tuple[int, int]] = []
+    alone, headings = False, dict(zip(outline.starts, outline.ends, strict=True))
+    for start, end in spans:
+        if alone and fits(joined[-1][0], end):
+            joined[-1] = (joined[-1][0], end)
+        elif text[start:end].strip():
+            joined.append((start, end))
+        alone = start + len(text[start:end].rstrip()) <= headings.get(start, -1)
+    return joined
 
-    def _shorten(self, names: Sequence[str]) -> str:
-        # Headings may be long: the title and the nearest ones say most.
-        names, room = [name for name in names if name], self.limit // 2
-        while len(names) > 1 and count_words(_crumb(names)) > room:
-            names.pop(1)
-        if not names or count_words(_crumb(names)) <= room:
-            return _crumb(names)
-        words = [match.end() for match in _WORD.finditer(names[0])]
-        return _crumb([names[0][: words[room - 2]]]) if room > 1 else ""
+
+def _breadcrumb(outline: _Outline, title: str, start: int, room: int) -> str:
+    """What is said before a passage that begins at `start`; at most `room` words."""
+    at = bisect_right(outline.starts, start) - 1
+    names = outline.names[at] if at >= 0 else ()
+    if at >= 0 and outline.starts[at] == start:
+        names = names[:-1]  # the passage says its own heading
+        if not names and _same(outline.names[at][0], title):
+            return ""
+    if title and not (names and _same(names[0], title)):
+        names = (title, *names)
+    text = _shortened([name for name in names if name], room)
+    columns = next((head for first, end, head in outline.tables if first < start < end), "")
+    return text + columns if columns and count_words(text + columns) <= room else text
+
+
+def _shortened(names: list[str], room: int) -> str:
+    # Headings may be long: the title and the nearest ones say most.
+    while len(names) > 1 and count_words(_crumb(names)) > room:
+        names.pop(1)
+    if not names or count_words(_crumb(names)) <= room:
+        return _crumb(names)
+    words = [match.end() for match in _WORD.finditer(names[0])]
+    return _crumb([names[0][: words[room - 2]]]) if room > 1 else ""
 
 
 def _crumb(names: Sequence[str]) -> str:
@@ -176,46 +189,20 @@ def _one_line(text: str) -> str:
 def _read(text: str) -> _Outline:
     from markdown_it import MarkdownIt
 
-    starts = [0, *(match.end() for match in _LINE.finditer(text)), len(text)]
+    lines = [0, *(match.end() for match in _LINE.finditer(text)), len(text)]
     parser = MarkdownIt("commonmark").enable("table")
     parser.core.ruler.disable(["inline"])  # blocks and their lines are enough
-    outline, glued, after_heading = _Outline({}, [], []), {0}, False
+    outline, above = _Outline([], [], [], []), dict[int, str]()
     tokens = parser.parse(text)
-    for at, token in enumerate(tokens):
-        if token.map is None:
-            continue
-        first, last = token.map
-        if token.level == 0:
-            if after_heading:
-                glued.add(first)  # a heading is never the end of a passage
-            after_heading = token.type == "heading_open"
-        rank = _BLOCK + token.level
+    for token, content in pairwise(tokens):
         if token.type == "heading_open" and token.level == 0:
-            rank = int(token.tag[1])
-            outline.headings.append(_heading(starts[first], rank, tokens[at + 1].content, outline.headings))
+            level = int(token.tag[1])
+            above = {each: name for each, name in above.items() if each < level}
+            above[level] = _one_line(content.content)
+            outline.starts.append(lines[token.map[0]])
+            outline.ends.append(lines[token.map[1]])
+            outline.names.append(tuple(above.values()))
         elif token.type == "tbody_open":
-            glued.add(first)  # nor are column names
-            outline.tables.append((starts[first], starts[last], text[starts[first - 2] : starts[first]]))
-        elif token.type in ("fence", "code_block", "html_block"):
-            outline.cuts.update((starts[line], _CODE_LINE) for line in range(first + 2, last - 1))
-        elif token.type == "inline" and tokens[at - 1].type != "heading_open":
-            _cut_prose(outline.cuts, text, starts[first : last + 1])
-        if token.type != "inline" and first not in glued:
-            outline.cuts.setdefault(starts[first], rank)
+            first, last = token.map
+            outline.tables.append((lines[first], lines[last], text[lines[first - 2] : lines[first]]))
     return outline
-
-
-def _heading(start: int, level: int, text: str, before: Sequence[_Heading]) -> _Heading:
-    above: tuple[str, ...] = ()
-    for other in reversed(before):
-        if other.level < level:
-            above = (*other.above, other.text)
-            break
-    return _Heading(start, level, _one_line(text), above)
-
-
-def _cut_prose(cuts: dict[int, int], text: str, lines: Sequence[int]) -> None:
-    for match in _SENTENCE.finditer(text, lines[0], lines[-1]):
-        cuts.setdefault(match.end(), _SENTENCE_END)
-    for place in lines[1:-1]:
-        cuts.setdefault(place, _PROSE_LINE)

@@ -1,11 +1,12 @@
 """From paired intervals to a recommendation that says where it holds and how sure it is."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from ftlib.evaluate.stats import Paired, needed_n
-from ftlib.rag.arms import LABELS
-from ftlib.rag.compare import Verdict
+from ftlib.rag.comparison import EVERYTHING, Standing
+from ftlib.stats import Paired, needed_n
 
 USABLE = 0.5  # below this share of right answers the recommendation adds a caution
 
@@ -14,103 +15,125 @@ class Recommendation(NamedTuple):
     """What to use, and what that rests on.
 
     Attributes:
-        arm: the recommended arm.
-        kind: ``win``: the only arm that is beaten nowhere. ``tie``: several are beaten nowhere, so the data do not
-            decide and the price does. ``trade-off``: every arm is beaten somewhere; the leader over all is named.
+        system: the recommended one.
+        kind: `win`: the only system that is beaten nowhere. `tie`: several are beaten nowhere, so the data do not
+            decide and the price does. `trade-off`: every one is beaten somewhere; the leader over all is named.
         headline: one sentence.
         conditions: one sentence a scenario: who leads, by how much, with n and the interval.
-        exceptions: scenarios in which the recommended arm is beaten.
+        exceptions: scenarios in which the recommended system is beaten.
     """
 
-    arm: str
+    system: str
     kind: str
     headline: str
     conditions: tuple[str, ...]
     exceptions: tuple[str, ...]
 
 
-def recommend(verdicts: Sequence[Verdict], costs: Mapping[str, float] | None = None) -> Recommendation:
-    """Turns verdicts into a recommendation.
+def recommend(
+    standings: Sequence[Standing], labels: Mapping[str, str], costs: Mapping[str, float] | None = None
+) -> Recommendation:
+    """Turns the standings into a recommendation.
 
-    An arm is beaten in a scenario where the leader's paired interval against it lies above zero (see
-    `ftlib.rag.compare.decide`). Of the arms that are beaten nowhere, one alone wins and several tie; where there is
-    none, the first scenario names the arm and the others its exceptions.
+    A system is beaten in a scenario where the leader's paired interval against it lies above zero (see
+    `ftlib.rag.comparison.decide`). Of those that are beaten nowhere, one alone wins and several tie; where there is
+    none, the first scenario names the system and the others its exceptions.
 
     Args:
-        verdicts: one a scenario; the first stands for the questions as they are mixed in the test set.
-        costs: arm to price of a month; missing or empty where price is not to decide.
+        standings: one a scenario; the first stands for the questions as they are mixed in the test set.
+        labels: what people call the systems.
+        costs: system to price of a month; missing or empty where price is not to decide.
 
     Returns:
         The recommendation.
 
     Raises:
-        ValueError: no verdict is given.
+        ValueError: no standing is given.
     """
-    if not verdicts:
-        raise ValueError("a recommendation needs at least one verdict")
-    overall = verdicts[0]
-    candidates = [arm for arm in overall.means if not any(_beaten(arm, verdict) for verdict in verdicts)]
-    conditions = tuple(sentence(verdict) for verdict in verdicts)
+    if not standings:
+        raise ValueError("a recommendation needs at least one scenario")
+    overall = standings[0]
+    candidates = [name for name in overall.means if not any(_beaten(name, each) for each in standings)]
+    conditions = tuple(scenario_sentence(each, labels) for each in standings)
     if not candidates:
-        return _trade_off(verdicts, conditions)
-    arm = min(candidates, key=lambda name: ((costs or {}).get(name, 0.0), -overall.means[name].mean))
-    if len(candidates) > 1:
-        headline = _tie(arm, candidates, len(verdicts), costs)
-        return Recommendation(arm, "tie", headline + _caution(arm, overall), conditions, ())
-    headline = f"Use {_label(arm)}: the only arm that none of the {len(verdicts)} scenarios shows to be worse."
-    return Recommendation(arm, "win", headline + _caution(arm, overall), conditions, ())
+        return _trade_off(standings, labels, conditions)
+    best = min(candidates, key=lambda name: ((costs or {}).get(name, 0.0), -overall.means[name].mean))
+    kind, caution = "tie" if len(candidates) > 1 else "win", _caution(best, overall)
+    if kind == "tie":
+        headline = _tie(best, candidates, len(standings), bool(costs), labels)
+    elif not overall.leads:
+        headline = f"{labels[best]} is the only system that was measured, so there is nothing to choose between."
+    else:
+        headline = f"Use {labels[best]}: the only arm that {_scenarios('none', len(standings))} shows to be worse."
+    return Recommendation(best, kind, headline + caution, conditions, ())
 
 
-def sentence(verdict: Verdict) -> str:
+def scenario_sentence(standing: Standing, labels: Mapping[str, str]) -> str:
     """One scenario in words: the leader, its interval, whom it beats, whom the data do not separate from it."""
-    best = verdict.means[verdict.leader]
+    best, leader = standing.means[standing.leader], labels[standing.leader]
     share = f"{best.mean:.0%} [{best.low:.0%}, {best.high:.0%}]"
-    start = f"{_title(verdict.scenario)} (n = {verdict.n}): "
-    beaten = [arm for arm in verdict.leads if arm not in verdict.level]
+    start = f"{scenario_title(standing.scenario)} (n = {standing.n}): "
+    if not standing.leads:
+        return f"{start}{leader} alone was measured and has {share}."
+    beaten = [name for name in standing.leads if name not in standing.level]
     if not beaten:
-        return f"{start}no arm is shown to be better than {_label(verdict.leader)}, which has {share}, nor to be worse."
-    closest = min(beaten, key=lambda arm: verdict.leads[arm].difference)
-    text = f"{start}{_label(verdict.leader)} leads with {share}, ahead of {_label(closest)} by "
-    text += _points(verdict.leads[closest])
-    text += f" and further ahead of {_names([arm for arm in beaten if arm != closest])}" if len(beaten) > 1 else ""
-    if verdict.level:
-        nearest = min(verdict.level, key=lambda arm: verdict.leads[arm].difference)
-        text += f"; the data do not separate it from {_names(verdict.level)}"
-        text += f" ({_label(nearest)}: {_points(verdict.leads[nearest])}{_more_data(verdict.leads[nearest])})"
+        return f"{start}no arm is shown to be better than {leader}, which has {share}, nor to be worse."
+    closest = min(beaten, key=lambda name: standing.leads[name].difference)
+    others = [labels[name] for name in beaten if name != closest]
+    text = f"{start}{leader} leads with {share}, ahead of {labels[closest]} by {_points(standing.leads[closest])}"
+    text += f" and further ahead of {_listed(others)}" if others else ""
+    if standing.level:
+        nearest = min(standing.level, key=lambda name: standing.leads[name].difference)
+        lead = standing.leads[nearest]
+        text += f"; the data do not separate it from {_listed([labels[name] for name in standing.level])}"
+        text += f" ({labels[nearest]}: {_points(lead)}{_more_data(lead)})"
     return text + "."
 
 
-def _beaten(arm: str, verdict: Verdict) -> bool:
-    return arm in verdict.means and arm not in verdict.unbeaten
+def scenario_title(name: str) -> str:
+    """A scenario's name as people read it."""
+    return "all test questions" if name == EVERYTHING else name.replace("_", " ")
 
 
-def _trade_off(verdicts: Sequence[Verdict], conditions: tuple[str, ...]) -> Recommendation:
-    overall = verdicts[0]
-    arm = overall.leader
-    beaten = [verdict for verdict in verdicts if _beaten(arm, verdict)]
+def _beaten(name: str, standing: Standing) -> bool:
+    return name in standing.means and name not in standing.unbeaten
+
+
+def _trade_off(standings: Sequence[Standing], labels: Mapping[str, str], conditions: tuple[str, ...]) -> Recommendation:
+    overall = standings[0]
+    name = overall.leader
+    beaten = [each for each in standings if _beaten(name, each)]
     exceptions = tuple(
-        f"{_title(v.scenario)}: {_label(v.leader)} is better than {_label(arm)} by {_points(v.leads[arm])}, n = {v.n}."
-        for v in beaten
+        f"{scenario_title(each.scenario)}: {labels[each.leader]} is better than {labels[name]} by "
+        f"{_points(each.leads[name])}, n = {each.n}."
+        for each in beaten
     )
-    where = _names([_title(verdict.scenario) for verdict in beaten], plain=True)
-    level = f" (level with {_names(overall.level)} there)" if overall.level else ""
-    headline = f"No arm is best everywhere. Over {_title(overall.scenario)} use {_label(arm)}{level}, not for: {where}."
-    return Recommendation(arm, "trade-off", headline + _caution(arm, overall), conditions, exceptions)
+    level = f" (level with {_listed([labels[each] for each in overall.level])} there)" if overall.level else ""
+    where = _listed([scenario_title(each.scenario) for each in beaten])
+    headline = f"No arm is best everywhere. Over {scenario_title(overall.scenario)} use {labels[name]}{level}, "
+    headline += f"not for: {where}."
+    return Recommendation(name, "trade-off", headline + _caution(name, overall), conditions, exceptions)
 
 
-def _tie(arm: str, candidates: Sequence[str], scenarios: int, costs: Mapping[str, float] | None) -> str:
-    names = _names([arm, *(name for name in candidates if name != arm)])
-    reason = "the cheapest of them at the stated prices" if costs else "the highest mean, which may be chance"
+def _tie(name: str, candidates: Sequence[str], scenarios: int, priced: bool, labels: Mapping[str, str]) -> str:
+    names = _listed([labels[each] for each in (name, *(each for each in candidates if each != name))])
+    reason = "the cheapest of them at the stated prices" if priced else "the highest mean, which may be chance"
     return (
-        f"The data do not decide between {names}: none of them is shown to be worse than another arm in any of the "
-        f"{scenarios} scenarios. Use {_label(arm)}, {reason}, or measure on more questions."
+        f"The data do not decide between {names}: none of them is shown to be worse than another arm in "
+        f"{_scenarios('any', scenarios)}. Use {labels[name]}, {reason}, or measure on more questions."
     )
 
 
-def _caution(arm: str, overall: Verdict) -> str:
-    """The best of five bad systems is not a good one."""
-    mean = overall.means[arm].mean
-    return f" It is right on only {mean:.0%} of {_title(overall.scenario)}." if mean < USABLE else ""
+def _scenarios(which: str, count: int) -> str:
+    return (
+        f"{which} of the {count} scenarios" if count > 1 else {"none": "no scenario", "any": "the one scenario"}[which]
+    )
+
+
+def _caution(name: str, overall: Standing) -> str:
+    """The best of many bad systems is not a good one."""
+    mean = overall.means[name].mean
+    return f" It is right on only {mean:.0%} of {scenario_title(overall.scenario)}." if mean < USABLE else ""
 
 
 def _more_data(lead: Paired) -> str:
@@ -124,14 +147,5 @@ def _points(lead: Paired) -> str:
     return f"{100 * lead.difference:+.1f} points [{100 * lead.low:+.1f}, {100 * lead.high:+.1f}]"
 
 
-def _label(arm: str) -> str:
-    return LABELS.get(arm, arm)
-
-
-def _title(scenario: str) -> str:
-    return "all test questions" if scenario == "all" else scenario.replace("_", " ")
-
-
-def _names(arms: Sequence[str], plain: bool = False) -> str:
-    names = list(arms) if plain else [_label(arm) for arm in arms]
+def _listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]

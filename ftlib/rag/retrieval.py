@@ -3,15 +3,21 @@
 The search finds passages; what counts is the article that a passage was cut from.
 """
 
+from __future__ import annotations
+
 import time
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
-from ftlib.evaluate.scores import Headline
-from ftlib.evaluate.stats import Interval, mean_ci95
+from ftlib.rows import Row, cluster, values
+from ftlib.stats import Headline, Interval, mean_ci95
+
+if TYPE_CHECKING:
+    from ftlib.rag.index import Index
+    from ftlib.recipe_sections import ColumnsRecipe
 
 
-class Found(NamedTuple):
+class Retrieved(NamedTuple):
     """What was found for one question, best first.
 
     Attributes:
@@ -25,7 +31,7 @@ class Found(NamedTuple):
     documents: tuple[str, ...]
 
 
-class Quality(NamedTuple):
+class SearchQuality(NamedTuple):
     """How good the search is: hit rate and complete rate at k = 1, 2, ..., and the mean reciprocal rank."""
 
     hits: list[Interval]
@@ -33,16 +39,33 @@ class Quality(NamedTuple):
     mrr: Interval
 
 
-def retrieve(
-    index: Any, rows: Sequence[Mapping], k: int, documents: Mapping[str, str] | None = None
-) -> dict[str, Found]:
-    """Searches with every row's question.
+def search_text(row: Row, search_with: str = "conversation") -> str:
+    """What a row is searched with.
 
     Args:
-        index: a `ftlib.rag.index.Index`.
-        rows: ``{id, question, ...}``.
+        row: the row.
+        search_with: `conversation`: all that the user said, the question last; `question`: the question alone.
+    """
+    if search_with == "question":
+        return row.question
+    return "\n".join(turn.content for turn in row.turns if turn.role == "user")
+
+
+def retrieve(
+    index: Index,
+    rows: Sequence[Row],
+    k: int,
+    documents: Mapping[str, str] | None = None,
+    search_with: str = "conversation",
+) -> dict[str, Retrieved]:
+    """Searches for every row.
+
+    Args:
+        index: what is searched.
+        rows: the questions.
         k: passages a question.
         documents: passage id to the id of its article; one that is not listed is an article itself.
+        search_with: as in `search_text`.
 
     Returns:
         Row id to what was found.
@@ -50,14 +73,14 @@ def retrieve(
     found = {}
     for row in rows:
         began = time.perf_counter()
-        ids = tuple(key for key, _ in index.search(row["question"], k))
+        ids = tuple(key for key, _ in index.search(search_text(row, search_with), k))
         seconds = time.perf_counter() - began
-        found[row["id"]] = Found(ids, seconds, tuple((documents or {}).get(key, key) for key in ids))
+        found[row.id] = Retrieved(ids, seconds, tuple((documents or {}).get(key, key) for key in ids))
     return found
 
 
 def is_hit(retrieved: Sequence[str], relevant: Sequence[str], k: int | None = None) -> bool | None:
-    """Whether a relevant article is among those of the first ``k`` passages; None where no article holds the answer.
+    """Whether a relevant article is among those of the first `k` passages; None where no article holds the answer.
 
     Args:
         retrieved: the article of each passage, best first.
@@ -83,81 +106,46 @@ def reciprocal_rank(retrieved: Sequence[str], relevant: Sequence[str]) -> float 
     return next((1 / rank for rank, key in enumerate(articles, start=1) if key in set(relevant)), 0.0)
 
 
-def quality(
-    rows: Sequence[Mapping], found: Mapping[str, Found], depth: int, clusters: Mapping[str, Hashable] | None = None
-) -> Quality | None:
+def search_quality(
+    rows: Sequence[Row], found: Mapping[str, Retrieved], depth: int, columns: ColumnsRecipe
+) -> SearchQuality | None:
     """All the measures at once; None where no question names the documents that hold its answer.
 
     Args:
-        rows: test rows with ``documents``.
-        found: what `retrieve` gave at ``depth``.
-        depth: the largest k.
-        clusters: row id to cluster key; None: all apart.
+        rows: the questions; those without documents are left out.
+        found: what `retrieve` gave at `depth`.
+        depth: the largest k, in passages.
+        columns: `data.columns`, which names the columns of documents and facts.
 
     Returns:
-        Quality.
+        Shares of the questions, with those about one fact as one cluster; a reciprocal rank beyond the depth is 0.
     """
-    if not any(row.get("documents") for row in rows):
+    asked = [row for row in rows if values(row, columns.documents)]
+    if not asked:
         return None
+    clusters = [cluster(row, columns.fact) for row in asked]
+
+    def mean(measure: Callable) -> Interval:
+        scores = [measure(found[row.id].documents, values(row, columns.documents)) for row in asked]
+        return mean_ci95([float(score) for score in scores], clusters)
+
     depths = range(1, depth + 1)
-    return Quality(
-        [hit_rate(rows, found, k, clusters) for k in depths],
-        [complete_rate(rows, found, k, clusters) for k in depths],
-        mean_reciprocal_rank(rows, found, clusters),
+    return SearchQuality(
+        [mean(lambda documents, relevant, k=k: is_hit(documents, relevant, k)) for k in depths],
+        [mean(lambda documents, relevant, k=k: all_found(documents, relevant, k)) for k in depths],
+        mean(reciprocal_rank),
     )
 
 
-def headlines(measured: Quality, top_k: int) -> list[Headline]:
-    """``hit_rate_at_k`` at the recipe's ``top_k``, ``hit_rate_at_1`` and ``mrr``, each with interval and n.
+def search_headlines(measured: SearchQuality, top_k: int) -> list[Headline]:
+    """`hit_rate_at_k` at the recipe's `top_k`, `hit_rate_at_1` and `mrr`, each with interval and n.
 
     Args:
-        measured: from `quality`, at ``top_k`` or deeper.
-        top_k: passages shown with a question.
+        measured: from `search_quality`, at `top_k` or deeper.
+        top_k: passages retrieved for a question.
 
     Returns:
         Headlines.
     """
-    values = {"hit_rate_at_k": measured.hits[top_k - 1], "hit_rate_at_1": measured.hits[0], "mrr": measured.mrr}
-    return [Headline(key, v.mean, (v.low, v.high), v.n) for key, v in values.items()]
-
-
-def hit_rate(
-    rows: Sequence[Mapping], found: Mapping[str, Found], k: int, clusters: Mapping[str, Hashable] | None = None
-) -> Interval:
-    """Share of the answerable questions with a passage of a relevant article among the first ``k`` passages.
-
-    Args:
-        rows: test rows with ``documents``; those without any are left out.
-        found: what `retrieve` gave, at depth ``k`` or more.
-        k: cut-off, in passages.
-        clusters: row id to cluster key; None: all apart.
-
-    Returns:
-        Interval over the answerable questions.
-
-    Raises:
-        ValueError: no row names a document.
-    """
-    return _mean(rows, clusters, lambda row: is_hit(found[row["id"]].documents, row.get("documents") or (), k))
-
-
-def complete_rate(
-    rows: Sequence[Mapping], found: Mapping[str, Found], k: int, clusters: Mapping[str, Hashable] | None = None
-) -> Interval:
-    """Share of the answerable questions with a passage of every relevant article; as `hit_rate` otherwise."""
-    return _mean(rows, clusters, lambda row: all_found(found[row["id"]].documents, row.get("documents") or (), k))
-
-
-def mean_reciprocal_rank(
-    rows: Sequence[Mapping], found: Mapping[str, Found], clusters: Mapping[str, Hashable] | None = None
-) -> Interval:
-    """Mean of `reciprocal_rank` over the answerable questions, 0 beyond the depth searched; as `hit_rate` otherwise."""
-    return _mean(rows, clusters, lambda row: reciprocal_rank(found[row["id"]].documents, row.get("documents") or ()))
-
-
-def _mean(rows: Sequence[Mapping], clusters: Mapping[str, Hashable] | None, measure: Any) -> Interval:
-    measured = [(row["id"], value) for row in rows if (value := measure(row)) is not None]
-    if not measured:
-        raise ValueError("no question names the documents that hold its answer")
-    keys = [clusters[key] for key, _ in measured] if clusters else None
-    return mean_ci95([float(value) for _, value in measured], keys)
+    parts = {"hit_rate_at_k": measured.hits[top_k - 1], "hit_rate_at_1": measured.hits[0], "mrr": measured.mrr}
+    return [Headline.of(key, value) for key, value in parts.items()]

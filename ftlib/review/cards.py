@@ -3,8 +3,11 @@
 Colours come from JupyterLab's theme variables, with fallbacks, so that light and dark themes both work.
 """
 
+from __future__ import annotations
+
 import html
-from collections.abc import Sequence
+
+from ftlib.review.store import Shown
 
 STYLE = """<style>
 .ft-review { font-family: var(--jp-ui-font-family, system-ui, sans-serif); color: var(--jp-ui-font-color1, #22272e);
@@ -16,6 +19,10 @@ STYLE = """<style>
 .ft-review .ft-question .ft-text { font-size: 19px; font-weight: 600; }
 .ft-review .ft-context { max-height: 180px; overflow: auto; font-size: 13px; margin-top: 8px; padding: 8px 12px;
   border-left: 3px solid var(--jp-border-color2, #dfe3e8); }
+.ft-review .ft-history { max-height: 220px; overflow: auto; font-size: 13.5px; margin-bottom: 12px; }
+.ft-review .ft-history .ft-turn { margin: 4px 0; padding: 5px 12px; border-radius: 9px;
+  background: var(--jp-layout-color2, #f3f4f6); }
+.ft-review .ft-history .ft-by-assistant { margin-left: 36px; }
 .ft-review .ft-accepted { margin-top: 12px; padding: 8px 14px; border-radius: 9px; font-size: 15px;
   background: color-mix(in srgb, #009e73 11%, transparent); }
 .ft-review .ft-answer { border: 1px solid var(--jp-border-color2, #dfe3e8); border-radius: 11px; padding: 12px 16px;
@@ -67,46 +74,57 @@ def escaped(text: str) -> str:
     return html.escape(text) if text.strip() else '<span class="ft-empty">(empty)</span>'
 
 
-def question(text: str, context: str, accepted: Sequence[str], slice_name: str = "") -> str:
-    """The question, its context if any, and the accepted answers."""
+def question_card(shown: Shown, slice_name: str = "") -> str:
+    """The earlier turns and the context, if any, the question and the accepted answers."""
     chip = f'<span class="ft-chip">{html.escape(slice_name.replace("_", " "))}</span>' if slice_name else ""
-    given = f'<div class="ft-context ft-text">{html.escape(context)}</div>' if context else ""
-    answers = "  <b>or</b>  ".join(escaped(answer) for answer in accepted)
-    return (f'<div class="ft-question"><div class="ft-label">Question {chip}</div>'
-            f'<div class="ft-text">{escaped(text)}</div>{given}</div>'
-            f'<div class="ft-accepted"><div class="ft-label">Expected</div><div class="ft-text">{answers}</div></div>')
+    turns = "".join(
+        f'<div class="ft-turn ft-by-{html.escape(turn.role)}"><div class="ft-label">{html.escape(turn.role)}</div>'
+        f'<div class="ft-text">{escaped(turn.content)}</div></div>'
+        for turn in shown.history
+    )
+    history = f'<div class="ft-history"><div class="ft-label">Before that</div>{turns}</div>' if turns else ""
+    given = f'<div class="ft-context ft-text">{html.escape(shown.context)}</div>' if shown.context else ""
+    answers = "  <b>or</b>  ".join(map(escaped, shown.accepted))
+    return (
+        f'{history}<div class="ft-question"><div class="ft-label">Question {chip}</div>'
+        f'<div class="ft-text">{escaped(shown.question)}</div>{given}</div>'
+        f'<div class="ft-accepted"><div class="ft-label">Expected</div><div class="ft-text">{answers}</div></div>'
+    )
 
 
-def answer(place: int, text: str) -> str:
-    """One answer; ``place`` is 1 or 2 and says nothing of the system behind it."""
-    return (f'<div class="ft-answer"><div class="ft-label">Answer {place}</div>'
-            f'<div class="ft-text">{escaped(text)}</div></div>')
+def answer_card(place: int, text: str) -> str:
+    """One answer; `place` is 1 or 2 and says nothing of the system behind it."""
+    return (
+        f'<div class="ft-answer"><div class="ft-label">Answer {place}</div>'
+        f'<div class="ft-text">{escaped(text)}</div></div>'
+    )
 
 
-def progress(done: int, total: int, goal: int, note: str = "") -> str:
+def progress_card(done: int, total: int, goal: int, note: str = "") -> str:
     """Counts and a bar: how many of the goal (or of all under a filter that is smaller) are rated."""
     aim = min(goal, total)
     share = 100 * min(done, aim) / aim if aim else 0
     beyond = f" &middot; {total} under these filters" if total > aim else ""
-    return (f'<div class="ft-counts"><span><b>{done}</b> rated of {aim} asked for{beyond}</span>'
-            f'<span>{html.escape(note)}</span></div>'
-            f'<div class="ft-bar" role="progressbar" aria-valuenow="{done}" aria-valuemax="{aim}">'
-            f'<div style="width:{share:.1f}%"></div></div>')
+    return (
+        f'<div class="ft-counts"><span><b>{done}</b> rated of {aim} asked for{beyond}</span>'
+        f"<span>{html.escape(note)}</span></div>"
+        f'<div class="ft-bar" role="progressbar" aria-valuenow="{done}" aria-valuemax="{aim}">'
+        f'<div style="width:{share:.1f}%"></div></div>'
+    )
 
 
-def finished(total: int) -> str:
+def finished_card(total: int) -> str:
     """What stands in the place of a question when none is left."""
     message = f"All {total} questions under these filters are rated." if total else "No question passes these filters."
     return f'<div class="ft-done">{message}<br>Choose another slice, or go back to look at your ratings.</div>'
 
 
-def status(message: str, *, problem: bool = False) -> str:
+def status_line(message: str, *, problem: bool = False) -> str:
     """The line at the foot; a problem stands out."""
     return f'<div class="ft-status{" ft-problem" if problem else ""}" role="status">{html.escape(message)}</div>'
 
 
-def preview(text: str, context: str, accepted: Sequence[str], answers: tuple[str, str], slice_name: str = "") -> str:
+def preview_card(shown: Shown, answers: tuple[str, ...], slice_name: str = "") -> str:
     """A still picture of one item, for notebooks that nobody is watching."""
-    pair = "".join(answer(place, one) for place, one in enumerate(answers, start=1))
-    return (f'{STYLE}<div class="ft-review">{question(text, context, accepted, slice_name)}'
-            f'<div class="ft-pair">{pair}</div></div>')
+    pair = "".join(answer_card(place, one) for place, one in enumerate(answers, start=1))
+    return f'{STYLE}<div class="ft-review">{question_card(shown, slice_name)}<div class="ft-pair">{pair}</div></div>'

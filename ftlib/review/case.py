@@ -1,12 +1,16 @@
 """One wrong answer with everything the rules of the taxonomy look at, normalized once."""
 
+from __future__ import annotations
+
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from ftlib.evaluate.metrics import expects_refusal, is_refusal, normalize
-from ftlib.review.knowledge import Key, Knowledge
+from ftlib.evaluate.metrics import is_refusal, normalize
+from ftlib.evaluate.scores import expects_refusal
+from ftlib.review.training_index import Key, TrainingIndex
+from ftlib.rows import Row
 
 # Digits that are part of a name (IP67, RS-485, v2.1) are no quantity, so nothing wordlike may stand before them.
 QUANTITY = re.compile(r"(?<![\w.,-])([-+\u2212]?\d+(?:[.,]\d+)*)\s*([^\W\d_]+|[%°\u20ac$\u00a3][^\W\d_]*)?")
@@ -17,27 +21,22 @@ class Case:
     """A generated answer that did not match, and what it should have been.
 
     Attributes:
-        row: the test row (``question``, ``answer``, ``references``, ``fact``, ``slice``).
+        row: the test row.
         prediction: the generated text; "" where there was none.
         refusal: the sentence that declines.
-        knowledge: the index of the training rows.
+        index: the index of the training rows.
         also: further sentences that decline.
         near_miss_similarity: character similarity from which an answer counts as a slip, in 0..1.
         mixup_max_subjects: with more holders than this a value is common and names no culprit.
     """
 
-    row: Mapping[str, object]
+    row: Row
     prediction: str
     refusal: str
-    knowledge: Knowledge
-    also: tuple[str, ...] = ()
+    index: TrainingIndex
+    also: Sequence[str] = ()
     near_miss_similarity: float = 0.8
     mixup_max_subjects: int = 3
-
-    @cached_property
-    def references(self) -> tuple[str, ...]:
-        """Accepted answers as written."""
-        return tuple(self.row.get("references") or (self.row["answer"],))
 
     @cached_property
     def said(self) -> str:
@@ -47,22 +46,22 @@ class Case:
     @cached_property
     def accepted(self) -> tuple[str, ...]:
         """The references after SQuAD's normalization, empty ones left out."""
-        return tuple(text for text in map(normalize, self.references) if text)
+        return tuple(text for text in map(normalize, self.row.references) if text)
 
     @cached_property
     def question(self) -> str:
         """The question after SQuAD's normalization."""
-        return normalize(str(self.row["question"]))
+        return normalize(self.row.question)
 
     @cached_property
     def keys(self) -> tuple[Key, ...]:
         """(subject, attribute) pairs that the question is about."""
-        return self.knowledge.keys(self.row, self.accepted)
+        return self.index.keys(self.row, self.accepted)
 
     @cached_property
     def holders(self) -> tuple[str, ...]:
         """Other subjects for which the prediction would have been the right value."""
-        return self.knowledge.holders(self.keys, self.said)
+        return self.index.holders(self.keys, self.said)
 
     @cached_property
     def refused(self) -> bool:
@@ -72,12 +71,7 @@ class Case:
     @cached_property
     def unanswerable(self) -> bool:
         """Whether declining was the right answer."""
-        return expects_refusal(dict(self.row), self.refusal)
-
-
-def contains(text: str, part: str) -> bool:
-    """Whether ``part`` stands in ``text`` as whole words (both normalized); an empty part does not."""
-    return bool(part) and f" {part} " in f" {text} "
+        return expects_refusal(self.row, self.refusal, self.also)
 
 
 def quantities(text: str) -> tuple[tuple[float, str], ...]:

@@ -1,18 +1,20 @@
-"""Where the errors are: error rates by slice with intervals, and what fine-tuning turned right or wrong.
+"""Where the errors are: error rates by slice with intervals, and what one system got right that the other did not.
 
 Rates carry Wilson's interval on the effective sample size (questions about one fact are one cluster). The worst slices
 are ranked by the lower limit, so that five rows with three errors do not come before a hundred with fifty.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from ftlib.evaluate.metrics import expects_refusal
-from ftlib.evaluate.scores import cluster
-from ftlib.evaluate.stats import mcnemar, mean_ci95
+from ftlib.evaluate.scores import expects_refusal
 from ftlib.review.case import quantities
-from ftlib.review.knowledge import Knowledge, Row, fact_ids
+from ftlib.review.training_index import TrainingIndex
+from ftlib.rows import Row, cluster, value, values
+from ftlib.stats import mcnemar, mean_ci95
 
 Dimension = Callable[[Row], str]
 
@@ -30,7 +32,7 @@ class SliceRate(NamedTuple):
 
 
 class Transitions(NamedTuple):
-    """How each row fared from base to fine-tuned; ids of the rows, and McNemar's exact p for the change."""
+    """How each row fared from the first system to the second; ids of the rows, and McNemar's exact p for the change."""
 
     kept_right: tuple[str, ...]
     fixed: tuple[str, ...]
@@ -44,10 +46,10 @@ class Transitions(NamedTuple):
         return len(self.kept_right) + len(self.fixed) + len(self.regressed) + len(self.kept_wrong)
 
 
-def answer_type(row: Row, refusal: str) -> str:
+def answer_type(row: Row, refusal: str, also: Sequence[str] = ()) -> str:
     """What kind of answer a row asks for: refusal, yes/no, quantity, code, word, phrase or sentence."""
-    answer = str(row["answer"]).strip()
-    if expects_refusal(dict(row), refusal):
+    answer = row.answer.strip()
+    if expects_refusal(row, refusal, also):
         return "refusal"
     if answer.lower().rstrip(".") in ("yes", "no"):
         return "yes/no"
@@ -69,44 +71,53 @@ def band(count: int, edges: Sequence[int]) -> str:
     return f"{starts[index]}" if last == starts[index] else f"{starts[index]}-{last}"
 
 
-def dimensions(knowledge: Knowledge, refusal: str) -> dict[str, Dimension]:
-    """The ways in which rows are sliced.
+def dimensions(
+    rows: Sequence[Row], index: TrainingIndex, more: Iterable[str], refusal: str, also: Sequence[str] = ()
+) -> dict[str, Dimension]:
+    """The ways in which these rows are sliced; one that does not divide them is left out.
 
     Args:
-        knowledge: the index of the training rows (it counts the wordings that training saw of a fact).
+        rows: the test rows.
+        index: the index of the training rows (it counts the wordings that training saw of a fact).
+        more: columns by whose values rows are cut beside `data.columns.slice` (`review.dimensions`).
         refusal: the sentence that declines.
+        also: further sentences that decline.
 
     Returns:
         Name -> function from a test row to its value.
     """
-    return {
-        "slice": lambda row: str(row.get("slice") or "(none)"),
-        "source": lambda row: str(row.get("source") or "(none)"),
-        "product": lambda row: str(row.get("product") or "(none)"),
-        "attribute": _attribute,
-        "answer type": lambda row: answer_type(row, refusal),
-        "question words": lambda row: band(len(str(row["question"]).split()), (6, 9, 13)),
-        "answer words": lambda row: band(len(str(row["answer"]).split()), (2, 3, 5, 9)),
-        "training wordings": lambda row: _wordings(knowledge.training_wordings(row)),
+    columns = index.columns
+    named = dict.fromkeys(name for name in (columns.slice, *more) if name)
+    ways: dict[str, Dimension] = {name: lambda row, name=name: value(row, name, "(none)") for name in named}
+    ways |= {
+        "fact's attribute": lambda row: _attribute(row, columns.fact),
+        "answer type": lambda row: answer_type(row, refusal, also),
+        "question words": lambda row: band(len(row.question.split()), (6, 9, 13)),
+        "answer words": lambda row: band(len(row.answer.split()), (2, 3, 5, 9)),
+        "turns before the question": lambda row: band(len(row.history), (1, 2, 3, 5)),
+        "training wordings": lambda row: _wordings(index.training_wordings(row)),
     }
+    return {name: value_of for name, value_of in ways.items() if len({value_of(row) for row in rows}) > 1}
 
 
 def _wordings(count: int | None) -> str:
-    return "(no fact id)" if count is None else band(count, (1, 3, 5, 8))
+    return "(no fact)" if count is None else band(count, (1, 3, 5, 8))
 
 
-def _attribute(row: Row) -> str:
-    names = {one.rpartition("/")[2] for one in fact_ids(row)}
-    return " + ".join(sorted(names)) or "(none)"
+def _attribute(row: Row, column: str | None) -> str:
+    return " + ".join(sorted({fact.rpartition("/")[2] for fact in values(row, column)})) or "(none)"
 
 
-def error_rates(rows: Iterable[Row], wrong: Mapping[str, bool], ways: Mapping[str, Dimension]) -> list[SliceRate]:
+def error_rates(
+    rows: Iterable[Row], wrong: Mapping[str, bool], ways: Mapping[str, Dimension], fact: str | None = None
+) -> list[SliceRate]:
     """Error rate for every value of every dimension.
 
     Args:
         rows: the test rows.
         wrong: row id -> whether the answer was wrong.
         ways: the dimensions.
+        fact: the column that names facts (`data.columns.fact`): rows that share one are one cluster.
 
     Returns:
         One SliceRate per (dimension, value), values in order.
@@ -117,30 +128,29 @@ def error_rates(rows: Iterable[Row], wrong: Mapping[str, bool], ways: Mapping[st
             groups.setdefault((name, value_of(row)), []).append(row)
     order = {name: place for place, name in enumerate(ways)}
     ordered = sorted(groups.items(), key=lambda item: (order[item[0][0]], _natural(item[0][1])))
-    return [_rate(name, value, members, wrong) for (name, value), members in ordered]
+    rates = []
+    for (name, shared), members in ordered:
+        found = mean_ci95([float(wrong[row.id]) for row in members], [cluster(row, fact) for row in members])
+        errors = sum(wrong[row.id] for row in members)
+        rates.append(SliceRate(name, shared, found.n, errors, found.mean, found.low, found.high))
+    return rates
 
 
 def _natural(text: str) -> tuple:
     return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", text) if part)
 
 
-def _rate(name: str, value: str, members: Sequence[Row], wrong: Mapping[str, bool]) -> SliceRate:
-    flags = [float(wrong[str(row["id"])]) for row in members]
-    found = mean_ci95(flags, [cluster(row) for row in members])
-    return SliceRate(name, value, found.n, int(sum(flags)), found.mean, found.low, found.high)
-
-
-def worst(rates: Iterable[SliceRate], *, overall: float, min_rows: int, top: int = 10) -> list[SliceRate]:
+def worst_slices(rates: Iterable[SliceRate], *, overall: float, min_rows: int, top: int = 10) -> list[SliceRate]:
     """Slices whose error rate is above the overall rate beyond doubt, worst lower limit first.
 
     Args:
-        rates: from ``error_rates``.
+        rates: from `error_rates`.
         overall: error rate over all rows, 0..1.
         min_rows: smaller slices are left out.
         top: how many at most.
 
     Returns:
-        Slices with ``low > overall``; empty where none stands out. The limits are not corrected for the number of
+        Slices with `low > overall`; empty where none stands out. The limits are not corrected for the number of
         slices looked at: take them as where to look first.
     """
     standing_out = [rate for rate in rates if rate.n >= min_rows and rate.low > overall]
@@ -151,11 +161,11 @@ def transitions(before: Mapping[str, bool], after: Mapping[str, bool]) -> Transi
     """Compare two systems row by row.
 
     Args:
-        before: row id -> whether the base model was right.
-        after: row id -> whether the fine-tuned model was right.
+        before: row id -> whether the first system was right.
+        after: row id -> whether the second was right.
 
     Returns:
-        Transitions; ``regressed`` holds the rows that were right before and are wrong after.
+        Transitions; `regressed` holds the rows that the first has right and the second wrong.
 
     Raises:
         ValueError: the two do not cover the same rows.

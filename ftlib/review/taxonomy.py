@@ -1,19 +1,24 @@
-"""Every error gets exactly one category: the first rule, in the order of ``RULES``, that gives evidence.
+"""Every error gets exactly one category: the first rule, in the order of `RULES`, that gives evidence.
 
 The order runs from what makes an answer unusable, over declining, to what a wrong answer can be traced to in the
-training rows, and ends with likeness and ``other``. A rule returns its evidence as a sentence, or None.
+training rows, and ends with likeness and `other`. A rule returns its evidence as a sentence, or None.
 """
+
+from __future__ import annotations
 
 import difflib
 import re
+import textwrap
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ftlib.evaluate.metrics import is_scorable
-from ftlib.evaluate.stats import Interval, mean_ci95
-from ftlib.review.case import Case, contains, quantities, skeleton
-from ftlib.review.knowledge import Knowledge
+from ftlib.evaluate.scores import is_right
+from ftlib.review.case import Case, quantities, skeleton
+from ftlib.review.training_index import contains, plain_words
+from ftlib.rows import Row
+from ftlib.stats import Interval, mean_ci95
 
 MARKERS = re.compile(r"#{2,}\s*(?:Instruction|Input|Response)|\[/?INST\]|<</?SYS>>|<\|\w+\|>|</?s>|<pad>|<unk>")
 LONGEST_LOOP = 8  # words
@@ -28,7 +33,7 @@ class Rule(NamedTuple):
     test: Callable[[Case], str | None]
 
 
-class Verdict(NamedTuple):
+class Finding(NamedTuple):
     """The category of one wrong answer and the sentence that justifies it."""
 
     category: str
@@ -50,16 +55,16 @@ def _malformed(case: Case) -> str | None:
 
 
 def _missed_refusal(case: Case) -> str | None:
-    return f"not answerable, but the model said {case.prediction!r}" if case.unanswerable else None
+    return f"not answerable, but the answer was {case.prediction!r}" if case.unanswerable else None
 
 
 def _untaught_refusal(case: Case) -> str | None:
-    untaught = case.refused and case.knowledge.training_wordings(case.row) == 0
+    untaught = case.refused and case.index.training_wordings(case.row) == 0
     return "declined a fact that no training row states" if untaught else None
 
 
 def _over_refusal(case: Case) -> str | None:
-    return f"declined although the answer is {case.references[0]!r}" if case.refused else None
+    return f"declined although the answer is {case.row.references[0]!r}" if case.refused else None
 
 
 def _repetition(case: Case) -> str | None:
@@ -69,7 +74,7 @@ def _repetition(case: Case) -> str | None:
         for at in range(size, len(words)):
             run = run + 1 if words[at] == words[at - size] else size
             if run >= 3 * size and 2 * run > len(words):
-                return f"{' '.join(words[at - size + 1:at + 1])!r} comes three or more times in a row"
+                return f"{' '.join(words[at - size + 1 : at + 1])!r} comes three or more times in a row"
     return None
 
 
@@ -82,25 +87,34 @@ def _question_copy(case: Case) -> str | None:
 def _wrong_option(case: Case) -> str | None:
     offered = [text for text in case.accepted if contains(case.question, text)]
     if offered and contains(case.question, case.said) and case.said not in offered:
-        return f"the question offers {offered[0]!r} and {case.said!r}; the model took the other one"
+        return f"the question offers {offered[0]!r} and {case.said!r}; the other one was taken"
     return None
 
 
 def _extra_text(case: Case) -> str | None:
-    held = next((text for text in case.accepted if contains(case.said, text) and not _renamed(case, text)), None)
+    if _wrong_number(case):  # the form of one accepted answer may hold a short form of it, with another number
+        return None
+    held = next((text for text in case.accepted if contains(case.said, text) and not _is_anothers(case, text)), None)
     return f"holds the right answer {held!r} and more words" if held else None
 
 
-def _renamed(case: Case, text: str) -> bool:
-    """Whether a number makes another name of ``text``: "Peony 90" does not hold the "Peony" of "Peony 40"."""
-    whole = [each for each in case.accepted if each != text and contains(each, text)]
-    numbered = re.search(rf"(?<!\S){re.escape(text)} \d", case.said)
-    return bool(whole and numbered) and not any(contains(case.said, each) for each in whole)
+def _is_anothers(case: Case, text: str) -> bool:
+    """Whether `text` occurs in the answer only as a part of other subjects' longer names."""
+    said, short, own = (
+        plain_words(case.prediction),
+        plain_words(text),
+        [plain_words(each) for each in case.row.references],
+    )
+    others = case.index.others_named(said, short, own)
+    rest = f" {said} "
+    for name in others:
+        rest = rest.replace(f" {name} ", " | ")
+    return bool(others) and not contains(rest, short)
 
 
 def _wrong_unit(case: Case) -> str | None:
     said = quantities(case.prediction)
-    for reference in case.references:
+    for reference in case.row.references:
         expected = quantities(reference)
         numbers_agree = said and [n for n, _ in said] == [n for n, _ in expected]
         if numbers_agree and all(unit for _, unit in said) and [u for _, u in said] != [u for _, u in expected]:
@@ -109,7 +123,7 @@ def _wrong_unit(case: Case) -> str | None:
 
 
 def _training_conflict(case: Case) -> str | None:
-    if case.said in case.knowledge.taught(case.keys):
+    if case.said in case.index.taught(case.keys):
         return "a training row gives this very answer to this fact: training and test data contradict each other"
     return None
 
@@ -121,8 +135,8 @@ def _entity_mixup(case: Case) -> str | None:
 
 
 def _attribute_mixup(case: Case) -> str | None:
-    others = case.knowledge.other_attributes(case.keys, case.said)
-    return f"the right subject's {', '.join(others)}, not its {case.keys[0][1]}" if others else None
+    others = case.index.other_attributes(case.keys, case.said)
+    return f"the right subject's {_short(', '.join(others))}, not its {_short(case.keys[0][1])}" if others else None
 
 
 def _common_value(case: Case) -> str | None:
@@ -132,7 +146,7 @@ def _common_value(case: Case) -> str | None:
 
 def _wrong_number(case: Case) -> str | None:
     said = quantities(case.prediction)
-    for reference in case.references:
+    for reference in case.row.references:
         same_form = bool(said) and bool(quantities(reference)) and skeleton(case.prediction) == skeleton(reference)
         if same_form:
             return f"the form of {reference!r} with another number"
@@ -155,8 +169,12 @@ def _near_miss(case: Case) -> str | None:
 
 
 def _other_answer(case: Case) -> str | None:
-    question = case.knowledge.by_answer.get(case.said)
-    return f"the training answer to another question: {question!r}" if question else None
+    question = case.index.question_of.get(case.said)
+    return f"the training answer to another question: {_short(question)!r}" if question else None
+
+
+def _short(text: str) -> str:
+    return textwrap.shorten(text, 160, placeholder=" ...")
 
 
 RULES = (
@@ -164,7 +182,7 @@ RULES = (
     Rule("malformed", "Malformed", "prompt markers, broken bytes, or no letter and no digit", _malformed),
     Rule("missed_refusal", "Missed refusal", "answered what cannot be known", _missed_refusal),
     Rule("untaught_refusal", "Declined, never taught", "declined a fact that training left out", _untaught_refusal),
-    Rule("over_refusal", "Over-refusal", "declined what it was taught", _over_refusal),
+    Rule("over_refusal", "Over-refusal", "declined a question that has an answer", _over_refusal),
     Rule("repetition", "Repetition", "loops: one phrase three or more times in a row", _repetition),
     Rule("question_copy", "Copy of the question", "gives the question's own words back", _question_copy),
     Rule("wrong_option", "Wrong option", "took the other one of the options in the question", _wrong_option),
@@ -184,70 +202,56 @@ CATEGORIES = tuple(rule.name for rule in RULES)
 LABELS = {rule.name: rule.label for rule in RULES}
 
 
-def categorize(row: Mapping[str, object], prediction: str | None, *, refusal: str, knowledge: Knowledge,
-               also: Sequence[str] = (), near_miss_similarity: float = 0.8, mixup_max_subjects: int = 3) -> Verdict:
-    """The category of one wrong answer: the first rule of ``RULES`` that gives evidence.
+def categorize(row: Row, prediction: str | None, **options: Any) -> Finding:
+    """The category of one wrong answer: the first rule of `RULES` that gives evidence.
 
     Args:
         row: the test row.
-        prediction: what the model said; None where generation gave nothing.
-        refusal: the sentence that declines.
-        knowledge: the index of the training rows.
-        also: further sentences that decline.
-        near_miss_similarity: character similarity (0..1) from which an answer counts as a slip.
-        mixup_max_subjects: a value with more holders is a common value, not a mix-up.
+        prediction: what the system said; None where generation gave nothing.
+        **options: the other fields of `Case`: `refusal`, `index`, further refusals and thresholds.
 
     Returns:
-        Verdict(category, evidence); the last rule always gives evidence.
+        Finding(category, evidence); the last rule always gives evidence.
     """
-    case = Case(row, prediction or "", refusal, knowledge, tuple(also), near_miss_similarity, mixup_max_subjects)
-    return next(Verdict(rule.name, evidence) for rule in RULES if (evidence := rule.test(case)) is not None)
+    case = Case(row, prediction or "", **options)
+    return next(Finding(rule.name, evidence) for rule in RULES if (evidence := rule.test(case)) is not None)
 
 
-def is_right(item: Mapping[str, object]) -> bool:
-    """Whether a scored item (``scores.score_generations``) is right: declined where it should, else exact match."""
-    return bool(item["refused"]) if item["refusal_expected"] else item["em"] == 1.0
-
-
-def errors_of(rows: Iterable[Mapping[str, object]], items: Iterable[Mapping[str, object]], *, refusal: str,
-              knowledge: Knowledge, also: Sequence[str] = (), **thresholds: float) -> list[dict]:
-    """One record for every wrong answer of every arm.
+def errors_of(rows: Iterable[Row], items: Iterable[dict[str, Any]], **options: Any) -> list[dict[str, Any]]:
+    """One record for every wrong answer of every system.
 
     Args:
         rows: the test rows.
-        items: scored answers to them, from ``scores.score_generations``.
-        refusal: the sentence that declines.
-        knowledge: the index of the training rows.
-        also: further sentences that decline.
-        **thresholds: passed on to ``categorize``.
+        items: scored answers to them, from `scores.score_generations`.
+        **options: as of `categorize`.
 
     Returns:
-        Records ``{"id", "arm", "category", "evidence", "question", "prediction", "answer", "slice", "cluster"}``, in
+        Records `{"id", "system", "category", "evidence", "question", "prediction", "answer", "slice", "cluster"}`, in
         the order of the items.
     """
-    by_id = {row["id"]: row for row in rows}
+    by_id = {row.id: row for row in rows}
     errors = []
     for item in items:
-        if is_right(item):
-            continue
-        row = by_id[item["id"]]
-        verdict = categorize(row, item["prediction"], refusal=refusal, knowledge=knowledge, also=also, **thresholds)
-        errors.append({"id": row["id"], "arm": item["arm"], **verdict._asdict(), "question": row["question"],
-                       "prediction": item["prediction"], "answer": row["answer"], "slice": item["slice"],
-                       "cluster": item["cluster"]})
+        if not is_right(item):
+            row, kept = by_id[item["id"]], {name: item[name] for name in ("id", "system", "slice", "cluster")}
+            texts = {"question": row.question, "prediction": item["prediction"], "answer": row.answer}
+            errors.append(kept | categorize(row, item["prediction"], **options)._asdict() | texts)
     return errors
 
 
-def shares(errors: Sequence[Mapping[str, object]]) -> dict[str, Interval]:
+def category_shares(errors: Sequence[Mapping[str, Any]]) -> dict[str, Interval]:
     """Each category's share of the errors, in the order of the rules, with clustered 95 % limits.
 
     Args:
-        errors: records of ``errors_of``, usually of one arm; at least one.
+        errors: records of `errors_of`, usually of one system; at least one.
 
     Returns:
         Category -> Interval over the errors; categories that do not occur are left out.
     """
     found = {error["category"] for error in errors}
     clusters = [error["cluster"] for error in errors]
-    return {name: mean_ci95([float(error["category"] == name) for error in errors], clusters)
-            for name in CATEGORIES if name in found}
+    return {
+        name: mean_ci95([float(error["category"] == name) for error in errors], clusters)
+        for name in CATEGORIES
+        if name in found
+    }

@@ -1,15 +1,17 @@
 """The review widget: two answers, side by side and nameless; one click or one key saves a rating.
 
 It needs nothing but ipywidgets. Keys are read from a text field, because JupyterLab keeps its hands off text fields:
-anywhere else in a notebook ``1`` would turn the cell into a heading.
+anywhere else in a notebook `1` would turn the cell into a heading.
 """
+
+from __future__ import annotations
 
 import getpass
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ftlib.recipe import UserError
+from ftlib.errors import UserError
 from ftlib.review import cards
 from ftlib.review.session import SCOPES, Item, Session
 from ftlib.review.store import Store
@@ -26,11 +28,16 @@ BUTTONS = (
     ("unsure", "5", "Unsure"),
 )
 KEYS = {key: choice for choice, key, _ in BUTTONS}
-CATEGORY_OPTIONS = (("What is wrong? (optional)", ""), ("Nothing: it is acceptable", "acceptable"),
-                    *((rule.label, rule.name) for rule in RULES))
+CATEGORY_OPTIONS = (
+    ("What is wrong? (optional)", ""),
+    ("Nothing: it is acceptable", "acceptable"),
+    *((rule.label, rule.name) for rule in RULES),
+)
 KNOWN_CATEGORIES = {name for _, name in CATEGORY_OPTIONS}
-HINT = ("<div class='ft-hint'><kbd>1</kbd>&ndash;<kbd>5</kbd> rate &nbsp; <kbd>u</kbd> undo &nbsp; "
-        "<kbd>p</kbd> previous &nbsp; <kbd>n</kbd> next</div>")
+HINT = (
+    "<div class='ft-hint'><kbd>1</kbd>&ndash;<kbd>5</kbd> rate &nbsp; <kbd>u</kbd> undo &nbsp; "
+    "<kbd>p</kbd> previous &nbsp; <kbd>n</kbd> next</div>"
+)
 
 
 def default_reviewer() -> str:
@@ -49,14 +56,15 @@ class ReviewWidget:
         box: the ipywidgets box that is displayed.
     """
 
-    def __init__(self, items: Sequence[Item], store: Store, *, reviewer: str | None = None, goal: int = 60,
-                 seed: int = 0) -> None:
-        """Builds the widget and goes to the first question that the reviewer has not rated.
+    def __init__(
+        self, items: Sequence[Item], store: Store, *, reviewer: str | None = None, goal: int = 60, seed: int = 0
+    ) -> None:
+        """Build the widget and go to the first question that the reviewer has not rated.
 
         Args:
-            items: from ``session.items_of``.
-            store: the run's ``reviews.sqlite``.
-            reviewer: who is rating; None for ``default_reviewer()``. It can be changed in the widget.
+            items: from `session.items_of`.
+            store: the run's `reviews.sqlite`.
+            reviewer: who is rating; None for `default_reviewer()`. It can be changed in the widget.
             goal: how many questions each reviewer is asked to rate.
             seed: of the common order and of the blinding.
         """
@@ -76,8 +84,9 @@ class ReviewWidget:
         wide, near = w.Layout(width="100%", margin="0"), {"description_width": "initial"}
         scopes = [(label, key) for key, label in SCOPES.items()]
         slices = [("every slice", ""), *((each, each) for each in self.session.slices)]
-        self._name = w.Text(name, description="Reviewer", placeholder="your name", continuous_update=False, style=near,
-                            layout=wide)
+        self._name = w.Text(
+            name, description="Reviewer", placeholder="your name", continuous_update=False, style=near, layout=wide
+        )
         self._slice = w.Dropdown(options=slices, description="Slice", style=near, layout=wide)
         self._scope = w.Dropdown(options=scopes, description="Show", style=near, layout=wide)
         self._progress, self._question, self._status = (w.HTML(layout=wide) for _ in range(3))
@@ -85,8 +94,10 @@ class ReviewWidget:
         self._categories = tuple(w.Dropdown(options=CATEGORY_OPTIONS, layout=wide) for _ in range(2))
         self._comment = w.Textarea(placeholder="Comment (optional)", rows=2, layout=wide)
         self._keys = w.Text(placeholder="click here to use the keyboard", layout=w.Layout(width="220px", margin="0"))
-        self._verdicts = {choice: self._button(label, key, lambda _, choice=choice: self._rate(choice), choice)
-                          for choice, key, label in BUTTONS}
+        self._verdicts = {
+            choice: self._button(label, key, lambda _, choice=choice: self._rate(choice), choice)
+            for choice, key, label in BUTTONS
+        }
         self._undo = self._button("Undo", "u", lambda _: self._take_back(), icon="undo")
         self._back = self._button("Previous", "p", lambda _: self._move(-1), icon="arrow-left")
         self._next = self._button("Next", "n", lambda _: self._move(1), icon="arrow-right")
@@ -96,7 +107,7 @@ class ReviewWidget:
             chooser.observe(lambda _: self._filter(), names="value")
         self._keys.observe(lambda change: self._typed(change["new"]), names="value")
 
-    def _button(self, label: str, key: str, act: Any, choice: str = "", icon: str = "") -> "Button":
+    def _button(self, label: str, key: str, act: Any, choice: str = "", icon: str = "") -> Button:
         import ipywidgets as w
 
         button = w.Button(description=label, icon=icon, tooltip=f"{label} (key {key})", layout=w.Layout(width="auto"))
@@ -105,45 +116,52 @@ class ReviewWidget:
         button.on_click(act)
         return button
 
-    def _lay_out(self) -> "Widget":
+    def _lay_out(self) -> Widget:
         import ipywidgets as w
 
         def grid(parts: Sequence[Any], columns: str) -> Any:
-            return w.GridBox(list(parts), layout=w.Layout(
-                width="100%", grid_template_columns=columns, grid_gap="8px 12px", margin="0"))
+            return w.GridBox(
+                list(parts),
+                layout=w.Layout(width="100%", grid_template_columns=columns, grid_gap="8px 12px", margin="0"),
+            )
 
         for answer in self._answers:
             answer.add_class("ft-side")
         self._keys.add_class("ft-keys")
-        foot = w.HBox([self._undo, self._back, self._next, self._keys, w.HTML(HINT)],
-                      layout=w.Layout(width="100%", align_items="center", flex_flow="row wrap", grid_gap="8px"))
-        box = w.VBox([
-            w.HTML(cards.STYLE, layout=w.Layout(display="none")),
-            grid((self._name, self._slice, self._scope), "1fr 1fr 1fr"),
-            self._progress,
-            self._question,
-            grid((*self._answers, *self._categories), "1fr 1fr"),
-            grid(self._verdicts.values(), "5fr 5fr 4fr 4fr 3fr"),
-            self._comment,
-            foot,
-            self._status,
-        ], layout=w.Layout(grid_gap="12px"))
+        foot = w.HBox(
+            [self._undo, self._back, self._next, self._keys, w.HTML(HINT)],
+            layout=w.Layout(width="100%", align_items="center", flex_flow="row wrap", grid_gap="8px"),
+        )
+        box = w.VBox(
+            [
+                w.HTML(cards.STYLE, layout=w.Layout(display="none")),
+                grid((self._name, self._slice, self._scope), "1fr 1fr 1fr"),
+                self._progress,
+                self._question,
+                grid((*self._answers, *self._categories), "1fr 1fr"),
+                grid(self._verdicts.values(), "5fr 5fr 4fr 4fr 3fr"),
+                self._comment,
+                foot,
+                self._status,
+            ],
+            layout=w.Layout(grid_gap="12px"),
+        )
         box.add_class("ft-review")
         return box
 
     def _show(self, message: str = "", *, problem: bool = False) -> None:
-        """Draws the present item; what the reviewer said of it before is filled in again."""
+        """Draw the present item; what the reviewer said of it before is filled in again."""
         session, item, rating = self.session, self.session.item, self.session.rating
         note = f"question {session.position + 1} of {len(session.items)}" if item else ""
-        self._progress.value = cards.progress(session.done, len(session.items), self._goal, note)
+        self._progress.value = cards.progress_card(session.done, len(session.items), self._goal, note)
         if item is None:
-            self._question.value = cards.finished(len(session.items))
+            self._question.value = cards.finished_card(len(session.items))
         else:
-            self._question.value = cards.question(*item.shown[1:4], slice_name=item.slice)
+            self._question.value = cards.question_card(item.shown, item.slice)
         for place, (widget, text) in enumerate(zip(self._answers, session.answers, strict=True), start=1):
-            widget.value = cards.answer(place, text) if item else ""
-        said = (rating.category_base, rating.category_finetuned) if rating else ("", "")
-        for widget, value in zip(self._categories, said if session.first_arm == "base" else said[::-1], strict=True):
+            widget.value = cards.answer_card(place, text) if item else ""
+        said = [rating.categories.get(system, "") for system in session.order] if rating else ["", ""]
+        for widget, value in zip(self._categories, said, strict=True):
             widget.value = value if value in KNOWN_CATEGORIES else ""
         self._comment.value = rating.comment if rating else ""
         self._enable(item is not None and bool(session.reviewer))
@@ -151,12 +169,10 @@ class ReviewWidget:
             message, problem = "Write your name above to start: ratings are kept per reviewer.", False
         elif rating and not message:
             message = f"You rated this question before: {self._said(rating.verdict)}. A new rating replaces it."
-        self._status.value = cards.status(message, problem=problem)
+        self._status.value = cards.status_line(message, problem=problem)
 
     def _said(self, verdict: str) -> str:
-        choice = verdict
-        if verdict in ("base", "finetuned"):
-            choice = "first" if verdict == self.session.first_arm else "second"
+        choice = dict(zip(self.session.order, ("first", "second"), strict=True)).get(verdict, verdict)
         return next(label for name, _, label in BUTTONS if name == choice)
 
     def _enable(self, on: bool) -> None:
@@ -170,10 +186,11 @@ class ReviewWidget:
             return
         first, second = (widget.value for widget in self._categories)
         try:
-            saved = self.session.rate(choice, category_first=first, category_second=second,
-                                      comment=self._comment.value.strip())
+            saved = self.session.rate(
+                choice, category_first=first, category_second=second, comment=self._comment.value.strip()
+            )
         except UserError as error:  # the texts stay on the screen: nothing that was typed is lost
-            self._status.value = cards.status(f"Not saved. {error}", problem=True)
+            self._status.value = cards.status_line(f"Not saved. {error}", problem=True)
             return
         self._show(f"Saved (rating {saved}).")
 
@@ -181,7 +198,7 @@ class ReviewWidget:
         try:
             undone = self.session.undo() if self.session.reviewer else False
         except UserError as error:
-            self._status.value = cards.status(f"Not taken back. {error}", problem=True)
+            self._status.value = cards.status_line(f"Not taken back. {error}", problem=True)
             return
         self._show("Taken back; the history keeps both." if undone else "Nothing to take back here.")
 
@@ -198,11 +215,11 @@ class ReviewWidget:
         self._filter()
 
     def _typed(self, text: str) -> None:
-        """Acts on the keys that are new since the last call.
+        """Act on the keys that are new since the last call.
 
         The field is never emptied from here: fast typing would race with it, and a key would count twice.
         """
-        new = text[len(self._keys_read):] if text.startswith(self._keys_read) else ""
+        new = text[len(self._keys_read) :] if text.startswith(self._keys_read) else ""
         self._keys_read = text
         for key in new.lower():
             if key in KEYS:

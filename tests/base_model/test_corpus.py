@@ -11,6 +11,7 @@ from data.base_model.examine import exact_matches, held_out
 from data.generator.demo import NAME, Demo
 from data.generator.reading import KINDS, Dialogue, Reader
 from ftlib.data.prompts import Renderer
+from ftlib.rows import Row, Turn
 
 FOLDER = Path(__file__).parents[2] / "data" / "base_model"
 
@@ -52,7 +53,8 @@ def test_answers_and_their_ends_are_labelled(tokenizer):
 def test_one_turn_is_what_the_renderer_makes(tokenizer, reader, kind):
     dialogue = reader.sample(Random(5), kind)
     question, answer = dialogue.turns[0]
-    example = Renderer("tokenizer", tokenizer, None).example(question, answer, dialogue.context)
+    row = Row("r", (Turn("user", question),), dialogue.context, (answer,))
+    example = Renderer("tokenizer", tokenizer).example(row)
     ids, labels = encode(tokenizer, Dialogue(dialogue.context, dialogue.turns[:1]))
     assert (list(example.input_ids), list(example.labels)) == (ids, labels)
 

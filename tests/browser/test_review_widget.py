@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ftlib.review.store import Store, current
+from ftlib.review.store import Store, current_ratings
 
 pytestmark = pytest.mark.browser
 
@@ -14,12 +14,14 @@ CELL = """
 from ftlib.review.session import items_of
 from ftlib.review.store import Store
 from ftlib.review.widget import ReviewWidget
-rows = [{"id": f"t{i}", "question": f"How heavy is the Heron {i}?", "answer": f"{i}00 g", "slice": s}
-        for s, places in (("trained_fact", range(1, 7)), ("policy", range(7, 9))) for i in places]
+from ftlib.rows import Turn, row_of
 hostile = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'> heavy & big"
-predictions = {(r["id"], arm): text for r in rows for arm, text in (("base", hostile), ("finetuned", r["answer"]))}
-right = {"base": {r["id"]: False for r in rows}, "finetuned": {r["id"]: True for r in rows}}
-ReviewWidget(items_of(rows, predictions, right), Store("reviews.sqlite"), reviewer="ada", goal=6)
+rows = [row_of({"id": f"t{i}", "question": f"How heavy is the Heron {i}?", "answer": f"{i}00 g", "meta": {"topic": s}})
+        for s, places in (("weights", range(1, 7)), ("policy", range(7, 9))) for i in places]
+rows = [row._replace(turns=(Turn("user", f"Before: {hostile}"), *row.turns)) for row in rows]
+predictions = {(r.id, name): text for r in rows for name, text in (("few_shot", hostile), ("rag_ft", r.answer))}
+right = {"few_shot": {r.id: False for r in rows}, "rag_ft": {r.id: True for r in rows}}
+ReviewWidget(items_of(rows, predictions, right, "topic"), Store("reviews.sqlite"), reviewer="ada", goal=6)
 """
 
 
@@ -58,9 +60,10 @@ def test_clicks_and_keys_become_rows_and_a_restart_resumes(lab, page, notebook) 
 
     # Generated text is shown as text, never run.
     assert "<script>" in review.locator(".ft-answer", has_text="heavy & big").inner_text()
+    assert "<script>" in review.locator(".ft-history .ft-text").inner_text()
     assert page.evaluate("window.hacked") is None
     shown = review.inner_text()
-    assert "finetuned" not in shown and "Base" not in shown
+    assert "few_shot" not in shown and "rag_ft" not in shown
     if folder := os.environ.get("FTLIB_SCREENSHOTS"):
         review.screenshot(path=f"{folder}/review_widget.png")
 
@@ -68,7 +71,7 @@ def test_clicks_and_keys_become_rows_and_a_restart_resumes(lab, page, notebook) 
     _saved(page, 1)
     assert review.locator(".ft-question .ft-text").inner_text() != first_question
     rating = store.history()[0]
-    assert (rating.reviewer, rating.verdict) == ("ada", rating.first_arm)
+    assert (rating.reviewer, rating.verdict) == ("ada", rating.first_system)
     assert store.shown()[rating.version].question == first_question
 
     review.locator("select").nth(2).select_option(label="Wrong unit")
@@ -77,7 +80,7 @@ def test_clicks_and_keys_become_rows_and_a_restart_resumes(lab, page, notebook) 
     _saved(page, 2)
     second = store.history()[1]
     assert second.comment == "grams, not <kg>"
-    assert "wrong_unit" in (second.category_base, second.category_finetuned)
+    assert list(second.categories.values()) == ["wrong_unit"]
 
     # Keys, typed without a pause: each counts once, and none reaches the notebook.
     keys = review.locator(".ft-keys input")
@@ -98,7 +101,7 @@ def test_clicks_and_keys_become_rows_and_a_restart_resumes(lab, page, notebook) 
     again = page.locator(".ft-review").first
     assert again.locator(".ft-question .ft-text").inner_text() == standing
     assert "3 rated of 6" in again.locator(".ft-counts").inner_text()
-    assert len(current(store.history())) == 3
+    assert len(current_ratings(store.history())) == 3
 
     again.locator("select").nth(0).select_option(label="policy")
     again.locator(".ft-counts", has_text="of 2").wait_for()

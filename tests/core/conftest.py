@@ -11,29 +11,63 @@ import torch
 
 from ftlib.recipe import Recipe
 
+TOLERANCES = {"float32": {"rtol": 1e-4, "atol": 1e-5}, "bfloat16": {"rtol": 5e-2, "atol": 2e-2}}
+
+
+@pytest.fixture(params=TOLERANCES)
+def dtype(request: pytest.FixtureRequest) -> str:
+    """Each dtype that a machine may compute in; bfloat16 is emulated where there is no hardware for it."""
+    return request.param
+
+
+@pytest.fixture
+def tolerance(dtype: str) -> dict[str, float]:
+    """How far two ways to compute the same numbers may be apart in that dtype."""
+    return TOLERANCES[dtype]
+
 
 @pytest.fixture(scope="session")
 def make_recipe(tiny_model_dir: Path):
-    """A recipe on the tiny model; keyword arguments are dotted fields with __ for the dot."""
+    """A recipe on the tiny model; keyword arguments are dotted fields with __ for the dot.
+
+    It computes in float32 where a test says nothing else, so that exact figures are the same on every machine.
+    """
 
     def make(**fields) -> Recipe:
         values = {
             "name": "t",
             "seed": 3,
             "data": {"path": "unused"},
-            "model": {"base": str(tiny_model_dir)},
+            "model": {"base": str(tiny_model_dir), "dtype": "float32"},
             "lora": {"r": 4, "alpha": 8},
             "train": {"epochs": 2, "learning_rate": 0.01, "batch_rows": 4, "eval_every_steps": 4, "compile": False},
         }
         for name, value in fields.items():
             section, _, field = name.partition("__")
             if field:
-                values.setdefault(section, {})[field] = value
+                values[section] = values.get(section, {}) | {field: value}
             else:
                 values[section] = value
         return Recipe.model_validate(values)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def narrow_model_dir(tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model whose matrices have rows of 96 and 160 numbers: no multiple of a block of 64."""
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    folder = tmp_path_factory.mktemp("narrow_model")
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model_dir)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=96, intermediate_size=160, num_hidden_layers=1, num_attention_heads=4
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -51,8 +85,8 @@ def rows() -> list[dict[str, list[int]]]:
 @pytest.fixture
 def adapted(make_recipe):
     """A function: recipe -> (model with a fresh adapter, tokenizer)."""
+    from ftlib.core.load import load_base
     from ftlib.core.lora import add_lora
-    from ftlib.core.model import load_base
 
     def make(recipe: Recipe | None = None):
         recipe = recipe or make_recipe()
@@ -66,12 +100,12 @@ def adapted(make_recipe):
 def random_adapter():
     """A function that gives an adapter's B matrices values, so that it does something."""
 
-    def fill(model: torch.nn.Module, seed: int = 1) -> torch.nn.Module:
+    def fill(model: torch.nn.Module, seed: int = 1, size: float = 0.05) -> torch.nn.Module:
         generator = torch.Generator().manual_seed(seed)
         for name, parameter in model.named_parameters():
             if "lora_B" in name:
                 with torch.no_grad():
-                    parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.05)
+                    parameter.copy_(torch.randn(parameter.shape, generator=generator) * size)
         return model
 
     return fill

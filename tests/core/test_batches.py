@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftlib.core.batches import LengthGroupedBatches, PaddingCollator, SequentialBatches, labelled_positions
+from ftlib.core.batches import LengthGroupedBatches, PaddingCollator, batches_that_fit, labelled_positions
 
 
 def test_collator_pads_on_the_right_and_lists_what_is_predicted():
@@ -41,9 +41,33 @@ def test_a_label_on_the_first_token_is_nobodys_prediction():
     assert positions.tolist() == [1] and targets.tolist() == [6]
 
 
-def test_sequential_batches_count():
-    assert list(SequentialBatches(2, 3)) == [[0, 1, 2], [3, 4, 5]]
-    assert len(SequentialBatches(2, 3)) == 2
+def test_a_decoders_labels_have_a_width_of_their_own_and_are_not_shifted():
+    rows = [{"input_ids": [5, 6, 7, 8, 1], "labels": [9, 1]}, {"input_ids": [5, 1], "labels": [4, 3, 1]}]
+    batch = PaddingCollator(0, encoder_decoder=True)(rows)
+    assert batch["input_ids"].tolist() == [[5, 6, 7, 8, 1], [5, 1, 0, 0, 0]]
+    assert batch["labels"].tolist() == [[9, 1, -100], [4, 3, 1]]
+    assert batch["positions"].tolist() == [0, 1, 3, 4, 5] and batch["targets"].tolist() == [9, 1, 4, 3, 1]
+
+
+@settings(deadline=None)
+@given(
+    lengths=st.lists(st.integers(0, 90), max_size=60),
+    most_tokens=st.integers(1, 400),
+    most_rows=st.none() | st.integers(1, 9),
+)
+def test_batches_hold_each_row_once_and_no_more_than_fits(lengths, most_tokens, most_rows):
+    batches = batches_that_fit(lengths, most_tokens, most_rows)
+    assert sorted(i for rows in batches for i in rows) == list(range(len(lengths)))
+    widths = [max(lengths[i] for i in rows) for rows in batches]
+    assert widths == sorted(widths, reverse=True)  # what needs most memory comes first
+    for rows, width in zip(batches, widths, strict=True):
+        assert len(rows) == 1 or len(rows) * width <= most_tokens
+        assert most_rows is None or len(rows) <= most_rows
+
+
+def test_short_rows_fill_the_memory_there_is():
+    assert [len(rows) for rows in batches_that_fit([10] * 90 + [300], 600)] == [2, 60, 29]
+    assert [len(rows) for rows in batches_that_fit([10] * 90, 600, most_rows=32)] == [32, 32, 26]
 
 
 @settings(deadline=None)

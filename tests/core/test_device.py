@@ -5,6 +5,7 @@ import sys
 
 import torch
 
+from ftlib import machine
 from ftlib.core import device
 
 
@@ -19,14 +20,14 @@ def test_describe_says_what_this_machine_is():
 
 def test_peak_memory_is_in_bytes_and_does_not_fall():
     before = device.peak_memory_bytes()
-    assert 2**26 < before < device.cpu_memory_bytes()
+    assert 2**26 < before < machine.cpu_memory_bytes()
     block = torch.ones(2**24)  # 64 MiB
     assert device.peak_memory_bytes() >= before and block.numel() == 2**24
 
 
 def test_importing_the_room_loads_nothing_heavy():
     """bitsandbytes and matplotlib are loaded where they are used."""
-    modules = "device quantize model lora batches loss plan optimizer compiling generate likelihood export train"
+    modules = "device quantize load lora batches loss plan compiling generate likelihood engine export train"
     code = (
         f"import sys, importlib\nfor m in {modules.split()!r}: importlib.import_module('ftlib.core.' + m)\n"
         "print([m for m in ('bitsandbytes', 'lancedb', 'matplotlib', 'IPython') if m in sys.modules])"

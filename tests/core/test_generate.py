@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ftlib.core.generate import batches_by_length, generate, greedy
-from ftlib.core.model import load_base
+from ftlib.core.generate import context_window, generate, greedy
+from ftlib.core.load import load_base
 
 PROMPTS = [[1, 20, 30, 40, 50, 60], [1, 25], [1, 33, 44, 55], [1, 70, 71, 72, 73, 74, 75, 76], [1, 9, 8]]
 
@@ -45,5 +45,9 @@ def test_no_prompts_give_no_results(base):
     assert generate(*base, [], max_new_tokens=3) == []
 
 
-def test_batches_hold_prompts_of_similar_length():
-    assert batches_by_length(PROMPTS, 2) == [[3, 0], [2, 4], [1]]
+def test_an_answer_ends_where_the_window_does(base):
+    model, tokenizer = base
+    window = context_window(model)
+    prompt = [5] * (window - 3)
+    (answer,) = greedy(model, [prompt], 12, [], tokenizer.pad_token_id)
+    assert window == 512 and len(answer) == 3

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ftlib.core.likelihood import LogLikelihood, log_likelihood, loss_interval, mean_loss
-from ftlib.core.model import load_base
+from ftlib.core.load import load_base
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +57,22 @@ def test_is_greedy_says_what_generation_would_write(base):
 
 def test_intervals_come_from_rows_and_pairing_narrows_them():
     first = [LogLikelihood(-float(i), 2) for i in range(40)]
-    better = [LogLikelihood(-float(i) + 1.0, 2) for i in range(40)]
+    better = [LogLikelihood(-float(i) + 1.0 + 0.1 * (i % 2), 2) for i in range(40)]
     alone, difference = loss_interval(first), loss_interval(better, minus=first)
     assert alone.mean == pytest.approx(sum(range(40)) / 80) and alone.low < alone.mean < alone.high
-    assert difference == pytest.approx((-0.5, -0.5, -0.5, 40))
+    assert difference.mean == pytest.approx(-0.525) and difference.n == 40
+    assert -0.54 < difference.low < difference.mean < difference.high < -0.51
     assert loss_interval(first, seed=1) == loss_interval(first, seed=1)
+
+
+def test_rows_that_share_a_fact_are_not_independent():
+    """Ten facts asked four times each: as good as ten rows, not forty."""
+    scored = [LogLikelihood(-float(i % 10), 2) for i in range(40)]
+    alone, clustered = loss_interval(scored), loss_interval(scored, clusters=[i % 10 for i in range(40)])
+    assert clustered.mean == alone.mean and clustered.n == 40
+    assert clustered.high - clustered.low > 1.5 * (alone.high - alone.low)
+
+
+def test_rows_without_a_label_are_not_counted():
+    scored = [LogLikelihood(-float(i), 2) for i in range(9)]
+    assert loss_interval([*scored, LogLikelihood(0.0, 0)]) == loss_interval(scored)

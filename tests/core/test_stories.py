@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from ftlib.core.generate import greedy
+from ftlib.core.load import load_base
 from ftlib.core.lora import add_lora
-from ftlib.core.model import load_base
 from ftlib.core.train import train
 
 
@@ -31,7 +31,9 @@ def test_greedy_text_is_the_same_from_a_padded_batch(stories):
 
 def test_qlora_lowers_the_loss_on_the_real_model(stories, make_recipe, tmp_path):
     training = {"epochs": 10, "learning_rate": 5e-3, "batch_rows": 8, "eval_every_steps": 10, "compile": False}
-    recipe = make_recipe(model={"base": str(stories.folder)}, lora={"r": 8, "alpha": 16}, train=training)
+    recipe = make_recipe(
+        model={"base": str(stories.folder), "dtype": "float32"}, lora={"r": 8, "alpha": 16}, train=training
+    )
     told = greedy(stories.model, [[1]], 200, [2], 0)[0]
     turned = [told[i : i + 24][::-1] for i in range(0, 192, 8)]  # the story backwards: new to the model, learnable
     rows = [{"input_ids": [1, *part], "labels": [-100, *part]} for part in turned if len(part) == 24]

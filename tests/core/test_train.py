@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from ftlib.core.train import train
-from ftlib.recipe import UserError
+from ftlib.core.load import load_base
+from ftlib.core.train import schedule, train
+from ftlib.data.prompts import Example
+from ftlib.errors import UserError
+from tests.families import save_family
 
 
 def _adapter(folder: Path) -> bytes:
@@ -134,7 +137,7 @@ KILLED = """
 import json, os, signal, sys
 from pathlib import Path
 from ftlib.core.lora import add_lora
-from ftlib.core.model import load_base
+from ftlib.core.load import load_base
 from ftlib.core.train import train
 from ftlib.recipe import Recipe
 
@@ -196,3 +199,35 @@ def test_compiled_layers_train_as_eager_ones(run, make_recipe):
     result, compiled = run("compiled", make_recipe(train__epochs=1, train__compile=True))
     assert any("share one compiled graph" in reason for reason in result.plan.reasons)
     assert _losses(compiled) == pytest.approx(_losses(eager), rel=1e-3)
+
+
+def _rates(recipe, steps: int) -> list[float]:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    scheduler = schedule(optimizer, recipe, steps)
+    found = []
+    for _ in range(steps):
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return found
+
+
+def test_schedules_warm_up_and_come_down_as_they_promise(make_recipe):
+    cosine, linear, constant = (
+        _rates(make_recipe(train__scheduler=name, train__warmup_ratio=0.1), 100)
+        for name in ("cosine", "linear", "constant")
+    )
+    for rates in (cosine, linear, constant):  # no step is wasted at a rate of 0
+        assert rates[:11] == pytest.approx([(step + 1) / 11 for step in range(11)])
+    assert cosine[55] == pytest.approx(0.5) and linear[55] == pytest.approx(0.5) and constant[55] == 1.0
+    assert 0 < cosine[99] < 0.001 and linear[99] == pytest.approx(1 / 90) and constant[99] == 1.0
+    assert _rates(make_recipe(train__warmup_ratio=0.0), 10)[0] == 1.0
+
+
+def test_an_encoder_decoder_trains_answers_only(tmp_path, make_recipe):
+    folder = save_family("t5", tmp_path / "model")
+    recipe = make_recipe(model={"base": str(folder), "dtype": "float32"}, train__loss_on="all")
+    model, tokenizer = load_base(recipe)
+    row = Example([5, 6, tokenizer.eos_token_id], [7, tokenizer.eos_token_id])
+    with pytest.raises(UserError, match=r"train\.loss_on"):
+        train(model, tokenizer, [row], [row], tmp_path / "out", recipe)

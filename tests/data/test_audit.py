@@ -7,19 +7,12 @@ from hypothesis import strategies as st
 
 from ftlib.data import audit, tokens
 from ftlib.data.prompts import Renderer
-from ftlib.recipe import BiasRecipe
+from ftlib.recipe_sections import BiasRecipe
+from tests.data import made
 
 
-def row(question="q", answer="a", **more):
-    return {
-        "id": "r",
-        "question": question,
-        "context": "",
-        "answer": answer,
-        "source": "",
-        "product": "",
-        "slice": "",
-    } | more
+def row(question="q", answer="a", row_id="r", **meta):
+    return made.row(row_id, question, answer, **meta)
 
 
 @settings(max_examples=200, deadline=None)
@@ -56,7 +49,7 @@ def test_coverage_counts_words_and_tokens(tokenizer):
 def test_lengths_are_those_of_the_renderer(tokenizer):
     renderer = Renderer("tokenizer", tokenizer)
     whole, trained = audit.lengths([row("How heavy?", "340 g")], renderer)
-    example = renderer.example("How heavy?", "340 g")
+    example = renderer.example(row("How heavy?", "340 g"))
     assert whole.tolist() == [len(example.input_ids)]
     assert trained.tolist() == [sum(label != -100 for label in example.labels)]
 
@@ -69,7 +62,7 @@ def test_label_leakage_exact_values():
         row("What weight?", "340 g", source="mail"),
         row("What size?", "5 cm", source="mail"),
     ]
-    found = audit.label_leakage(rows)
+    found = audit.label_leakage(rows, ["source"])
     assert found["answer_in_question"] == {"share": 0.2, "n": 5}
     assert found["majority_answer"]["share"] == 0.4
     assert found["by_source"] == {"share": 0.8, "values": 2, "n": 5}
@@ -84,15 +77,31 @@ def test_bias_counts_groups_with_tones():
 
 
 def test_counterfactual_pairs_differ_only_in_the_persona():
-    rows = [row(f"question {n}", id=f"t{n}") for n in range(10)]
+    rows = [row(f"question {n}", row_id=f"t{n}") for n in range(10)]
     pairs = audit.counterfactuals(rows, BiasRecipe(pairs=4), 0)
     assert len(pairs) == 8 and pairs == audit.counterfactuals(rows, BiasRecipe(pairs=4), 0)
     for a, b in zip(pairs[::2], pairs[1::2], strict=True):
-        assert a["pair"] == b["pair"] and a["persona"] != b["persona"]
-        assert a["question"].removeprefix(a["persona"]) == b["question"].removeprefix(b["persona"])
+        assert a.meta["pair"] == b.meta["pair"] and a.meta["persona"] != b.meta["persona"]
+        assert a.question.removeprefix(a.meta["persona"]) == b.question.removeprefix(b.meta["persona"])
+        assert (a.id, b.id) == (f"{a.meta['pair']}/a", f"{a.meta['pair']}/b")
     assert audit.counterfactuals([], BiasRecipe(), 0) == []
 
 
 def test_balance_counts_values():
-    found = audit.balance([row(slice="x"), row(slice="x"), row()])
-    assert found["slice"] == {"values": 2, "top": {"x": 2, "(none)": 1}}
+    found = audit.balance([row(kind="x"), row(kind="x"), row()], ["kind"])
+    assert found["kind"] == {"values": 2, "top": {"x": 2, "(none)": 1}}
+
+
+def test_every_column_of_few_values_divides_the_rows():
+    """Finding 5: the audit looked at three columns of the demo alone."""
+    rows = [row(kind="ab"[n % 2], number=n, item=f"item {n // 2}", tags=["x"], empty=None) for n in range(200)]
+    assert audit.dividing_columns(rows, [None, "item", "absent"]) == ["item", "kind", "tags"]
+    assert audit.dividing_columns([], ["item"]) == []
+
+
+def test_counterfactual_pairs_keep_history_and_context_and_pass_over_texts():
+    text = made.row("t")._replace(turns=())
+    asked = made.row("q", "And now?", "a", "A list.", [("user", "Hm?"), ("assistant", "Yes.")])
+    one, other = audit.counterfactuals([text, asked], BiasRecipe(), 0)
+    assert one.history == other.history == asked.history and one.context == "A list."
+    assert audit.counterfactuals([text], BiasRecipe(), 0) == []

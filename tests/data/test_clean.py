@@ -111,7 +111,7 @@ def test_languages():
 def test_boilerplate_is_learned_from_many_answers_and_content_is_not():
     answers = [f"{n} g.\n\nWe wish you happy measuring." for n in range(30)] + ["Open the cover."] * 30
     answers += [f"Take {n}. Open the cover." for n in range(30)]
-    phrases = boilerplate.learn(answers, len(answers))
+    phrases = boilerplate.learn_phrases(answers, len(answers))
     assert phrases.closing == {"we wish you happy measuring"}
     assert boilerplate.strip("5 g.\n\nWe wish you happy measuring.", phrases) == "5 g."
     assert boilerplate.strip("Take 5. Open the cover.", phrases) == "Take 5. Open the cover."

@@ -9,7 +9,7 @@ import pyarrow.parquet
 import pytest
 
 from ftlib.data import files
-from ftlib.recipe import UserError
+from ftlib.errors import UserError
 
 
 def hub_folder(path):

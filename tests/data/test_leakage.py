@@ -5,21 +5,19 @@ import json
 import numpy as np
 import pytest
 
-from ftlib.data import decontaminate, duplicates, leakage, load
-from ftlib.recipe import UserError
+from ftlib.data import decontaminate, duplicates, leakage
+from ftlib.data.ledger import Ledger
+from ftlib.data.table import TRAIN as TRAINING
+from ftlib.data.table import WorkingTable
+from ftlib.errors import UserError
+from ftlib.recipe_sections import DataRecipe
+from tests.data.made import row, table
 
 SIMILARITY = 0.7
 
 
-def row(row_id, question, answer="a", context="", group=""):
-    names = ("slice", "source", "product", "created", "conversation", "format", "place")
-    lists = ("fact", "references", "documents", "history", "notes")
-    texts = {"id": row_id, "question": question, "answer": answer, "context": context, "group": group}
-    return dict.fromkeys(names, "") | {name: [] for name in lists} | texts
-
-
 TEST = [
-    row("t1", "How heavy is the Heron 20?", "340 g", group="g1"),
+    row("t1", "How heavy is the Heron 20?", "340 g", group=["topic=1"]),
     row("t2", "Which colour has the Heron 20?", "it comes in five different shades of grey"),
     row("t3", "When was it built?", "1900", context="A mill."),
 ]
@@ -29,19 +27,19 @@ TRAIN = [
     row("r2", "How haevy is the Heron 20?", "340 g"),
     row("r3", "How heavy is the Heron 30?", "410 g"),
     row("r4", "When was it built?", "1900", context="A bridge."),
-    row("r5", "What is new?", "It comes in five different shades of grey.", group="g1"),
+    row("r5", "What is new?", "It comes in five different shades of grey.", group=["topic=1"]),
 ]
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    table = load.write(TRAIN, tmp_path_factory.mktemp("leak") / "train.arrow")
-    sketches = duplicates.sketch_table(table)
-    return table, leakage.overlaps(table, sketches, np.arange(len(TRAIN)), TEST, SIMILARITY)
+    made = table(TRAIN, tmp_path_factory.mktemp("leak"))
+    sketches = duplicates.sketch_table(made)
+    return made, leakage.overlaps(made, sketches, np.arange(len(TRAIN)), TEST, SIMILARITY)
 
 
 def test_each_kind_of_overlap_is_found_once(found):
-    assert {(o.kind, TRAIN[o.row]["id"], TEST[o.other]["id"]) for o in found[1]} == {
+    assert {(o.kind, TRAIN[o.row].id, TEST[o.other].id) for o in found[1]} == {
         ("exact", "r0", "t1"),
         ("normalized", "r1", "t1"),
         ("near", "r2", "t1"),
@@ -50,10 +48,10 @@ def test_each_kind_of_overlap_is_found_once(found):
 
 
 def test_only_training_rows_count(tmp_path, found):
-    table, _ = found
-    sketches = duplicates.sketch_table(table)
-    assert leakage.overlaps(table, sketches, np.array([3, 4]), TEST, SIMILARITY) == []
-    assert leakage.overlaps(table, sketches, np.array([], dtype=int), TEST, SIMILARITY) == []
+    made, _ = found
+    sketches = duplicates.sketch_table(made)
+    assert leakage.overlaps(made, sketches, np.array([3, 4]), TEST, SIMILARITY) == []
+    assert leakage.overlaps(made, sketches, np.array([], dtype=int), TEST, SIMILARITY) == []
 
 
 def test_report_shows_examples_side_by_side(found):
@@ -106,3 +104,35 @@ def test_real_arc_questions_are_read(material):
     assert len(texts) > 1000 and all(len(text) > 10 for text in texts)
     hit = row("a", texts[7])
     assert decontaminate.contaminated([hit, row("b", "How heavy is the Heron 20?")], texts, 13) == [(0, 7)]
+
+
+def compared(tmp_path, train, test):
+    made = table(train, tmp_path)
+    with Ledger(tmp_path / "rejected.jsonl") as ledger:
+        rows = WorkingTable(made, ledger)
+        rows.sides[:] = TRAINING
+        sketches = duplicates.sketch_table(made)
+        return leakage.between(rows, sketches, [TRAINING], test, "train and test", DataRecipe(path="x"), "warn")
+
+
+def test_group_leaks_are_not_zero_where_no_column_groups(tmp_path):
+    """Finding 4: "group leaks: 0" was reported whatever was true."""
+    grouped, bare = row("r", "One?", group=["topic=1"]), row("r", "One?")
+    for train, test in ((bare, bare), (grouped, bare), (bare, grouped), (grouped, row("t", group=["author=1"]))):
+        found = compared(tmp_path, [train], [test])["group"]
+        assert found["train_rows"] is None and found["note"] == "not known: no group column"
+    assert compared(tmp_path, [grouped], [row("t", "Two?", group=["topic=1"])])["group"]["train_rows"] == 1
+    assert compared(tmp_path, [grouped], [row("t", "Two?", group=["topic=2"])])["group"]["train_rows"] == 0
+
+
+def test_the_same_follow_up_after_another_history_is_no_leak(tmp_path):
+    """Finding 1: the leakage check did not read the history."""
+
+    def follow_up(row_id, size):
+        return row(row_id, "And what does it cost?", history=[("user", f"The {size}?"), ("assistant", "Yes.")])
+
+    found = compared(
+        tmp_path, [follow_up("r1", "small one"), follow_up("r2", "large one")], [follow_up("t", "LARGE one")]
+    )
+    assert [found[kind]["train_rows"] for kind in ("exact", "normalized", "near")] == [1, 0, 0]
+    assert "large one" in found["exact"]["examples"][0]["train"]["history"]

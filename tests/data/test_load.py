@@ -11,17 +11,29 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ftlib.data import files, formats, load
-from ftlib.recipe import UserError
+from ftlib.data.formats import Malformed, Reading
+from ftlib.data.table import each
+from ftlib.errors import UserError
+from ftlib.recipe_sections import DataRecipe
+from ftlib.rows import as_json, write
 
 ALPACA = {"id": "r1", "instruction": "q", "input": "c", "output": "a", "conversation": "c9", "product": "Heron 20"}
 
 
-def rows(record, columns=None, shape="auto", group_by=("conversation",)):
-    return list(formats.rows(record, shape, columns or {}, group_by, "fallback"))
+def entries(record, columns=None, shape="auto", group_by=("conversation",), **options):
+    return list(formats.entries(record, Reading(shape, columns or {}, group_by, **options), "fallback"))
+
+
+def rows(record, **options):
+    return [entry.row for entry in entries(record, **options)]
 
 
 def texts(record, **options):
-    return [(row["question"], row["context"], row["answer"]) for row in rows(record, **options)]
+    return [(row.question, row.context, row.answer) for row in rows(record, **options)]
+
+
+def read(path, folder, **data):
+    return load.load(path, folder / "rows.arrow", DataRecipe.model_validate({"path": str(path), **data}))
 
 
 @pytest.mark.parametrize(
@@ -68,34 +80,33 @@ def test_shapes_are_detected_and_read(record, shape, expected):
 )
 def test_embedded_templates_are_unwrapped_with_a_note(record, template, expected):
     assert texts(record) == [expected]
-    assert rows(record)[0]["notes"] == [template]
+    assert entries(record)[0].notes == [template]
 
 
 def test_a_question_with_a_colon_is_no_template():
     assert texts({"question": "Why is A: bad?", "answer": "b"}) == [("Why is A: bad?", "", "b")]
-    assert rows({"question": "Note: what now?", "answer": "b"})[0]["notes"] == []
+    assert entries({"question": "Note: what now?", "answer": "b"})[0].notes == []
 
 
 def test_a_conversation_gives_one_row_an_answer():
     said = [("system", "s"), ("user", "q1"), ("assistant", "a1"), ("user", "q2"), ("assistant", "a2")]
-    made = rows({"id": "x", "messages": [{"role": role, "content": text} for role, text in said]})
-    assert [row["id"] for row in made] == ["x", "x#2"]
-    assert [row["history"] for row in made] == [[], ["q1", "a1"]]
+    record = {"id": "x", "messages": [{"role": role, "content": text} for role, text in said]}
+    made = rows(record)
+    assert [row.id for row in made] == ["x", "x#2"]
+    assert [row.history for row in made] == [tuple(said[:1]), tuple(said[:3])]
+    assert [row.group for row in made] == [("record=x",)] * 2, "a conversation stays on one side of the split"
+    assert rows(record, every=False) == [made[1]._replace(group=())]
 
 
 def test_groups_come_from_the_columns_that_the_recipe_names():
     record = {"question": "q", "answer": "a", "fact": ["f1", "f2"], "user": 7}
-    assert rows(record, group_by=("fact", "user"))[0]["group"].split(formats.GROUP_SEPARATOR) == [
-        "fact=f1",
-        "fact=f2",
-        "user=7",
-    ]
+    assert rows(record, group_by=("fact", "user"))[0].group == ("fact=f1", "fact=f2", "user=7")
 
 
 def test_a_column_mapping_wins_over_detection():
     record = {"question": "wrong", "answer": "wrong", "Ask": "q", "Say": "a"}
     assert texts(record, columns={"question": "Ask", "answer": "Say"}) == [("q", "", "a")]
-    with pytest.raises(formats.Malformed, match="Asked"):
+    with pytest.raises(Malformed, match="Asked"):
         rows(record, columns={"question": "Asked"})
 
 
@@ -111,7 +122,7 @@ def test_a_column_mapping_wins_over_detection():
     ],
 )
 def test_malformed_records_say_what_was_expected(record):
-    with pytest.raises(formats.Malformed, match=r"expected .*found"):
+    with pytest.raises(Malformed, match=r"expected .*found"):
         rows(record)
 
 
@@ -171,18 +182,18 @@ def test_a_broken_line_names_file_line_and_byte(tmp_path, content, place):
     path = tmp_path / "rows.jsonl"
     path.write_bytes(content)
     with pytest.raises(UserError) as error:
-        load.load(path, tmp_path / "rows.arrow")
+        read(path, tmp_path)
     assert f"{path}, {place}" in str(error.value)
     assert "expected:" in str(error.value) and "found:" in str(error.value) and "on_bad_row" in str(error.value)
-    loaded = load.load(path, tmp_path / "rows.arrow", on_bad_row="reject")
+    loaded = read(path, tmp_path, on_bad_row="reject")
     assert len(loaded.table) == 1
-    assert [row["reason"] for row in loaded.bad] == ["unreadable"]
+    assert [judged.reason for judged in loaded.bad] == ["unreadable"]
 
 
 def test_ids_stay_and_repeated_ones_are_told_apart(tmp_path):
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(json.dumps({"id": "x", **record}) + "\n" for record in RECORDS), encoding="utf-8")
-    loaded = load.load(path, tmp_path / "rows.arrow")
+    loaded = read(path, tmp_path)
     assert loaded.table["id"] == ["x", "x~2", "x~3"] or list(loaded.table["id"]) == ["x", "x~2", "x~3"]
     assert loaded.notes == {"id repeated": 2}
 
@@ -196,7 +207,7 @@ def test_nothing_to_read_is_an_error(tmp_path):
             (tmp_path / "sub").mkdir()
             source = tmp_path / "sub"
         with pytest.raises(UserError, match=r"data\.path"):
-            load.load(source, tmp_path / "rows.arrow")
+            read(source, tmp_path)
 
 
 def test_a_folder_may_mix_kinds_and_packing(tmp_path):
@@ -239,7 +250,7 @@ def mutated(draw):
             del content[at : at + draw(st.integers(1, 20))]
         elif what == "insert":
             content[at:at] = draw(
-                st.sampled_from((b"\x00", b"\xff\xfe", b"{", b"]", b'"', b"\n", b"\\ud800", b"1e999", b",,"))
+                st.sampled_from((b"\x00", b"\xff\xfe", b"{", b"]", b'"', b"\n", b"\ud800", b"1e999", b",,"))
             )
         elif what == "cut":
             del content[at:]
@@ -252,17 +263,117 @@ def mutated(draw):
 @given(file=mutated())
 def test_mutated_files_give_rows_or_one_clear_error(tmp_path, file):
     kind, content = file
-    path, arrow = tmp_path / f"rows.{kind}", tmp_path / "rows.arrow"
+    path = tmp_path / f"rows.{kind}"
     path.write_bytes(content)
     try:
-        loaded = load.load(path, arrow, on_bad_row="reject")
+        loaded = read(path, tmp_path, on_bad_row="reject")
     except UserError as error:
         assert "expected:" in str(error)
         return
-    assert all(row["reason"] and row["detail"] and row["place"] for row in loaded.bad)
-    for row in load.each(loaded.table):
-        assert all(isinstance(row[name], str) for name in ("id", "question", "context", "answer", "place"))
-        json.dumps(row, ensure_ascii=False).encode("utf-8")
+    assert all(judged.reason and judged.detail and judged.entry.place for judged in loaded.bad)
+    for entry in each(loaded.table):
+        row = entry.row
+        assert all(isinstance(text, str) for text in (row.id, row.question, row.context, row.answer, entry.place))
+        json.dumps(as_json(row), ensure_ascii=False).encode("utf-8")
     if loaded.bad:
         with pytest.raises(UserError):
-            load.load(path, arrow)
+            read(path, tmp_path)
+
+
+def test_columns_that_play_no_part_stay_as_they_came():
+    """Finding 5: a user's own columns were thrown away."""
+    record = {"id": 1, "question": "q", "answer": "a", "Topic": "billing", "votes": 7, "tags": ["x", "y"], "none": None}
+    made = rows(record | {"nested": {"a": [1.5, True]}}, columns={"slice": "Topic", "subject": "tags"})[0]
+    assert made.meta == {
+        "Topic": "billing",
+        "votes": 7,
+        "tags": ["x", "y"],
+        "none": None,
+        "nested": {"a": [1.5, True]},
+    }
+    assert rows({"text": "t", "author": "me"})[0].meta == {"author": "me"}
+    strange = rows({"question": "q", "answer": "a", "x": float("nan"), "y": b"raw", "z": "\ud800"})[0].meta
+    assert strange == {"x": None, "y": "b'raw'", "z": "?"} and json.dumps(strange, allow_nan=False)
+
+
+def test_broken_rows_and_names_are_mended_or_refused():
+    turns = [{"role": "user", "content": "q\ud800"}]
+    made = rows({"id": 5, "turns": turns, "references": ["a"], "meta": {"\ud800": float("nan")}})[0]
+    assert (made.id, made.question, made.meta) == ("5", "q?", {"?": None})
+    assert rows({"question": "q", "answer": "a", "\ud800": 1})[0].meta == {"?": 1}
+    for wrong in ([{"role": "alien", "content": "q"}], [{"role": "user", "content": {"x": 1}}], ["q"]):
+        with pytest.raises(Malformed):
+            rows({"turns": wrong, "references": ["a"]})
+
+
+def test_meta_references_and_turns_survive_the_working_table(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    messages = [{"role": role, "content": role} for role in ("system", "user", "assistant", "user", "assistant")]
+    records = [{"id": "c", "messages": messages, "tags": ["ü", 1]}]
+    records += [{"id": "q", "question": "q", "references": ["a", "b"], "n": 2}]
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    expected = [row for record in records for row in rows(record, group_by=())]
+    assert [entry.row for entry in each(read(path, tmp_path).table)] == expected
+    assert expected[-1].references == ("a", "b") and expected[1].meta == {"tags": ["ü", 1]}
+
+
+def test_sharegpt_with_tools():
+    said = [("human", "rate?"), ("function_call", "call()"), ("observation", "1.1"), ("gpt", "It is 1.1.")]
+    record = {
+        "conversations": [{"from": who, "value": text} for who, text in said],
+        "system": "Be kind.",
+        "tools": "[]",
+    }
+    made = rows(record)
+    assert [row.answer for row in made] == ["call()", "It is 1.1."]
+    assert [turn.role for turn in made[1].turns] == ["system", "user", "assistant", "tool"]
+    assert made[1].question == "1.1" and made[0].meta == {"tools": "[]"}
+
+
+def test_openais_tool_calls_are_what_the_assistant_says():
+    said = [{"role": "user", "content": "q"}, {"role": "assistant", "content": None, "tool_calls": [{"name": "f"}]}]
+    assert rows({"messages": said})[0].answer == '[{"name": "f"}]'
+
+
+def test_an_opening_answer_and_neighbours_of_one_role_are_not_lost():
+    said = [("gpt", "Hello!"), ("human", "q1"), ("human", "q2"), ("gpt", "a1"), ("gpt", "a2"), ("human", "left open")]
+    made = rows({"conversations": [{"from": who, "value": text} for who, text in said]})
+    assert [(row.question, row.answer) for row in made] == [("q1\nq2", "a1\na2")]
+    assert made[0].history == (("assistant", "Hello!"),)
+
+
+def test_a_named_column_that_no_record_has_names_the_nearest(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({"question": "q", "answer": "a", "topic": "t"}) + "\n", encoding="utf-8")
+    for wrong in (
+        {"columns": {"slice": "topik"}},
+        {"split": {"group_by": "topik"}},
+        {"split": {"stratify_by": "topik"}},
+    ):
+        data = DataRecipe.model_validate({"path": str(path), **wrong})
+        with pytest.raises(UserError, match=r"answer, question, topic\n.*did you mean 'topic'"):
+            load.require_columns(data, read(path, tmp_path, **wrong).columns)
+
+
+@pytest.mark.parametrize("shape", ["auto", "columns"])
+def test_a_frozen_test_file_is_read_as_the_training_data(tmp_path, shape):
+    """Finding 4: it lost data.columns under `format: auto`, and its group keys."""
+    path = tmp_path / "test.jsonl"
+    columns = {"question": "Ask", "answer": "Say", "slice": "topic", "subject": "item"}
+    data = {"path": "x", "format": shape, "columns": columns, "split": {"group_by": "author"}}
+    own = {"Ask": "q", "Say": "a", "topic": "t", "item": "i", "author": 7, "question": "no"}
+    canonical = {"question": "q", "answer": "a", "slice": "t", "subject": "i", "author": 7}
+    path.write_text(json.dumps(own) + "\n" + json.dumps(canonical) + "\n", encoding="utf-8")
+    made, found = load.frozen_rows(path, tmp_path / "rows.arrow", DataRecipe.model_validate(data))
+    assert [(row.question, row.answer, row.group) for row in made] == [("q", "a", ("author=7",))] * 2
+    assert [(row.meta["topic"], row.meta["item"]) for row in made] == [("t", "i")] * 2
+    assert set(columns.values()) <= found
+
+
+def test_rows_of_an_earlier_run_are_read_as_they_are(tmp_path):
+    messages = [{"role": role, "content": role} for role in ("system", "user", "assistant", "user", "assistant")]
+    made = rows({"id": "c", "messages": messages, "topic": "t"}) + rows({"id": "p", "text": "only text"})
+    write(tmp_path / "test.jsonl", made)
+    for options in ({}, {"columns": {"slice": "topic"}, "split": {"group_by": "topic"}}, {"format": "messages"}):
+        data = DataRecipe.model_validate({"path": "x", **options})
+        assert load.frozen_rows(tmp_path / "test.jsonl", tmp_path / "rows.arrow", data)[0] == made

@@ -7,10 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ftlib import jsonl
-from ftlib.data.preparation import Preparation
-from ftlib.data.prepare import prepare
-from ftlib.recipe import UserError
+from ftlib import jsonl, rows
+from ftlib.data.preparation import Preparation, prepare
+from ftlib.errors import UserError
 from ftlib.run import Run
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +28,7 @@ NAMES = ("Heron", "Tarn", "Comet", "Otter", "Ember", "Basalt", "Drift", "Marble"
 
 
 def good_rows():
-    rows = []
+    made = []
     for n, name in enumerate(NAMES):
         for m, (asked, answer) in enumerate(
             [
@@ -38,8 +37,8 @@ def good_rows():
                 ("Who repairs a {}?", "the desk"),
             ]
         ):
-            rows.append({"id": f"r{n}{m}", "question": asked.format(f"{name} {20 + n}"), "answer": answer})
-    return rows
+            made.append({"id": f"r{n}{m}", "question": asked.format(f"{name} {20 + n}"), "answer": answer})
+    return made
 
 
 def bad_rows():
@@ -75,8 +74,8 @@ def open_run(tmp_path, base, content, name="raw.jsonl", **data):
     return Run.open(tmp_path / "run", tmp_path / "recipe.yaml")
 
 
-def lines(rows):
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+def lines(records):
+    return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode()
 
 
 def test_every_row_is_kept_or_rejected_with_its_reason(tmp_path, base):
@@ -87,13 +86,13 @@ def test_every_row_is_kept_or_rejected_with_its_reason(tmp_path, base):
     for row, reason in {"empty": "empty", "cut": "truncated", "long": "overlong", "foreign": "language"}.items():
         assert rejected[row] == reason
     assert rejected["leak"] == "leak_exact"
-    train, val = (jsonl.read(folder / f"{name}.jsonl") for name in ("train", "val"))
-    kept = {row["id"]: row for row in train + val}
+    train, val = (rows.read(folder / f"{name}.jsonl") for name in ("train", "val"))
+    kept = {row.id: row for row in train + val}
     assert len(kept) + sum(1 for _ in jsonl.iterate(folder / "rejected.jsonl")) == len(good_rows() + bad_rows())
-    assert val and not {row["group"] for row in train if row["group"]} & {row["group"] for row in val}
-    assert kept["html"]["question"] == "What does the Heron 20 cost?" and kept["html"]["answer"] == "90 euros"
-    assert "[email]" in kept["mail"]["question"] and "anna@" not in (folder / "rejected.jsonl").read_text("utf-8")
-    assert sum(row["question"].casefold().startswith("which col") for row in kept.values()) == 8
+    assert val and not {key for row in train for key in row.group} & {key for row in val for key in row.group}
+    assert kept["html"].question == "What does the Heron 20 cost?" and kept["html"].answer == "90 euros"
+    assert "[email]" in kept["mail"].question and "anna@" not in (folder / "rejected.jsonl").read_text("utf-8")
+    assert sum(row.question.casefold().startswith("which col") for row in kept.values()) == 8
 
 
 def test_the_order_of_rows_changes_nothing(tmp_path, base):
@@ -116,14 +115,14 @@ def test_block_leaves_no_stage_and_says_why(tmp_path, base):
 
 
 def test_a_users_own_csv_needs_no_test_set(tmp_path, base):
-    rows = "".join(f'"{row["question"]}","{row["answer"]}"\n' for row in good_rows())
-    content = f"ask,say\n{rows}".encode()
+    written = "".join(f'"{row["question"]}","{row["answer"]}"\n' for row in good_rows())
+    content = f"ask,say\n{written}".encode()
     columns = {"question": "ask", "answer": "say"}
     split = {"val_fraction": 0.2, "test_fraction": 0.2}
     folder = prepare(open_run(tmp_path, base, content, "own.csv", columns=columns, test_path=None, split=split))
-    test = jsonl.read(folder / "test.jsonl")
-    assert test and all(row["references"] == [row["answer"]] for row in test)
-    assert not {row["id"] for row in test} & {row["id"] for row in jsonl.iterate(folder / "train.jsonl")}
+    test = rows.read(folder / "test.jsonl")
+    assert test and all(row.references == (row.answer,) for row in test)
+    assert not {row.id for row in test} & {row.id for row in rows.iterate(folder / "train.jsonl")}
 
 
 def test_a_trial_of_another_policy_leaves_the_report_alone(tmp_path, base):
@@ -185,3 +184,63 @@ def test_detectors_reach_their_targets_on_the_embedded_company(tmp_path):
     summary = json.loads((run.path / "summary.json").read_text("utf-8"))
     assert summary["rows_in"] >= 4000 and 0 < summary["rows_kept"] < summary["rows_in"]
     assert summary["recall_pii_n"] == found["pii"]["n"] and len(summary["recall_pii_ci95"]) == 2
+
+
+def chats(count):
+    """Conversations that end in the same question, each after another first one."""
+    made = []
+    for n in range(count):
+        said = [f"Is the {NAMES[n % 8]} {n} in stock?", "Yes, it is.", "And what does it cost?", f"{n} euros"]
+        roles = ("user", "assistant") * 2
+        messages = [{"role": role, "content": text} for role, text in zip(roles, said, strict=True)]
+        made.append({"id": f"c{n}", "messages": [{"role": "system", "content": "Be brief."}, *messages]})
+    return made
+
+
+@pytest.mark.parametrize("turns", ["every", "last"])
+def test_conversations_keep_their_follow_ups_and_their_history(tmp_path, base, turns):
+    """Finding 1, from file to file: of 60 follow-ups 59 were lost, and the one was saved beside an unread history."""
+    data = {"test_path": None, "conversation_turns": turns, "split": {"val_fraction": 0.2, "test_fraction": 0.2}}
+    folder = prepare(open_run(tmp_path, base, lines(chats(60)), **data))
+    sides = {name: rows.read(folder / f"{name}.jsonl") for name in ("train", "val", "test")}
+    kept = [row for side in sides.values() for row in side]
+    assert len(kept) == (120 if turns == "every" else 60)
+    follow_ups = [row for row in kept if row.question == "And what does it cost?"]
+    assert len({row.history for row in follow_ups}) == len(follow_ups) == 60
+    assert all([turn.role for turn in row.history] == ["system", "user", "assistant"] for row in follow_ups)
+    chats_of = [{row.id.partition("#")[0] for row in side} for side in sides.values()]
+    assert not chats_of[0] & chats_of[1] and not chats_of[0] & chats_of[2] and not chats_of[1] & chats_of[2]
+    pairs = rows.read(folder / "counterfactuals.jsonl")
+    assert pairs and all(row.history for row in pairs if "cost" in row.question)
+
+
+def test_where_nothing_passes_the_checks_the_largest_loss_is_named(tmp_path, base):
+    """Finding 8: notebook 01 died of an index error."""
+    with pytest.raises(UserError, match=r"data after the checks(.|\n)*24 of 24 .* overlong: raise data\.max_tokens"):
+        prepare(open_run(tmp_path, base, lines(good_rows()), max_tokens=3))
+    bad = b"not JSON\n" * 3
+    with pytest.raises(UserError, match=r"data after load(.|\n)*3 of 3 .* unreadable"):
+        prepare(open_run(tmp_path, base, bad, on_bad_row="reject"))
+
+
+def test_a_named_column_that_is_nowhere_is_an_error_and_one_of_the_test_file_is_not(tmp_path, base):
+    content = lines(good_rows())
+    assert prepare(open_run(tmp_path, base, content, columns={"id": "id"}))
+    with pytest.raises(UserError, match=r"data\.columns\.slice = sort(.|\n)*answer, id, question"):
+        prepare(open_run(tmp_path, base, content, columns={"slice": "sort"}))
+    test = {"id": "t", "question": "Is it new?", "answer": "yes", "sort": "x"}
+    (tmp_path / "own.jsonl").write_text(json.dumps(test), encoding="utf-8")
+    folder = prepare(open_run(tmp_path, base, content, test_path="own.jsonl", columns={"slice": "sort"}))
+    assert [row.meta for row in rows.iterate(folder / "test.jsonl")] == [{"sort": "x"}]
+    assert "not known" in json.loads((folder / "leakage.json").read_text("utf-8"))["train_and_test"]["group"]["note"]
+
+
+def test_a_plain_text_goes_through(tmp_path, base):
+    text = "\n\n".join(
+        f"Paragraph {n} tells of the {name}, who lived by the river." for n, name in enumerate(NAMES * 3)
+    )
+    data = {"test_path": None, "split": {"val_fraction": 0.2, "test_fraction": 0.2}}
+    folder = prepare(open_run(tmp_path, base, text.encode(), "book.txt", **data))
+    kept = [row for name in ("train", "val", "test") for row in rows.iterate(folder / f"{name}.jsonl")]
+    assert len(kept) == 24 and not any(row.turns for row in kept)
+    assert (folder / "counterfactuals.jsonl").read_text("utf-8") == ""

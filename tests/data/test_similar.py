@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftlib.data import duplicates, load, neighbours, similar
+from ftlib.data import duplicates, neighbours, similar
+from tests.data import made
 
 SIMILARITY = 0.7
 
@@ -18,6 +19,7 @@ SIMILARITY = 0.7
         ("How heavy is the Heron 20?", "How haevy is the Heron 20?"),
         ("How heavy is the Heron 20?", "How heavvy is the the Heron 20, please?"),
         ("What is the Iron 75 built from?", "What is the Iron 75 biult from?"),
+        ("What is the weight of it?", "What is teh weight of it?"),
     ],
 )
 def test_same_but_for_slips(a, b):
@@ -67,9 +69,9 @@ def test_is_slip_is_damerau_levenshtein_one(a, b, slip):
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=40))
 def test_normalize_is_idempotent_and_ignores_case_and_space(text):
-    once = similar.normalize(text)
-    assert similar.normalize(once) == once
-    assert similar.normalize(f"  {text}\n") == once
+    once = similar.normal_form(text)
+    assert similar.normal_form(once) == once
+    assert similar.normal_form(f"  {text}\n") == once
 
 
 def test_estimated_similarity_is_near_the_exact_one():
@@ -108,17 +110,14 @@ def test_crowded_buckets_stay_linear():
     assert pairs <= 5000 * 20
 
 
-def row(number, question, answer, created="2024-01-01", context=""):
-    empty = {name: "" for name in ("group", "slice", "source", "product", "conversation", "format", "place")}
-    lists = {name: [] for name in ("fact", "references", "documents", "history", "notes")}
-    texts = {"id": f"r{number}", "question": question, "answer": answer, "created": created, "context": context}
-    return empty | lists | texts
+def row(number, question, answer, day="2024-01-01", context="", history=()):
+    return made.row(f"r{number}", question, answer, context, history, day=day)
 
 
 def resolve(rows, tmp_path, policy="newest"):
-    table = load.write(rows, tmp_path / "rows.arrow")
-    found = duplicates.resolve(table, duplicates.sketch_table(table), SIMILARITY, policy)
-    ids = [r["id"] for r in rows]
+    table = made.table(rows, tmp_path)
+    found = duplicates.resolve(table, duplicates.sketch_table(table), SIMILARITY, policy, "day")
+    ids = [r.id for r in rows]
     return {ids[n]: (v.reason, ids[v.instead] if v.instead >= 0 else None) for n, v in found.rejected.items()}, found
 
 
@@ -165,8 +164,32 @@ def test_the_same_question_about_two_contexts_is_no_duplicate(tmp_path):
     assert resolve(rows, tmp_path)[0] == {}
 
 
-def test_clusters_join_and_split():
-    clusters = neighbours.Clusters(6)
-    clusters.join(4, 2)
-    clusters.join(2, 5)
-    assert [group.tolist() for group in clusters.groups()] == [[2, 4, 5]]
+def test_joined_rows_are_components():
+    labels = neighbours.components(6, np.array([4, 2]), np.array([2, 5]))
+    assert [group.tolist() for group in neighbours.members(labels)] == [[2, 4, 5]]
+    assert neighbours.members(neighbours.components(3, np.array([], dtype=int), np.array([], dtype=int))) == []
+
+
+def test_sixty_follow_ups_of_sixty_conversations_all_stay(tmp_path):
+    """Finding 1: 60 chats with "And what does it cost?" lost 59 follow-ups."""
+    rows = [
+        row(
+            n,
+            "And what does it cost?",
+            f"{n} euros",
+            history=[("user", f"The model {n}?"), ("assistant", "We have it.")],
+        )
+        for n in range(60)
+    ]
+    assert resolve(rows, tmp_path)[0] == {}
+    rejected, _ = resolve(
+        [*rows, row(60, "And what does it cost", "7 euros", "2025-01-01", history=rows[7].history)], tmp_path
+    )
+    assert rejected == {"r60": ("exact_duplicate", "r7")}
+
+
+def test_another_system_message_is_another_question(tmp_path):
+    rows = [
+        row(n, "Who are you?", f"A {who}.", history=[("system", f"You are a {who}.")]) for n, who in enumerate("ab")
+    ]
+    assert resolve(rows, tmp_path)[0] == {}

@@ -5,29 +5,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftlib.data import load, split
-from ftlib.data.formats import GROUP_SEPARATOR
-from ftlib.recipe import SplitRecipe, UserError
+from ftlib.data import split
+from ftlib.errors import UserError
+from ftlib.recipe_sections import SplitRecipe
+from tests.data import made
 
 
 def table(rows, tmp_path):
-    empty = {
-        name: ""
-        for name in ("id", "context", "answer", "slice", "source", "product", "conversation", "format", "place")
-    }
-    lists = {name: [] for name in ("fact", "references", "documents", "history", "notes")}
-    return load.write(
-        ({**empty, **lists, "group": "", "created": "", "question": "", **row} for row in rows), tmp_path / "t.arrow"
-    )
+    return made.table([made.row(**row) for row in rows], tmp_path)
 
 
 def sides(rows, tmp_path, seed=0, from_file=False, **options):
-    made = table(rows, tmp_path)
+    found = table(rows, tmp_path)
     recipe = SplitRecipe(**{"val_fraction": 0.2, "test_fraction": 0.2, **options})
-    return split.assign(made, np.ones(len(made), dtype=bool), recipe, seed, test_from_file=from_file).tolist()
+    alive = np.ones(len(found), dtype=bool)
+    return split.assign(found, alive, recipe, seed, test_from_file=from_file, created="day").tolist()
 
 
-ROWS = [{"id": f"r{n}", "question": f"question {n}", "group": f"g{n // 3}"} for n in range(300)]
+ROWS = [{"row_id": f"r{n}", "question": f"question {n}", "group": [f"g{n // 3}"]} for n in range(300)]
 
 
 @settings(max_examples=20, deadline=None)
@@ -35,9 +30,9 @@ ROWS = [{"id": f"r{n}", "question": f"question {n}", "group": f"g{n // 3}"} for 
 def test_order_and_other_rows_never_move_a_row(order, kept, tmp_path_factory):
     folder = tmp_path_factory.mktemp("split")
     rows = ROWS[:60]
-    before = dict(zip([row["id"] for row in rows], sides(rows, folder), strict=True))
+    before = dict(zip([row["row_id"] for row in rows], sides(rows, folder), strict=True))
     chosen = [rows[n] for n in order if n in kept]
-    after = dict(zip([row["id"] for row in chosen], sides(chosen, folder), strict=True))
+    after = dict(zip([row["row_id"] for row in chosen], sides(chosen, folder), strict=True))
     moved = {row for row in after if after[row] != before[row]}
     # A very small set whose side would be empty borrows its nearest group; nothing else may move.
     assert not moved or set(before[row] for row in after) != {0, 1, 2}
@@ -62,7 +57,7 @@ def test_the_validation_rows_do_not_depend_on_the_test_file(tmp_path):
 
 
 def test_rows_that_share_any_group_are_together(tmp_path):
-    rows = [{"group": GROUP_SEPARATOR.join((f"fact={n}", f"fact={n + 1}"))} for n in range(50)]
+    rows = [{"group": (f"fact={n}", f"fact={n + 1}")} for n in range(50)]
     assert len(set(split.group_keys(table(rows, tmp_path)))) == 1
 
 
@@ -72,7 +67,7 @@ def test_rows_without_a_group_are_grouped_by_their_question(tmp_path):
 
 
 def test_temporal_split_puts_the_newest_last(tmp_path):
-    rows = [{"group": f"g{n}", "created": f"2024-01-{n + 1:02d}"} for n in range(20)]
+    rows = [{"group": [f"g{n}"], "day": f"2024-01-{n + 1:02d}"} for n in range(20)]
     found = sides(rows, tmp_path, method="temporal")
     assert found == sorted(found) and {0, 1, 2} == set(found)
     assert sides(rows, tmp_path, method="temporal", val_from="2024-01-05", test_from="2024-01-10").count(split.VAL) == 5
@@ -86,10 +81,23 @@ def test_a_very_small_set_still_has_validation_rows(tmp_path):
 
 
 def test_strata_report_shares_with_intervals(tmp_path):
-    made = table([{"slice": "a" if n % 2 else "b", "group": f"g{n}"} for n in range(200)], tmp_path)
-    found = split.assign(made, np.ones(200, dtype=bool), SplitRecipe(), 0, test_from_file=True)
-    report = split.strata(made, found, "slice")
+    rows = table([{"kind": "a" if n % 2 else "b", "group": [f"g{n}"]} for n in range(200)], tmp_path)
+    found = split.assign(rows, np.ones(200, dtype=bool), SplitRecipe(), 0, test_from_file=True)
+    report = split.strata(rows, found, "kind")
     assert set(report) == {"a", "b"}
     for stratum in report.values():
         low, high = stratum["val_share_ci95"]
         assert low <= stratum["val_share"] <= high and stratum["train"] + stratum["val"] == 100
+
+
+def test_rows_without_a_group_are_grouped_by_history_and_context_too(tmp_path):
+    """Finding 1: follow-ups of different conversations had one key."""
+    asked = "And what does it cost?"
+    rows = [{"question": asked, "history": [("user", f"The {n}?"), ("assistant", "Yes.")]} for n in "abc"]
+    rows += [{"question": asked, "context": "List a"}, {"question": asked, "context": "List b"}, {"question": asked}]
+    assert len(set(split.group_keys(table(rows, tmp_path)))) == 6
+
+
+def test_joined_groups_have_the_smallest_of_their_keys(tmp_path):
+    rows = [{"group": ("b", "c")}, {"group": ("c", "d")}, {"group": ("a",)}, {"group": ("d", "e")}]
+    assert split.group_keys(table(rows, tmp_path)) == ["b", "b", "a", "b"]

@@ -1,7 +1,7 @@
 """Detectors on defects that they were not written for.
 
-Two sets. ``unseen_company`` is as large as several hundred rows and goes through the whole room; its misses have been
-mended since, so it guards against falling back. ``held_out_texts`` was scored once and nothing has been mended for it:
+Two sets. `unseen_company` is as large as several hundred rows and goes through the whole room; its misses have been
+mended since, so it guards against falling back. `held_out_texts` was scored once and nothing has been mended for it:
 its figures are what to expect of defects that nobody thought of.
 """
 
@@ -12,9 +12,12 @@ import pytest
 
 from ftlib import jsonl
 from ftlib.data.boilerplate import Phrases
-from ftlib.data.checks import Checker, Habits
-from ftlib.data.preparation import Preparation
-from ftlib.recipe import DataRecipe, Recipe
+from ftlib.data.checks import Checker, Habits, Overhead
+from ftlib.data.preparation import STEPS, Preparation
+from ftlib.data.table import Entry
+from ftlib.recipe import Recipe
+from ftlib.recipe_sections import DataRecipe
+from tests.data import made
 from tests.data.held_out_texts import DEFECTS, SOUND
 from tests.data.unseen_company import rows as unseen_rows
 
@@ -41,7 +44,7 @@ def detectors(tmp_path_factory, tokenizer):
     data = {"path": str(folder / "raw.jsonl"), "max_tokens": 2000, **paths}
     recipe = Recipe.model_validate({"name": "unseen", "data": data, "model": {"base": str(folder / "base")}})
     with Preparation(recipe, folder / "out") as preparation:
-        for step in ("load", "clean", "deduplicate", "split", "check_leakage", "save", "audit"):
+        for step in STEPS:
             getattr(preparation, step)()
     return json.loads((folder / "out" / "audit.json").read_text("utf-8"))["detectors"]
 
@@ -65,8 +68,7 @@ def held_out_row(number, kind, text):
         question, answer = f"What is written on sheet {number}?", text
     elif kind == "wrong_language":
         question, answer = text, "12 mm"
-    row = {"id": str(number), "question": question, "context": "", "answer": answer, "history": []}
-    return row | {"format": "question_answer", "kind": kind}
+    return Entry(made.row(str(number), question, answer, kind=kind), "question_answer")
 
 
 def test_what_to_expect_of_defects_that_nobody_thought_of():
@@ -74,11 +76,11 @@ def test_what_to_expect_of_defects_that_nobody_thought_of():
     listed += [(kind, text) for kind in ("sound", "sound answer") for text in SOUND]
     rows = [held_out_row(number, kind, text) for number, (kind, text) in enumerate(listed)]
     usual = Habits(Phrases(frozenset(), frozenset()), punctuated=True)
-    checker = Checker(DataRecipe(path="none"), usual, lambda texts: np.ones(len(texts), dtype=int), 5)
+    checker = Checker(DataRecipe(path="none"), usual, lambda texts: np.ones(len(texts), dtype=int), Overhead(5, 0))
     flagged = {kind: [] for kind in DEFECTS}
-    for row in checker.rows(iter(rows)):
-        for kind in {_KIND.get(name, name) for name in (*row["changes"], *row["pii"], row["reason"])} & flagged.keys():
-            flagged[kind].append(row["kind"])
+    for entry, reason, _ in checker.judged(rows):
+        for kind in {_KIND.get(name, name) for name in (*entry.changes, *entry.pii, reason)} & flagged.keys():
+            flagged[kind].append(entry.row.meta["kind"])
     short = {}
     for kind, found in flagged.items():
         right = found.count(kind)

@@ -1,5 +1,7 @@
 """The scorers against the official ones: SQuAD's definition worked by hand and re-derived, Google's rouge-score run."""
 
+from __future__ import annotations
+
 import collections
 import re
 import string
@@ -11,18 +13,16 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from ftlib.evaluate.metrics import (
     exact_match,
-    expects_refusal,
     is_refusal,
     is_scorable,
     normalize,
     rouge_l,
-    score_row,
     token_f1,
 )
 
 REFUSAL = "I don't have that information."
 words = st.lists(
-    st.sampled_from(["The", "a", "an", "340", "g", "kg.", "Heron", "heron", "20,", "don't", "é", "-"]), max_size=8
+    st.sampled_from(["The", "a", "an", "340", "g", "kg.", "Alder", "alder", "20,", "don't", "é", "-"]), max_size=8
 )
 texts = st.one_of(words.map(" ".join), st.text(max_size=30))
 
@@ -139,30 +139,7 @@ def test_refusal_phrases_of_the_recipe_count_and_an_empty_sentence_never_does():
     assert not is_refusal("anything", "")
 
 
-def test_a_row_expects_a_refusal_by_its_slice_or_by_its_answer():
-    assert expects_refusal({"slice": "unanswerable", "answer": "x"}, REFUSAL)
-    assert expects_refusal({"answer": REFUSAL}, REFUSAL)
-    assert not expects_refusal({"slice": "trained_fact", "answer": "340 g"}, REFUSAL)
-
-
 @pytest.mark.parametrize("prediction", [None, "", " \n\t", "\ufffd\ufffd", "\x00\u200b", 3])
-def test_what_holds_no_answer_is_unscored_and_not_zero(prediction):
-    row = score_row({"answer": "340 g"}, prediction, REFUSAL)
+def test_what_holds_no_answer_is_not_scorable(prediction):
     assert not is_scorable(prediction)
-    assert row["scored"] is False
-    assert row["em"] is row["f1"] is row["rouge_l"] is None
-    assert row["refused"] is False
-
-
-def test_a_row_is_scored_against_its_references_or_else_its_answer():
-    row = {"answer": "340 g", "references": ["340 g", "0.34 kg"], "slice": "trained_fact"}
-    assert score_row(row, "0.34 kg", REFUSAL)["em"] == 1.0
-    assert score_row({"answer": "340 g"}, "0.34 kg", REFUSAL)["em"] == 0.0
-
-
-def test_refusing_is_right_exactly_where_it_is_expected():
-    unanswerable = {"answer": REFUSAL, "slice": "unanswerable"}
-    assert score_row(unanswerable, REFUSAL, REFUSAL)["refusal_correct"]
-    assert not score_row(unanswerable, "340 g", REFUSAL)["refusal_correct"]
-    assert not score_row({"answer": "340 g"}, REFUSAL, REFUSAL)["refusal_correct"]
-    assert score_row({"answer": "340 g"}, "12 kg", REFUSAL)["refusal_correct"]
+    assert is_scorable(" 0 ")

@@ -2,8 +2,8 @@
 
 import pytest
 
+from ftlib.errors import UserError
 from ftlib.rag.documents import join_context, load_documents, overlay
-from ftlib.recipe import UserError
 
 
 def write(folder, **articles):
@@ -54,7 +54,6 @@ def test_overlay_replaces_by_id_and_leaves_its_inputs_alone():
 
 
 def test_the_best_article_stands_where_the_recipe_wants_it():
-    texts = {"a": "A\n", "b": "B"}
-    assert join_context(["a", "b"], texts, "best_last") == "B\n\nA"
-    assert join_context(["a", "b"], texts, "best_first") == "A\n\nB"
-    assert join_context([], texts) == ""
+    assert join_context(["A\n", "B"], "best_last") == "B\n\nA"
+    assert join_context(["A\n", "B"], "best_first") == "A\n\nB"
+    assert join_context([]) == ""

@@ -2,15 +2,23 @@
 
 import math
 import re
+import subprocess
+import sys
+import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ftlib.rag.index import Index, fuse
-from ftlib.recipe import UserError
+from ftlib.errors import UserError
+from ftlib.rag import index as module
+from ftlib.rag.index import Index, fuse_ranks
+from ftlib.rag.retrieval import retrieve, search_quality
+from ftlib.recipe_sections import ColumnsRecipe
+from ftlib.rows import row_of
 
 # No stop words and no word that a stemmer changes, so that the reference needs neither.
 WORDS = ["heron", "basalt", "drift", "tarn", "granit", "comet", "falcon", "volt", "watt", "kilo", "lamp", "red", "blue"]
@@ -110,6 +118,131 @@ def test_languages_have_their_own_stemmer_or_none(tmp_path):
     assert polish.search("the")  # no English stop words
 
 
+CHINESE = {
+    "退货": ("# 退货\n\n客户可以在三十天内退货，运费由客户承担。", "买来的东西不满意，多少天之内可以退货？"),
+    "保修": ("# 保修\n\n所有仪器的保修期是两年，电池除外。", "仪器的保修期有多长？"),
+    "电池": ("# 电池\n\n电池充满电需要四个小时，可以使用三天。", "电池充电要几个小时？"),
+    "校准": ("# 校准\n\n温度传感器每年应当校准一次。", "温度传感器隔多久校准？"),
+    "密码": ("# 密码\n\n忘记密码时，请按住复位按钮十秒钟。", "忘记密码怎么办？"),
+    "价格": ("# 价格\n\n标准型的价格是二百六十元，不含税。", "标准型的价格是多少元？"),
+    "地址": ("# 地址\n\n公司总部的地址在北京市朝阳区。", "公司总部在哪个城市？"),
+    "发票": ("# 发票\n\n电子发票会在付款之后一天内发送到邮箱。", "付款以后什么时候能收到电子发票？"),
+    "颜色": ("# 颜色\n\n外壳有灰色和蓝色两种颜色。", "外壳有哪些颜色？"),
+    "重量": ("# 重量\n\n整机重量为三百四十克，包括支架。", "整机的重量是多少克？"),
+    "安装": ("# 安装\n\n安装支架需要四颗螺丝和一把扳手。", "安装支架要用几颗螺丝？"),
+    "网络": ("# 网络\n\n设备只支持无线网络，不支持蓝牙。", "设备支持蓝牙吗？"),
+}
+
+
+@pytest.mark.parametrize("language", [None, "zh", "zh-Hans", "en"])
+def test_a_script_without_spaces_is_searched_by_its_words_whatever_the_recipe_says(tmp_path, language):
+    documents = [{"id": key, "text": text} for key, (text, _) in CHINESE.items()]
+    index = Index.build(tmp_path / "kb", documents, language=language)
+    rows = [
+        row_of({"id": key, "question": question, "answer": "x", "meta": {"articles": [key]}})
+        for key, (_, question) in CHINESE.items()
+    ]
+    quality = search_quality(rows, retrieve(index, rows, 3), 3, ColumnsRecipe(documents="articles"))
+    assert quality.hits[0].mean >= 0.9
+
+
+def test_without_a_language_nothing_is_assumed_of_it(tmp_path):
+    texts = {"a": "pomiar the", "b": "die Messungen laufen", "c": "泵九号很重"}
+    index = Index.build(tmp_path / "kb", [{"id": k, "text": t} for k, t in texts.items()], language=None)
+    found = {query: [key for key, _ in index.search(query)] for query in ("the", "Messung", "MESSUNGEN", "很重吗")}
+    assert found == {"the": ["a"], "Messung": [], "MESSUNGEN": ["b"], "很重吗": ["c"]}, "no stop words, no stemming"
+
+
+def versions(path):
+    return [each for each in path.iterdir() if each.is_dir()]
+
+
+def test_every_search_succeeds_while_the_index_is_built_again_and_again(tmp_path):
+    path, done, failed = tmp_path / "kb", threading.Event(), []
+    documents = [corpus(), [{**document, "text": document["text"] + " heron"} for document in corpus()]]
+    opened = Index.build(path, documents[0])
+    before = opened.search("heron", 3)
+
+    def rebuild():
+        for number in range(6):
+            Index.build(path, documents[number % 2])
+        done.set()
+
+    def search():
+        count = 0
+        while not done.is_set() or count < 60:
+            try:
+                assert len(Index.open(path).search("heron", 3)) == 3
+                assert opened.search("heron", 3) == before, "what is open stays as it is"
+            except Exception as error:
+                failed.append(error)
+            count += 1
+        return count
+
+    with ThreadPoolExecutor(5) as pool:
+        counts = [pool.submit(search) for _ in range(4)]
+        pool.submit(rebuild).result()
+        assert sum(count.result() for count in counts) >= 240
+    assert not failed
+    Index.build(path, documents[0])
+    assert len(versions(path)) == 2, "the last one and the one that is open"
+
+
+KILLED = """
+import os, signal, sys
+from ftlib.rag import index
+step, path = sys.argv[1:]
+whole = getattr(index, step)
+def killed(*arguments, **options):
+    if "before" in os.environ: os.kill(os.getpid(), signal.SIGKILL)
+    whole(*arguments, **options)
+    os.kill(os.getpid(), signal.SIGKILL)
+setattr(index, step, killed)
+index.Index.build(path, [{"id": "new", "text": "heron"}])
+"""
+
+
+@pytest.mark.parametrize(
+    ("step", "moment", "old", "new"),
+    [
+        ("write_table", "before", "old", None),
+        ("write_table", "after", "old", None),
+        ("write_json", "before", "old", None),
+        ("write_json", "after", "new", "new"),
+        ("_sweep", "after", "new", "new"),
+    ],
+)
+def test_a_kill_between_any_two_steps_leaves_the_old_index_or_the_new(tmp_path, step, moment, old, new):
+    Index.build(tmp_path / "kb", [{"id": "old", "text": "heron"}])
+    for path, expected in ((tmp_path / "kb", old), (tmp_path / "first", new)):
+        environment = {"PATH": "", "HOME": str(tmp_path), "PYTHONPATH": ":".join(p for p in sys.path if p)}
+        command = [sys.executable, "-c", KILLED, step, str(path)]
+        made = subprocess.run(command, env=environment | ({"before": "1"} if moment == "before" else {}), timeout=120)
+        assert made.returncode == -9
+        assert Index.exists(path) == bool(expected)
+        if expected:
+            assert [key for key, _ in Index.open(path).search("heron")] == [expected]
+        again = Index.build(path, [{"id": "again", "text": "heron"}])
+        assert again.search("heron")[0][0] == "again" and len(versions(path)) == 1, "and what was left is swept"
+
+
+def test_two_builders_at_once_do_not_collide(tmp_path):
+    contents = [[{"id": f"{name}{i}", "text": "heron"} for i in range(20)] for name in "abcd"]
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda documents: Index.build(tmp_path / "kb", documents), contents))
+    assert all(len({key[0] for key, _ in index.search("heron", 20)}) == 1 for index in made), "none is a mixture"
+    assert Index.open(tmp_path / "kb").size == 20
+    del made
+
+
+def test_an_index_of_an_earlier_version_is_named_and_built_again(tmp_path):
+    (tmp_path / "kb").mkdir()
+    module.write_json(tmp_path / "kb" / "index.json", {"format": 1, "mode": "bm25", "documents": 1, "embedding": ""})
+    with pytest.raises(UserError, match="format 1"):
+        Index.open(tmp_path / "kb")
+    assert Index.build(tmp_path / "kb", corpus()).search("heron")
+
+
 def test_an_empty_knowledge_base_finds_nothing(tmp_path):
     assert Index.build(tmp_path / "kb", []).search("heron") == []
 
@@ -168,7 +301,7 @@ def test_vector_search_ranks_by_cosine(tmp_path):
 
 
 def test_hybrid_fuses_ranks():
-    assert fuse([[("x", 9.0), ("y", 8.0)], [("y", 0.1)]]) == [("y", 1 / 62 + 1 / 61), ("x", 1 / 61)]
+    assert fuse_ranks([[("x", 9.0), ("y", 8.0)], [("y", 0.1)]]) == [("y", 1 / 62 + 1 / 61), ("x", 1 / 61)]
 
 
 def test_hybrid_finds_what_either_finds(tmp_path):

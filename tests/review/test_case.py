@@ -4,23 +4,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftlib.review.case import contains, quantities, skeleton
+from ftlib.review.case import quantities, skeleton
+from ftlib.review.training_index import contains
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("340 g", ((340.0, "g"),)),
-    ("1,200 mm", ((1200.0, "mm"),)),
-    ("2,5 bar", ((2.5, "bar"),)),
-    ("3.5V", ((3.5, "v"),)),
-    ("every 20 minutes", ((20.0, "minutes"),)),
-    ("-20 to 60 °C", ((-20.0, "to"), (60.0, "°c"))),
-    ("15 %", ((15.0, "%"),)),
-    ("IP67", ()),
-    ("RS-485", ()),
-    ("v2.1", ()),
-    ("blue", ()),
-    ("7", ((7.0, ""),)),
-])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("340 g", ((340.0, "g"),)),
+        ("1,200 mm", ((1200.0, "mm"),)),
+        ("2,5 bar", ((2.5, "bar"),)),
+        ("3.5V", ((3.5, "v"),)),
+        ("every 20 minutes", ((20.0, "minutes"),)),
+        ("-20 to 60 °C", ((-20.0, "to"), (60.0, "°c"))),
+        ("15 %", ((15.0, "%"),)),
+        ("IP67", ()),
+        ("RS-485", ()),
+        ("v2.1", ()),
+        ("blue", ()),
+        ("7", ((7.0, ""),)),
+    ],
+)
 def test_quantities(text, expected):
     assert quantities(text) == expected
 

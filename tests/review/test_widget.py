@@ -7,11 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftlib.review import cards
+from ftlib.review.schema import Shown
 from ftlib.review.session import Item
-from ftlib.review.store import Shown, Store
+from ftlib.review.store import Store
 from ftlib.review.taxonomy import CATEGORIES
 from ftlib.review.widget import BUTTONS, CATEGORY_OPTIONS, ReviewWidget
+from ftlib.rows import Turn
 
+SYSTEMS = {"few_shot", "rag"}
 HOSTILE = "</div><script>alert(1)</script> & \"'"
 
 
@@ -33,8 +36,8 @@ class Tags(HTMLParser):
 
 @pytest.fixture
 def items():
-    return [Item(Shown(f"t{i}", f"{HOSTILE} {i}", "", ("340 g",), HOSTILE, "340 g"), f"s{i % 2}", False, True)
-            for i in range(6)]
+    right, answers = {"few_shot": False, "rag": True}, {"few_shot": HOSTILE, "rag": "340 g"}
+    return [Item(Shown(f"t{i}", f"{HOSTILE} {i}", (), "", ("340 g",), answers), f"s{i % 2}", right) for i in range(6)]
 
 
 @pytest.fixture
@@ -49,9 +52,10 @@ def widget(items, store):
 
 @given(st.text(max_size=50))
 def test_no_text_becomes_markup(text):
-    for made in (cards.question(text, text, (text,), text), cards.answer(1, text), cards.status(text, problem=True)):
+    shown = Shown("t", text, (Turn("user", text), Turn(text, text)), text, (text,), {})
+    for made in (cards.question_card(shown, text), cards.answer_card(1, text), cards.status_line(text, problem=True)):
         assert set(Tags(made).tags) <= {"div", "span", "b"}
-    assert text.strip() in Tags(cards.answer(1, text)).text or not text.strip() or "\r" in text or "\x00" in text
+    assert text.strip() in Tags(cards.answer_card(1, text)).text or not text.strip() or "\r" in text or "\x00" in text
 
 
 def test_hostile_texts_are_shown_as_text(widget):
@@ -62,7 +66,23 @@ def test_hostile_texts_are_shown_as_text(widget):
 
 def test_nothing_shown_names_a_system(widget):
     shown = widget._question.value + widget._progress.value + "".join(answer.value for answer in widget._answers)
-    assert "finetuned" not in shown and "base" not in shown
+    assert not any(name in shown for name in SYSTEMS)
+
+
+def test_a_multi_turn_question_shows_what_was_said_before_as_text():
+    history = (
+        Turn("system", "Be brief."),
+        Turn("user", f"I have the kettle {HOSTILE}"),
+        Turn("assistant", "<i>Ask</i>"),
+    )
+    made = cards.question_card(Shown("t", "And its weight?", history, "the manual", ("340 g",), {}))
+    assert "<script>" not in made and "<i>" not in made
+    text = Tags(made).text
+    places = [
+        text.index(part) for part in ("Be brief.", HOSTILE, "<i>Ask</i>", "And its weight?", "the manual", "340 g")
+    ]
+    assert places == sorted(places), "in the order in which it was said"
+    assert "Before that" not in cards.question_card(Shown("t", "q", (), "", ("a",), {}))
 
 
 @pytest.mark.parametrize(("choice", "key"), [(choice, key) for choice, key, _ in BUTTONS])
@@ -71,8 +91,10 @@ def test_a_click_and_a_key_do_the_same(widget, store, choice, key):
     widget._keys.value = key
     clicked, typed = store.history()
     assert clicked.item != typed.item
-    sides = [rating.verdict if rating.verdict not in ("base", "finetuned") else rating.verdict == rating.first_arm
-             for rating in (clicked, typed)]
+    sides = [
+        rating.verdict == rating.first_system if rating.verdict in SYSTEMS else rating.verdict
+        for rating in (clicked, typed)
+    ]
     assert sides[0] == sides[1]
     assert "2</b> rated of 4" in widget._progress.value
 
@@ -146,6 +168,6 @@ def test_it_displays_as_a_widget(widget):
 
 
 def test_preview_is_complete_html():
-    made = cards.preview(HOSTILE, "context", ("340 g", "0.34 kg"), (HOSTILE, ""), "a_slice")
+    made = cards.preview_card(Shown("t", HOSTILE, (), "context", ("340 g", "0.34 kg"), {}), (HOSTILE, ""), "a_slice")
     assert "Answer 1" in made and "Answer 2" in made and "(empty)" in made and "a slice" in made
     assert "<script>" not in made

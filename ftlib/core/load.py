@@ -1,0 +1,252 @@
+"""Loading: the base model as the recipe wants it, with one adapter on it or several."""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from ftlib.core import device as devices
+from ftlib.core.quantize import (
+    bnb_config,
+    cache_weights,
+    choose_gemm,
+    guard_cpu_repacking,
+    linear_4bit,
+    misread_when_streamed,
+)
+from ftlib.data.tokens import is_encoder_decoder, load_tokenizer
+from ftlib.errors import UserError
+from ftlib.recipe import Recipe
+
+
+def load_base(recipe: Recipe, *, tokenizer=None):
+    """Load the frozen base model, quantized as the recipe says, in eval mode.
+
+    Args:
+        recipe: its sections `model` and `quantization` are read.
+        tokenizer: one that is loaded already.
+
+    Returns:
+        (model, tokenizer). `model.gemm_reason` says what the matrix products run in and why.
+
+    Raises:
+        UserError: there is no such model.
+    """
+    section, machine = recipe.model, devices.describe()
+    options = {"revision": section.revision, "trust_remote_code": section.trust_remote_code}
+    tokenizer = tokenizer or load_tokenizer(section)
+    dtype = compute_dtype(section.dtype, machine)
+    if recipe.quantization.load_in_4bit:
+        options["quantization_config"] = bnb_config(recipe.quantization, dtype)
+    with _unknown_model(section.base), _quiet_loading():
+        model = model_class(recipe).from_pretrained(
+            section.base, dtype=dtype, device_map={"": _place(machine)}, use_safetensors=True, **options
+        )
+    model.gemm_reason = _prepare_gemm(model, recipe.quantization, dtype)
+    model.requires_grad_(False)
+    return model.eval(), tokenizer
+
+
+def model_class(recipe: Recipe) -> type:
+    """transformers' class for the recipe's base: a causal language model's or an encoder-decoder's."""
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
+    return AutoModelForSeq2SeqLM if is_encoder_decoder(recipe.model) else AutoModelForCausalLM
+
+
+def _place(machine: devices.Device) -> str:
+    """With its index, because Trainer takes "cuda" for another device than its own "cuda:0"."""
+    return "cuda:0" if machine.kind == "cuda" else machine.kind
+
+
+def compute_dtype(wanted: str, machine: devices.Device) -> torch.dtype:
+    """The recipe's dtype; "auto" is the one that the hardware multiplies fast."""
+    return getattr(torch, machine.compute_dtype if wanted == "auto" else wanted)
+
+
+def _prepare_gemm(model: torch.nn.Module, quantization, dtype: torch.dtype) -> str:
+    if not quantization.load_in_4bit:
+        return f"gemm: the base is not quantized and multiplies in {str(dtype).removeprefix('torch.')}"
+    guard_cpu_repacking(model)
+    layers = linear_4bit(model)
+    needed = sum(layer.in_features * layer.out_features for layer in layers) * dtype.itemsize
+    choice, reason = choose_gemm(quantization.gemm, needed, devices.available_bytes())
+    if choice == "cached":
+        cache_weights(layers, dtype)
+    elif ragged := misread_when_streamed(layers):
+        cache_weights(ragged, dtype)
+        reason += f"; {len(ragged)} of {len(layers)} layers cached all the same: their rows do not fill whole blocks"
+    return reason
+
+
+def load_finetuned(recipe: Recipe, adapter: str | Path):
+    """Load the base with a trained adapter on it, in eval mode.
+
+    Args:
+        recipe: as for `load_base`.
+        adapter: the folder or hub name of a PEFT adapter in safetensors.
+
+    Returns:
+        (PeftModel, tokenizer).
+
+    Raises:
+        UserError: there is no such adapter, or it belongs to another base.
+    """
+    _check_adapter(adapter)
+    model, tokenizer = load_base(recipe)
+    return attach_adapters(model, {"default": adapter}, recipe.lora.fused), tokenizer
+
+
+def attach_adapters(model: torch.nn.Module, adapters: Mapping[str, str | Path], fused: bool) -> torch.nn.Module:
+    """Put trained adapters on a base, all on one copy of its weights; the first is switched on.
+
+    Args:
+        model: from `load_base`.
+        adapters: folder or hub name of each, by the name under which PEFT is to know it; at least one.
+        fused: as the recipe's `lora.fused`.
+
+    Returns:
+        A PeftModel in eval mode.
+
+    Raises:
+        UserError: there is no such adapter, or it belongs to another base.
+    """
+    from peft import PeftModel
+
+    from ftlib.core.lora import fuse, quiet_peft
+
+    place = {"is_trainable": False, "torch_device": str(model.device)}
+    for name, adapter in adapters.items():
+        _check_adapter(adapter)
+        with quiet_peft(), _foreign_adapter(adapter):
+            if not isinstance(model, PeftModel):
+                model = PeftModel.from_pretrained(model, str(adapter), adapter_name=name, **place)
+            else:
+                model.load_adapter(str(adapter), adapter_name=name, **place)
+    if fused:
+        fuse(model)
+    return model.eval()
+
+
+def read_weight(recipe: Recipe) -> tuple[str, torch.Tensor]:
+    """One large matrix of the base as it was published, without loading the model: the first of its layers' largest.
+
+    Embeddings are left aside: they have the vocabulary's size, or occur once where a layer's matrices
+    occur once a layer.
+
+    Args:
+        recipe: names the base.
+
+    Returns:
+        Its name and the weight in float32.
+
+    Raises:
+        UserError: the base has no safetensors.
+    """
+    from safetensors import safe_open
+
+    shapes: dict[str, tuple[int, ...]] = {}
+    files: dict[str, Path] = {}
+    for file in _weight_files(recipe):
+        with safe_open(file, framework="pt") as tensors:
+            for name in tensors.keys():  # noqa: SIM118 (not a dict)
+                shapes[name], files[name] = tuple(tensors.get_slice(name).get_shape()), file
+    name = _first_large_matrix(shapes, _vocabulary_size(recipe))
+    with safe_open(files[name], framework="pt") as tensors:
+        return name, tensors.get_tensor(name).float()
+
+
+def _first_large_matrix(shapes: Mapping[str, tuple[int, ...]], vocabulary: int) -> str:
+    matrices = {name: shape for name, shape in shapes.items() if len(shape) == 2}
+    inner = {name: shape for name, shape in matrices.items() if vocabulary not in shape} or matrices
+    times = Counter(inner.values())
+    best = max(times, key=lambda shape: (times[shape] > 1, shape[0] * shape[1]))
+    by_number = lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+    return min((name for name, shape in inner.items() if shape == best), key=by_number)
+
+
+def _vocabulary_size(recipe: Recipe) -> int:
+    from transformers import AutoConfig
+
+    section = recipe.model
+    config = AutoConfig.from_pretrained(
+        section.base, revision=section.revision, trust_remote_code=section.trust_remote_code
+    )
+    return config.get_text_config().vocab_size
+
+
+def _weight_files(recipe: Recipe) -> list[Path]:
+    from transformers.utils import cached_file
+
+    base, revision = recipe.model.base, recipe.model.revision
+    with _unknown_model(base):
+        index = cached_file(
+            base, "model.safetensors.index.json", revision=revision, _raise_exceptions_for_missing_entries=False
+        )
+        names = {"model.safetensors"}
+        if index is not None:
+            names = set(json.loads(Path(index).read_text(encoding="utf-8"))["weight_map"].values())
+        return [Path(cached_file(base, name, revision=revision)) for name in sorted(names)]
+
+
+def _check_adapter(adapter: str | Path) -> None:
+    folder = Path(adapter)
+    if (folder.is_absolute() or folder.exists()) and not (folder / "adapter_model.safetensors").is_file():
+        raise UserError.of(
+            str(folder),
+            "a PEFT adapter (adapter_model.safetensors)",
+            "no such file",
+            "run notebook 02 first, or correct the path",
+        )
+
+
+@contextmanager
+def _foreign_adapter(adapter: str | Path) -> Iterator[None]:
+    """Say which adapter does not fit instead of listing every tensor."""
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise UserError.of(
+            f"adapter {adapter}",
+            "a PEFT adapter in safetensors, trained on this base",
+            " ".join(str(error).split())[:300],
+            "correct the system's adapter, or model.base",
+        ) from error
+
+
+@contextmanager
+def _unknown_model(base: str) -> Iterator[None]:
+    """Say which model was not found instead of showing where in the library it was missed."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError.of(
+            f"model.base = {base}",
+            "a folder with a language model in safetensors, or a model on the hub",
+            reason,
+            "correct model.base; offline, download the model first",
+        ) from error
+
+
+@contextmanager
+def _quiet_loading() -> Iterator[None]:
+    """No progress bar per tensor and no notes on versions of other libraries."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()

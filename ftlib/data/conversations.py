@@ -1,0 +1,159 @@
+"""Conversations: lists of messages, and texts that hold a whole prompt template, taken apart into who said what."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ftlib.data.table import Entry
+from ftlib.rows import Row, Turn
+
+_ROLES = {
+    **dict.fromkeys(("user", "human", "question", "q", "instruction", "prompter"), "user"),
+    **dict.fromkeys(("assistant", "gpt", "bot", "model", "chatgpt", "answer", "a", "response", "output"), "assistant"),
+    **dict.fromkeys(("function_call", "tool_call"), "assistant"),
+    **dict.fromkeys(("tool", "function", "observation", "tool_response", "ipython"), "tool"),
+    **dict.fromkeys(("input", "context"), "context"),
+    **dict.fromkeys(("system", "developer"), "system"),
+}
+_NAMES = "instruction|question|human|user|input|context|response|answer|assistant|output|system"
+_EMBEDDED = {  # group 1 names the speaker
+    "alpaca": re.compile(rf"###\s*({_NAMES})\s*:[ \t]*\n?|^###\s*({_NAMES})[ \t]*$\n?", re.I | re.M),
+    "chatml": re.compile(r"<\|im_start\|>(user|assistant|system)\s*\n?", re.I),
+    "llama2": re.compile(r"(?:<s>\s*)?(\[/?INST\])", re.I),
+    "plain": re.compile(r"(?:^|(?<=\s))(question|human|user|answer|assistant|response|q|a)[ \t]*:(?=\s|$)\s?", re.I),
+}
+_LEFT_OVER = re.compile(r"<\|im_end\|>|<\|endoftext\|>|</?s>")
+_SYSTEM = re.compile(r"<<SYS>>(.*?)<</SYS>>", re.S)
+
+
+def unwrap(text: str, start: str = "user") -> tuple[str, list[tuple[str, str]]]:
+    """Takes a text apart that holds its own prompt template, such as `### Question: ... ### Answer: ...`.
+
+    Args:
+        text: a field of a record.
+        start: the role that must speak first.
+
+    Returns:
+        (name of the template, [(role, content), ...]); ("", []) where the text holds none.
+    """
+    if not any(sign in text for sign in ("#", ":", "<|", "INST]", "inst]")):  # nearly all texts, so ask cheaply
+        return "", []
+    for name, marker in _EMBEDDED.items():
+        found = list(marker.finditer(text))
+        if not found or (name == "plain" and text[: found[0].start()].strip()):
+            continue
+        ends = [match.start() for match in found[1:]] + [len(text)]
+        messages = [
+            turn
+            for match, end in zip(found, ends, strict=True)
+            for turn in _spoken(_role(match), _LEFT_OVER.sub("", text[match.end() : end]))
+        ]
+        roles = [role for role, _ in messages if role != "system"]
+        if roles[:1] == [start] and ("assistant" in roles or name == "chatml"):
+            return name, messages
+    return "", []
+
+
+def _spoken(role: str, text: str) -> list[tuple[str, str]]:
+    """What one marker opens; Llama 2 writes the system message into the first question."""
+    system = [("system", match.strip()) for match in _SYSTEM.findall(text)]
+    return [*system, (role, _SYSTEM.sub("", text).strip())]
+
+
+def _role(match: re.Match) -> str:
+    name = next(group for group in match.groups() if group).lower()
+    return {"[inst]": "user", "[/inst]": "assistant"}.get(name) or _ROLES[name]
+
+
+class Malformed(ValueError):
+    """A record that is none of the known shapes; the text says what was expected and found."""
+
+
+def text_of(value: Any, name: str) -> str:
+    """A field as text. Numbers are written out, None is ""; a list or an object is Malformed."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, (str, int, float, bool)) or hasattr(value, "isoformat"):
+        # Lone surrogates are legal in JSON escapes but in no file or tokenizer.
+        return str(value).encode("utf-8", "replace").decode("utf-8")
+    raise Malformed(f"expected text in {name}, found {type(value).__name__}")
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON holds it: what has no place there is written out."""
+    if isinstance(value, Mapping):
+        return {text_of(str(name), "meta"): plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, (bool, int)) else text_of(str(value), "meta")
+
+
+def pair(spoken: Sequence[tuple[str, str]], context: str, answer: str) -> Entry:
+    """One row of what was said and an answer, an embedded template taken off the question.
+
+    Args:
+        spoken: (role, content) up to and with the question.
+        context: what the answer is to be found in, or "".
+        answer: the answer, or "" where the question's template holds it.
+    """
+    *before, (role, question) = spoken
+    name, inside = unwrap(question) if role == "user" else ("", [])
+    if name:
+        last = dict(inside)  # the last of each role
+        question, context = last.get("user", ""), context or last.get("context", "")
+        answer = answer or last.get("assistant", "")
+        before += [("system", last["system"])] if last.get("system") else []
+    _, answered = unwrap(answer, start="assistant")
+    if answered and len(answered) == 1:
+        answer = answered[0][1]
+    turns = tuple(Turn(*turn) for turn in (*before, (role, question)))
+    return Entry(Row("", turns, context, (answer,)), notes=[name] if name else [])
+
+
+def messages_of(said: Any) -> list[tuple[str, str]]:
+    """(role, content) of a list of messages in OpenAI's or ShareGPT's manner; raises Malformed where it is none."""
+    if not isinstance(said, (list, tuple)):
+        raise Malformed(f"expected a list of messages, found {type(said).__name__}")
+    messages = []
+    for message in said:
+        if not isinstance(message, Mapping):
+            raise Malformed(f"expected messages with role and content, found {type(message).__name__}")
+        speaker = str(message.get("role", message.get("from", ""))).lower()
+        content = message.get("content", message.get("value"))
+        if isinstance(content, (list, tuple)):  # OpenAI's content parts
+            content = "\n".join(text_of(part.get("text"), "content") for part in content if isinstance(part, Mapping))
+        if not content and message.get("tool_calls"):
+            content = json.dumps(plain(message["tool_calls"]), ensure_ascii=False)
+        if speaker not in _ROLES:
+            raise Malformed(f"expected the roles system, user, assistant or tool, found {speaker!r}")
+        messages.append((_ROLES[speaker], text_of(content, "content")))
+    return messages
+
+
+def conversation(messages: Sequence[tuple[str, str]], context: str) -> Iterator[Entry]:
+    """One row an answer, with all that was said before it; what one side says in a row is one turn.
+
+    Args:
+        messages: (role, content); the role `context` gives the context of what follows.
+        context: of the rows before there is such a message, or "".
+    """
+    turns: list[tuple[str, str]] = []
+    answers: list[int] = []  # where they stand among the turns
+    for role, content in messages:
+        if role == "context":
+            context = content
+        elif turns and turns[-1][0] == role and role != "tool":
+            turns[-1] = (role, f"{turns[-1][1]}\n{content}")
+        else:
+            answers += [len(turns)] if role == "assistant" and any(r != "system" for r, _ in turns) else []
+            turns.append((role, content))
+    for at in answers:
+        entry = pair(turns[:at], context, turns[at][1])
+        turns[at - 1], turns[at] = tuple(entry.row.turns[-1]), ("assistant", entry.row.answer)
+        yield entry

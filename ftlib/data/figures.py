@@ -1,0 +1,175 @@
+"""What notebook 01 shows: tables and figures of the steps, and the mask over a rendered row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from ftlib import plots
+from ftlib.data.prompts import IGNORED, Example, Renderer, check
+from ftlib.data.table import each, said_before
+from ftlib.rows import Row
+from ftlib.stats import wilson
+
+_TRAINED, _MASKED = "#1b7f4d", "#7a7a7a"
+
+
+def before_after(raw, checked, count: int = 10):
+    """Rows that were mended, as they came and as they are now, one row a kind of change in turn.
+
+    Args:
+        raw: the rows as loaded, see `ftlib.data.table`.
+        checked: the same rows after the checks (those that stayed).
+        count: how many to show.
+
+    Returns:
+        `pandas.DataFrame` with id, changes, before and after.
+    """
+    import pandas as pd
+
+    by_kind: dict[tuple[str, ...], list[Any]] = {}
+    for entry in each(checked):
+        if kind := (*entry.changes, *entry.pii):
+            held = by_kind.setdefault(kind, [])
+            if len(held) < count:
+                held.append(entry)
+    turns = [held[turn] for turn in range(count) for held in by_kind.values() if turn < len(held)][:count]
+    after = {entry.row.id: entry for entry in turns}
+    lines = [
+        {
+            "id": entry.row.id,
+            "changes": ", ".join([*after[entry.row.id].changes, *after[entry.row.id].pii]),
+            "before": _written(entry.row),
+            "after": _written(after[entry.row.id].row),
+        }
+        for entry in each(raw, ("id", "turns", "context", "references"))
+        if entry.row.id in after
+    ]
+    return pd.DataFrame(lines).sort_values("changes").reset_index(drop=True) if lines else pd.DataFrame()
+
+
+def _written(row: Row) -> str:
+    parts = (said_before(row), row.context, row.question, f"→ {row.answer}")
+    return "\n".join(part for part in parts if part)
+
+
+def counts_figure(counts: Mapping[str, int], title: str, xlabel: str = "rows"):
+    """One bar a name (a reason, a slice, a size), the largest count on top.
+
+    Args:
+        counts: name to count.
+        title: of the figure.
+        xlabel: what is counted.
+    """
+    ordered = dict(sorted(counts.items(), key=lambda item: -item[1]))
+    return plots.bars_with_intervals(
+        {name: (count, None) for name, count in ordered.items()}, title=title, xlabel=xlabel, percent=False
+    )
+
+
+def lengths_figure(whole: Sequence[int], trained: Sequence[int], max_length: int):
+    """Tokens of rows and of their answers, with the length at which training would cut."""
+    return plots.histogram(
+        {"whole row": np.asarray(whole), "trained (answer)": np.asarray(trained)},
+        title="Tokens of a row, and of its answer",
+        xlabel="tokens",
+        mark=max_length,
+        mark_label="max_length",
+    )
+
+
+def detectors_table(detectors: Mapping[str, Mapping[str, Any]]):
+    """Precision and recall with their counts and 95 % intervals (Wilson).
+
+    Args:
+        detectors: from `ftlib.data.truth.score`.
+
+    Returns:
+        `pandas.DataFrame`, one row a detector.
+    """
+    import pandas as pd
+
+    lines = []
+    for name, figure in detectors.items():
+        line: dict[str, Any] = {"detector": name, "planted": figure["n"], "found": figure["found"]}
+        for measure, n in (("precision", figure["found"]), ("recall", figure["n"])):
+            line[measure] = figure[measure]
+            line[f"{measure} 95 %"] = "{:.3f} to {:.3f}".format(*_interval(figure[measure], n)) if n else ""
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def _interval(share: float, n: int) -> tuple[float, float]:
+    return wilson(round(share * n), n)
+
+
+def recall_figure(detectors: Mapping[str, Mapping[str, Any]]):
+    """Recall of every detector with its interval."""
+    return plots.bars_with_intervals(
+        {name: (f["recall"], _interval(f["recall"], f["n"])) for name, f in detectors.items()},
+        n={name: f["n"] for name, f in detectors.items()},
+        title="Recall of planted defects",
+        xlabel="share of planted defects that were found",
+    )
+
+
+def mask_tokens(example: Example, renderer: Renderer) -> list[tuple[str, int, bool]]:
+    """What each token stands for.
+
+    Args:
+        example: ids and labels; of an encoder-decoder, the encoder's ids are shown before the decoder's labels.
+        renderer: what made them.
+
+    Returns:
+        (text, id, trained) per token. A token that is only part of a character keeps its raw name.
+    """
+    ids, labels, tokenizer = *example, renderer.tokenizer
+    if renderer.encoder_decoder:
+        ids, labels = [*ids, *labels], [IGNORED] * len(ids) + labels
+    shown = []
+    for token_id, label in zip(ids, labels, strict=True):
+        text = tokenizer.decode([token_id])
+        if "\N{REPLACEMENT CHARACTER}" in text or not text:
+            text = str(tokenizer.convert_ids_to_tokens(token_id))
+        shown.append((text, token_id, label != IGNORED))
+    return shown
+
+
+def _checked(example: Example, renderer: Renderer) -> list[tuple[str, int, bool]]:
+    check(example, renderer.tokenizer, encoder_decoder=renderer.encoder_decoder)
+    return mask_tokens(example, renderer)
+
+
+def mask_text(example: Example, renderer: Renderer) -> str:
+    """A plain-text table: position, id, token, and `train` or `mask`; arguments as of `mask_tokens`.
+
+    Raises:
+        UserError: as `ftlib.data.prompts.check`, so that a wrong mask is never shown as if it were right.
+    """
+    lines = [f"{'pos':>4} {'id':>6} {'label':5}  token"]
+    for position, (token, token_id, trained) in enumerate(_checked(example, renderer)):
+        lines.append(f"{position:4d} {token_id:6d} {'train' if trained else 'mask':5}  {token!r}")
+    return "\n".join(lines)
+
+
+class MaskHtml(str):
+    """HTML that a notebook shows as HTML."""
+
+    def _repr_html_(self) -> str:
+        return str(self)
+
+
+def mask_html(example: Example, renderer: Renderer) -> MaskHtml:
+    """The same as running text: trained tokens green and underlined, masked ones grey; raises as `mask_text`."""
+    spans = []
+    tokens = _checked(example, renderer)
+    for token, token_id, trained in tokens:
+        colour, line = (_TRAINED, "border-bottom:2px solid") if trained else (_MASKED, "border-bottom:1px dotted")
+        shown = escape(token).replace("\n", "↵<br>").replace(" ", "&nbsp;")
+        title = f"id {token_id}, {'trained' if trained else 'masked (-100)'}"
+        spans.append(f'<span title="{title}" style="color:{colour};{line};margin-right:1px">{shown}</span>')
+    legend = f"<p>{len(tokens)} tokens, {sum(t[2] for t in tokens)} of them trained (underlined green)</p>"
+    return MaskHtml(f'<div style="font-family:monospace;line-height:1.9">{"".join(spans)}</div>{legend}')

@@ -1,0 +1,85 @@
+"""This machine and what is installed on it, found without importing torch or any other heavy library."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+
+def hardware() -> dict[str, Any]:
+    """The machine in a few words, as manifests keep it."""
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpu": cpu_name(),
+        "cores": cpu_cores(),
+        "memory_bytes": cpu_memory_bytes(),
+        "gpus": _nvidia_gpus(),
+    }
+
+
+def libraries() -> dict[str, str]:
+    """Installed version of every library that ftlib declares (and of Python), without importing any."""
+    versions = {"python": platform.python_version()}
+    for name in _declared():
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions
+
+
+def cpu_name() -> str:
+    """What the processor calls itself."""
+    try:
+        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        found = None
+    return found[1].strip() if found else platform.processor() or platform.machine()
+
+
+def cpu_cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cpu_memory_bytes() -> int:
+    """The machine's main memory, or the container's limit where that is lower."""
+    import psutil
+
+    total = psutil.virtual_memory().total
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
+    except OSError:
+        return total
+    return min(total, int(limit)) if limit.isdigit() else total
+
+
+def peak_memory_bytes() -> int:
+    """The most main memory that this process has held at once."""
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # bytes on macOS, KiB on Linux
+
+
+def _declared() -> list[str]:
+    pyproject = Path(__file__).parents[1] / "pyproject.toml"
+    try:
+        required = metadata.requires("ftlib") or []
+    except metadata.PackageNotFoundError:  # used from a checkout that is not installed
+        required = tomllib.loads(pyproject.read_text())["project"]["dependencies"] if pyproject.is_file() else []
+    return sorted(re.match(r"[A-Za-z0-9_.-]+", line)[0] for line in required if "extra ==" not in line)
+
+
+def _nvidia_gpus() -> list[str]:
+    names = []
+    for file in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
+        found = re.search(r"^Model:\s*(.+)$", file.read_text(errors="replace"), re.MULTILINE)
+        names.append(found[1].strip() if found else "NVIDIA GPU")
+    return names

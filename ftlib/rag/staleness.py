@@ -1,0 +1,155 @@
+"""What happens when facts change after training: who follows, and who repeats the old answer?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ftlib import jsonl, rows
+from ftlib.errors import UserError
+from ftlib.evaluate.metrics import exact_match
+from ftlib.rag.comparison import Scenario
+from ftlib.stats import Headline, Interval, Paired, mean_ci95, paired_difference
+
+if TYPE_CHECKING:
+    from ftlib.recipe_sections import ColumnsRecipe
+
+AFTER = "after the change"
+FIELDS = ("id", "question", "old_answer", "answer")
+
+
+class Staleness(NamedTuple):
+    """One system on the facts that changed.
+
+    Attributes:
+        system: its name.
+        before: exact match with the old answer, with the old articles.
+        after: exact match with the new answer, with the new articles.
+        repeats_old: share of the questions answered with the old value after the change.
+        change: after - before on the same questions.
+        scores: after-change score of each question, (n,).
+    """
+
+    system: str
+    before: Interval
+    after: Interval
+    repeats_old: Interval
+    change: Paired
+    scores: list[float]
+
+
+def load_updates(path: str | Path, columns: ColumnsRecipe) -> list[rows.Row]:
+    """Reads the facts that changed.
+
+    Args:
+        path: JSON lines `{id, question, old_answer, answer, references?, document?, context?}` and any other columns.
+        columns: `data.columns`; where it names a column of documents, `document` stands there too.
+
+    Returns:
+        Rows with the new answer as their own (and as their only reference where none are given), and the old one and
+        all other columns in their `meta`.
+
+    Raises:
+        UserError: no such file, a broken line, a field that is missing, or an answer that did not change.
+    """
+    found = []
+    for number, line in enumerate(jsonl.iterate(path), start=1):
+        missing = [name for name in FIELDS if not isinstance(line.get(name), str) or not line[name].strip()]
+        if missing:
+            fix = "add the field"
+            raise UserError.of(f"{path}, row {number}", f"text in {', '.join(FIELDS)}", f"no {', '.join(missing)}", fix)
+        meta = {name: value for name, value in line.items() if name not in ("id", "question", "references", "context")}
+        if columns.documents and line.get("document"):
+            meta.setdefault(columns.documents, line["document"])
+        row = rows.row_of({**line, "meta": meta})
+        if exact_match(line["old_answer"], row.references):
+            fix = "remove the row or correct its answer"
+            raise UserError.of(f"{path}, row {number}", "a new answer that differs from the old", line["answer"], fix)
+        found.append(row)
+    return found
+
+
+def staleness_of(
+    system: str,
+    updates: Sequence[rows.Row],
+    before: Mapping[str, str | None],
+    after: Mapping[str, str | None],
+    columns: ColumnsRecipe,
+    samples: int = 10_000,
+    seed: int = 0,
+) -> Staleness:
+    """Scores a system's answers before and after the change.
+
+    Args:
+        system: its name.
+        updates: from `load_updates`.
+        before: question id to the answer given with the old articles.
+        after: question id to the answer given with the new ones; for a system without articles the same answers.
+        columns: `data.columns`, which names the column of facts.
+        samples: bootstrap samples.
+        seed: of the bootstrap.
+
+    Returns:
+        What was measured.
+    """
+    clusters = [rows.cluster(row, columns.fact) for row in updates]
+    old = [exact_match(before[row.id] or "", [row.meta["old_answer"]]) for row in updates]
+    new = [exact_match(after[row.id] or "", row.references) for row in updates]
+    repeats = [exact_match(after[row.id] or "", [row.meta["old_answer"]]) for row in updates]
+    means = [mean_ci95(scores, clusters, samples, seed) for scores in (old, new, repeats)]
+    return Staleness(system, *means, paired_difference(new, old, clusters, samples, seed), new)
+
+
+def staleness_headlines(measured: Sequence[Staleness]) -> list[Headline]:
+    """`em_stale_<system>` (after the change), `em_before_change_<system>` and `repeats_old_<system>`.
+
+    Args:
+        measured: from `staleness_of`.
+
+    Returns:
+        Headlines with interval and n.
+    """
+    found = []
+    for each in measured:
+        parts = {"em_stale": each.after, "em_before_change": each.before, "repeats_old": each.repeats_old}
+        found += [Headline.of(f"{key}_{each.system}", value) for key, value in parts.items()]
+    return found
+
+
+def staleness_sentence(measured: Staleness, label: str) -> str:
+    """What the change did to a system, as far as the data show it.
+
+    Args:
+        measured: from `staleness_of`.
+        label: what people call the system.
+    """
+    change, repeats = measured.change, measured.repeats_old.mean
+    moved = (
+        "does not change as far as the data show"
+        if change.low <= 0 <= change.high
+        else "falls"
+        if change.high < 0
+        else "rises"
+    )
+    return (
+        f"{label} {moved}: {measured.before.mean:.0%} right before the change, {measured.after.mean:.0%} after it "
+        f"({100 * change.difference:+.1f} points [{100 * change.low:+.1f}, {100 * change.high:+.1f}], n = {change.n}), "
+        f"and the old answer to {repeats:.0%}."
+    )
+
+
+def changed_scenario(updates: Sequence[rows.Row], measured: Sequence[Staleness], columns: ColumnsRecipe) -> Scenario:
+    """The changed facts as a scenario that `ftlib.rag.comparison.judge` can judge.
+
+    Args:
+        updates: from `load_updates`.
+        measured: from `staleness_of`, on these updates.
+        columns: `data.columns`, which names the column of facts.
+
+    Returns:
+        The systems' scores after the change.
+    """
+    return Scenario(
+        AFTER, {each.system: each.scores for each in measured}, [rows.cluster(row, columns.fact) for row in updates]
+    )

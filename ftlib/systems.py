@@ -1,0 +1,71 @@
+"""The systems under comparison: what the recipe says of each, and how a notebook shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ftlib.errors import UserError
+from ftlib.plots import COLOURS
+from ftlib.recipe import Recipe
+from ftlib.recipe_sections import EndpointRecipe
+
+if TYPE_CHECKING:
+    from ftlib.run import Run
+
+TRAINED = "trained"  # the recipe's word for the adapter that this run trains
+
+
+class System(NamedTuple):
+    """One system: which model answers, and how it is asked."""
+
+    name: str  # in files and headline keys
+    label: str  # what people read
+    adapter: str | None  # `TRAINED`, a folder or a hub name; None for the base alone
+    prompt: str  # "question", "few_shot" or "retrieved"
+    endpoint: EndpointRecipe | None  # a server that answers in the local model's place
+    colour: str = COLOURS[0]
+
+
+def systems(recipe: Recipe, names: Iterable[str] | None = None) -> dict[str, System]:
+    """The recipe's systems by name, in its order.
+
+    Args:
+        recipe: the recipe.
+        names: only these; None for all.
+
+    Returns:
+        One `System` a name; its label falls back to the name, its colour is the same whichever are chosen.
+
+    Raises:
+        UserError: a name is not among the recipe's systems.
+    """
+    wanted = set(recipe.systems if names is None else names)
+    if unknown := sorted(wanted - set(recipe.systems)):
+        raise UserError.of(
+            "systems", f"names among {', '.join(recipe.systems)}", ", ".join(unknown), "name them under `systems:`"
+        )
+    return {
+        name: System(name, part.label or name, part.adapter, part.prompt, part.endpoint, COLOURS[number % len(COLOURS)])
+        for number, (name, part) in enumerate(recipe.systems.items())
+        if name in wanted
+    }
+
+
+def adapter_path(system: System, run: Run) -> Path | str | None:
+    """Where a system's adapter lies: in the run, in a folder, on the hub; None for the base alone.
+
+    Args:
+        system: from `systems`.
+        run: the run whose adapter "trained" stands for.
+
+    Raises:
+        UserError: this run has trained none yet, or from other inputs.
+    """
+    return run.need("02_train/adapter") if system.adapter == TRAINED else system.adapter
+
+
+def colours(systems: Mapping[str, System]) -> dict[str, str]:
+    """Each system's colour by its name, for figures."""
+    return {name: system.colour for name, system in systems.items()}

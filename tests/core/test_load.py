@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from ftlib.core.load import load_base, load_finetuned, read_weight
+from ftlib.core.quantize import linear_4bit
+from ftlib.errors import UserError
+
+
+def test_an_unknown_model_is_one_clear_error(make_recipe, monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(UserError, match=r"model\.base = .*nowhere"):
+        load_base(make_recipe(model={"base": str(tmp_path / "nowhere")}))
+
+
+def test_the_base_is_4_bit_frozen_and_in_eval_mode(make_recipe):
+    model, tokenizer = load_base(make_recipe())
+    assert len(linear_4bit(model)) == 2 * 7
+    assert not model.training and not any(p.requires_grad for p in model.parameters())
+    assert all(not layer.support_avx512bf16_for_cpu for layer in linear_4bit(model))
+    assert tokenizer.pad_token_id is not None
+
+
+def test_a_base_can_stay_unquantized(make_recipe):
+    model, _ = load_base(make_recipe(quantization={"load_in_4bit": False}, model__dtype="float32"))
+    assert linear_4bit(model) == [] and model.dtype == torch.float32
+    assert "not quantized" in model.gemm_reason
+
+
+def test_a_saved_adapter_comes_back_as_it_was(make_recipe, adapted, random_adapter, tmp_path, dtype, tolerance):
+    recipe = make_recipe(model__dtype=dtype)
+    model, _ = adapted(recipe)
+    random_adapter(model).save_pretrained(tmp_path, save_embedding_layers=False)
+    loaded, _ = load_finetuned(recipe, tmp_path)
+    ids = torch.tensor([[1, 20, 30]])
+    with torch.no_grad():
+        assert torch.equal(loaded(ids).logits, model.eval()(ids).logits)
+    plain = make_recipe(model__dtype=dtype, lora={"r": 4, "alpha": 8, "fused": False})
+    with torch.no_grad():
+        unfused = load_finetuned(plain, tmp_path)[0](ids).logits
+    torch.testing.assert_close(unfused, loaded(ids).logits, **tolerance)
+
+
+def test_a_missing_adapter_names_the_notebook(make_recipe, tmp_path):
+    with pytest.raises(UserError, match="notebook 02"):
+        load_finetuned(make_recipe(), tmp_path)
+
+
+def test_one_weight_is_read_as_published(make_recipe):
+    from safetensors.torch import load_file
+
+    recipe = make_recipe()
+    name, weight = read_weight(recipe)
+    assert torch.equal(weight, load_file(f"{recipe.model.base}/model.safetensors")[name].float())
+    assert weight.numel() == 64 * 128 and ".layers.0." in name  # one of the first layer's largest

@@ -106,8 +106,8 @@ class DataRecipe(Section):
     `path` is a file, a folder of files or the name of a data set on the hub (`name`, `name:split`).
     `columns` says which of its columns plays which part, e.g. `{question: ask, answer: reply, slice: topic}`.
     `conversation_turns` says whether every answer of a conversation is a row (with all that was said before it) or
-    the last one alone. `max_tokens` bounds the rendered row. `decontaminate` lists evaluation files whose n-grams (of `decontaminate_ngram` words) are not to
-    occur in training.
+    the last one alone. `max_tokens` bounds the rendered row. `decontaminate` lists evaluation files whose n-grams (of
+    `decontaminate_ngram` words) are not to occur in training.
     """
 
     path: Annotated[str, PathOrName]

@@ -23,9 +23,9 @@ FILES = {stage: ROOT / "notebooks" / f"{name}.ipynb" for stage, name in NOTEBOOK
 STAGE_FILES = {
     "01_data": ["train.jsonl", "val.jsonl", "test.jsonl", "rejected.jsonl", "leakage.json", "audit.json"],
     "02_train": ["adapter/adapter_config.json", "adapter/adapter_model.safetensors", "metrics.jsonl", "plan.json"],
-    "03_evaluate": ["generations.jsonl", "scores.json", "choices.json", "forgetting.json"],
+    "03_evaluate": ["generations.jsonl", "scores.json", "arc.json", "forgetting.json"],
     "04_review": ["errors.jsonl"],
-    "05_compare": ["answers.jsonl", "comparison.json"],
+    "05_compare": ["arms.jsonl", "comparison.json"],
 }
 SHARES = ["em_base", "em_finetuned", "em_few_shot", "em_rag", "em_rag_ft", "em_stale_finetuned", "em_stale_rag"]
 SECONDS = 3600  # a busy machine is no failure

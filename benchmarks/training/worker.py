@@ -58,7 +58,7 @@ def prepare(job: dict[str, Any]) -> dict[str, Any]:
 
 def train(job: dict[str, Any]) -> dict[str, Any]:
     """Train the job's stack once; every step with its loss, gradient norm and seconds."""
-    from ftlib.core.device import peak_memory_bytes
+    from ftlib.core.device import peak_device_bytes
     from training.stacks import STACKS, Skipped
 
     job |= json.loads(Path(job["data"]).read_text(encoding="utf-8"))
@@ -76,7 +76,7 @@ def train(job: dict[str, Any]) -> dict[str, Any]:
         STACKS[job["stack"]](job, log)
     except Skipped as reason:
         return {"skipped": str(reason)}
-    return {"steps": steps, "peak_memory_bytes": peak_memory_bytes()}
+    return {"steps": steps, "peak_memory_bytes": peak_device_bytes()}
 
 
 def main() -> int:

@@ -11,7 +11,8 @@ import torch
 
 from ftlib.core.batches import PaddingCollator
 from ftlib.core.compiling import compile_layers, uncompile
-from ftlib.core.trainer import TokenTrainer, arguments
+from ftlib.core.pace import arguments
+from ftlib.core.trainer import TokenTrainer
 
 
 class PretrainResult(NamedTuple):

@@ -118,7 +118,7 @@ def tokens_that_fit(model) -> int:
     return max(1, min(most, available_bytes() // MEMORY_SHARE // bytes_a_token))
 
 
-def peak_memory_bytes() -> int:
+def peak_device_bytes() -> int:
     """The most memory this process has held at once: on the GPU if there is one, else in main memory."""
     import torch
 

@@ -40,7 +40,7 @@ def load_base(recipe: Recipe, *, tokenizer=None):
         UserError: there is no such model.
     """
     section, machine = recipe.model, devices.describe()
-    options = {"revision": section.revision, "trust_remote_code": section.trust_remote_code}
+    options = section.model_dump(include={"revision", "trust_remote_code"})
     tokenizer = tokenizer or load_tokenizer(section)
     dtype = compute_dtype(section.dtype, machine)
     if recipe.quantization.load_in_4bit:
@@ -175,10 +175,8 @@ def _first_large_matrix(shapes: Mapping[str, tuple[int, ...]], vocabulary: int) 
 def _vocabulary_size(recipe: Recipe) -> int:
     from transformers import AutoConfig
 
-    section = recipe.model
-    config = AutoConfig.from_pretrained(
-        section.base, revision=section.revision, trust_remote_code=section.trust_remote_code
-    )
+    base, options = recipe.model.base, recipe.model.model_dump(include={"revision", "trust_remote_code"})
+    config = AutoConfig.from_pretrained(base, **options)
     return config.get_text_config().vocab_size
 
 

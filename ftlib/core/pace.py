@@ -1,10 +1,57 @@
-"""When a training logs, evaluates and saves."""
+"""How a training runs: transformers' arguments, and when it logs, evaluates and saves."""
 
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
-from transformers import TrainerCallback
+import torch
+from transformers import TrainerCallback, TrainingArguments
+
+
+def arguments(
+    out_dir: Path,
+    *,
+    total_steps: int,
+    accumulation: int,
+    batch_rows: int,
+    max_grad_norm: float,
+    log_every_steps: int,
+    keep: int,
+    seed: int,
+    bf16: bool,
+    fp16: bool = False,
+    workers: int = 0,
+    activation_checkpointing: bool = False,
+) -> TrainingArguments:
+    """TrainingArguments for `TokenTrainer`, which does its own evaluating, saving and showing."""
+    args = TrainingArguments(
+        output_dir=str(out_dir),
+        max_steps=total_steps,
+        gradient_accumulation_steps=accumulation,
+        per_device_train_batch_size=batch_rows,
+        max_grad_norm=max_grad_norm,
+        logging_steps=log_every_steps,
+        logging_first_step=True,
+        logging_nan_inf_filter=False,  # the filter waits for the device at every step
+        save_strategy="no",
+        eval_strategy="no",
+        save_total_limit=keep,
+        seed=seed,
+        bf16=bf16,
+        fp16=fp16,
+        use_cpu=not torch.cuda.is_available(),
+        dataloader_num_workers=workers,
+        remove_unused_columns=False,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        disable_tqdm=True,
+        report_to=[],
+        use_cache=True,  # else Trainer turns the cache off in the model's config, and that is saved with it
+        activation_checkpointing=activation_checkpointing,
+        activation_checkpointing_kwargs={"use_reentrant": False} if activation_checkpointing else None,
+    )
+    args._n_gpu = min(args.n_gpu, 1)  # one device: DataParallel would split the label positions
+    return args
 
 
 class Pace(TrainerCallback):

@@ -131,7 +131,8 @@ def _trainer(
 ) -> TokenTrainer:
     from peft.optimizers import create_loraplus_optimizer
 
-    from ftlib.core.trainer import TokenTrainer, arguments  # transformers' Trainer loads peft and bitsandbytes
+    from ftlib.core.pace import arguments
+    from ftlib.core.trainer import TokenTrainer  # transformers' Trainer loads peft and bitsandbytes
 
     section = recipe.train
     args = arguments(
@@ -225,5 +226,5 @@ def _result(trainer: TokenTrainer, plan: Plan, out_dir: Path) -> TrainResult:
         best_exact=evaluated[best]["eval_exact"],
         best_step=best,
         stopped_early=trainer.state.global_step < plan.total_steps,
-        peak_memory_bytes=devices.peak_memory_bytes(),
+        peak_memory_bytes=devices.peak_device_bytes(),
     )

@@ -20,6 +20,8 @@ from ftlib.data.table import NAMES, SAID, TEST, TRAIN, VAL, each, said_before
 from ftlib.errors import UserError
 from ftlib.stats import wilson
 
+_APART = "\x1f"  # between the keys of a row that belongs to several groups
+
 
 def share(seed: int, salt: str, key: str) -> float:
     """A number in [0, 1) that depends on nothing but its arguments."""
@@ -86,15 +88,17 @@ def group_keys(table) -> list[str]:
     Rows without a group are grouped by what they ask (with history and context), so that it never stands on both
     sides.
     """
-    groups = [entry.row.group or (_asked(entry.row),) for entry in each(table, ("group", *SAID))]
-    if all(len(group) == 1 for group in groups):
-        return [group[0] for group in groups]
-    keys = sorted({key for group in groups for key in group})
+    # One text a row: a million tuples would be as large as the texts in them.
+    raw = [_APART.join(entry.row.group) or _asked(entry.row) for entry in each(table, ("group", *SAID))]
+    if not any(_APART in key for key in raw):
+        return raw
+    keys = sorted({part for key in raw for part in key.split(_APART)})
     number = {key: at for at, key in enumerate(keys)}
-    joined = np.array([(number[group[0]], number[key]) for group in groups for key in group[1:]], dtype=np.int64)
-    labels = components(len(keys), joined[:, 0], joined[:, 1])
-    first = {label: key for key, label in zip(reversed(keys), labels[::-1].tolist(), strict=True)}
-    return [first[labels[number[group[0]]]] for group in groups]
+    joined = [[number[part] for part in key.split(_APART)] for key in set(raw)]
+    pairs = np.array([(first, other) for first, *others in joined for other in others], dtype=np.int64)
+    labels = components(len(keys), pairs[:, 0], pairs[:, 1]).tolist()
+    smallest = dict(zip(reversed(labels), reversed(keys), strict=True))
+    return [smallest[labels[number[key.partition(_APART)[0]]]] for key in raw]
 
 
 def _asked(row) -> str:

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 _NAMES = {"em": "exact match", "f1": "token F1", "rouge_l": "ROUGE-L", "refused": "refused"}
 
 
-def headline_bars(
-    headlines: Mapping[str, Headline], measures: Mapping[str, str], systems: Mapping[str, System]
-) -> Any:
+def headline_bars(headlines: Mapping[str, Headline], measures: Mapping[str, str], systems: Mapping[str, System]) -> Any:
     """Bars with 95 % intervals for chosen headline numbers, each system in its colour.
 
     Args:
@@ -116,7 +114,9 @@ def half_width_by_n(sizes: Sequence[SizeRow]) -> Any:
 
 
 def _chosen(rows: Sequence[Mapping[str, Any]], measure: str) -> list[Mapping[str, Any]]:
-    return [row for row in rows if row["measure"] == measure or (row["slice"], row["measure"]) == (UNANSWERABLE, "refused")]
+    return [
+        row for row in rows if row["measure"] == measure or (row["slice"], row["measure"]) == (UNANSWERABLE, "refused")
+    ]
 
 
 def _colours_by_label(systems: Mapping[str, System]) -> dict[str, str]:

@@ -78,7 +78,9 @@ def windows(tokenizer: Any, text: str, max_length: int, *, encoder_decoder: bool
     if encoder_decoder:
         half = max(2, min(half, len(ids) // 2))
         starts = range(half, len(ids) + 1, half)
-        return [Example([*ids[at - half : at - 1], tokenizer.eos_token_id], ids[at - 1 : at - 1 + half]) for at in starts]
+        return [
+            Example([*ids[at - half : at - 1], tokenizer.eos_token_id], ids[at - 1 : at - 1 + half]) for at in starts
+        ]
     found, scored = [], 1  # position 0 has nothing before it to be predicted from
     while scored < len(ids):
         start = 0 if scored == 1 else max(0, scored - half)
@@ -240,9 +242,7 @@ def perplexity_headlines(tables: Mapping[str, Mapping[str, Any]]) -> list[Headli
     return found
 
 
-def _exp_ratio(
-    nats: Sequence[float], texts: Sequence[TextLikelihood], per: str, samples: int, seed: int
-) -> Interval:
+def _exp_ratio(nats: Sequence[float], texts: Sequence[TextLikelihood], per: str, samples: int, seed: int) -> Interval:
     keys = [text.cluster or text.id for text in texts]
     found = ratio_ci95(nats, [getattr(text, per) for text in texts], samples, seed, clusters=keys)
     return Interval(*(_exp(limit) for limit in found[:3]), found.n)

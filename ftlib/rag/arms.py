@@ -165,7 +165,7 @@ def left_out(system: System, asked: Sequence[Ask], max_tokens: int | None) -> st
 
 
 def answer_fields(asked: Iterable[Ask], latency: Mapping[str, float] | None = None) -> Callable[[Prompt], dict]:
-    """Prompt to what stands beside its answer in answers.jsonl: `{retrieved, shown, found, hit, latency_s}`.
+    """Prompt to what stands beside its answer in arms.jsonl: `{retrieved, shown, found, hit, latency_s}`.
 
     Args:
         asked: from `ask_all`.

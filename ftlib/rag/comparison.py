@@ -145,7 +145,7 @@ def split_by_shown(items: Sequence[Mapping], answers: Iterable[Mapping]) -> list
 
     Args:
         items: from `ftlib.evaluate.scores.score_generations`.
-        answers: lines of answers.jsonl; those without a hit to speak of (None) are left out.
+        answers: lines of arms.jsonl; those without a hit to speak of (None) are left out.
 
     Returns:
         One `{system, article, right}` for each system and `shown`, `found, not shown` or `missed` that occurs, `right`

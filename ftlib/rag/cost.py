@@ -124,7 +124,7 @@ def cost_of(
 
     Args:
         system: who answered.
-        answers: its lines of answers.jsonl.
+        answers: its lines of arms.jsonl.
         training_seconds: of this run's adapter, counted where the system uses it.
         index_seconds: of the index, counted where it searches.
         search_seconds: mean of one search, counted where it searches.

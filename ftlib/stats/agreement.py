@@ -95,7 +95,9 @@ def _coefficient(
     value = measure(items)
     if n < LEAST_ITEMS or labels.total() - max(labels.values()) < LEAST_OTHER_LABELS:
         return Coefficient(value, None, None, n)
-    places = {each: place for place, each in enumerate(items)}  # items with the same labels are left out with one result
+    places = {
+        each: place for place, each in enumerate(items)
+    }  # items with the same labels are left out with one result
     without = {each: measure(items[:place] + items[place + 1 :]) for each, place in places.items()}
     left_out = np.array([without[each] for each in items])
     variance = (n - 1) / n * float(((left_out - left_out.mean()) ** 2).sum())

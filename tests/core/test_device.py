@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 import torch
 
 from ftlib import machine
@@ -19,10 +20,10 @@ def test_describe_says_what_this_machine_is():
 
 
 def test_peak_memory_is_in_bytes_and_does_not_fall():
-    before = device.peak_memory_bytes()
+    before = device.peak_device_bytes()
     assert 2**26 < before < machine.cpu_memory_bytes()
     block = torch.ones(2**24)  # 64 MiB
-    assert device.peak_memory_bytes() >= before and block.numel() == 2**24
+    assert device.peak_device_bytes() >= before and block.numel() == 2**24
 
 
 def test_importing_the_room_loads_nothing_heavy():
@@ -34,6 +35,25 @@ def test_importing_the_room_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_bitsandbytes_is_imported_without_a_word():
+    """On processors with bf16 hardware it logs that a kernel of the hub's was not found."""
+    code = "import ftlib.core, bitsandbytes, peft, transformers"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout + done.stderr == ""
+
+
+def test_a_forward_takes_as_many_tokens_as_the_free_memory_holds(adapted, monkeypatch):
+    model, _ = adapted()
+    found = []
+    for free in (0, 2**24, 2**25, 2**50):
+        monkeypatch.setattr(device, "available_bytes", lambda free=free: free)
+        found.append(device.tokens_that_fit(model))
+    assert found[0] == 1 and found[2] == pytest.approx(2 * found[1], rel=0.01)
+    assert found[3] == device.MOST_TOKENS["cpu"]
+    a_token = 4 * 3 * model.config.vocab_size  # its logits alone, and what is made of them
+    assert found[1] * a_token < 2**24 / 4
 
 
 def test_what_compiling_needs_is_looked_for_where_it_is_used(monkeypatch, tmp_path):

@@ -35,6 +35,26 @@ def test_mean_loss_counts_tokens_not_batches(base, rows):
     assert found["eval_tokens"] == sum(s.tokens for s in scored)
 
 
+def test_batches_use_the_memory_there_is(base, rows, monkeypatch):
+    """Both the validation's forwards and the scores do not depend on a fixed number of rows."""
+    from ftlib.core import device
+
+    model, tokenizer = base
+    widths: list[tuple[int, ...]] = []
+    handle = model.register_forward_pre_hook(
+        lambda module, args, kwargs: widths.append(tuple(kwargs["input_ids"].shape)), with_kwargs=True
+    )
+    losses = []
+    for tokens in (1, 60, 10**6):
+        monkeypatch.setattr("ftlib.core.likelihood.tokens_that_fit", lambda model, tokens=tokens: tokens)
+        losses.append(mean_loss(model, tokenizer, rows)["eval_loss"])
+    handle.remove()
+    assert [rows_ for rows_, _ in widths[:24]] == [1] * 24 and widths[-1][0] == 24
+    assert all(rows_ * width <= 60 for rows_, width in widths[24:-1]) and len(widths) < 24 + 1 + 24 / 3
+    assert losses == pytest.approx([losses[0]] * 3, rel=1e-5)
+    assert device.tokens_that_fit(model) > 24 * 14  # as many as this test has, and more
+
+
 def test_a_row_without_labels_scores_nothing(base):
     model, tokenizer = base
     unlabelled = {"input_ids": [1, 5, 6], "labels": [-100] * 3}

@@ -250,7 +250,7 @@ def mutated(draw):
             del content[at : at + draw(st.integers(1, 20))]
         elif what == "insert":
             content[at:at] = draw(
-                st.sampled_from((b"\x00", b"\xff\xfe", b"{", b"]", b'"', b"\n", b"\ud800", b"1e999", b",,"))
+                st.sampled_from((b"\x00", b"\xff\xfe", b"{", b"]", b'"', b"\n", b"\\ud800", b"1e999", b",,"))
             )
         elif what == "cut":
             del content[at:]

@@ -24,9 +24,7 @@ def row(name, measure, n, means, gains):
         "slice": name,
         "measure": measure,
         "n": n,
-        "systems": {
-            key: Interval(mean, mean - 0.1, mean + 0.1, n) for key, mean in zip(SYSTEMS, means, strict=False)
-        },
+        "systems": {key: Interval(mean, mean - 0.1, mean + 0.1, n) for key, mean in zip(SYSTEMS, means, strict=False)},
         "gains": {key: gain for key, gain in zip(list(SYSTEMS)[1:], gains, strict=False)},
     }
 

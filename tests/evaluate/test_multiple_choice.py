@@ -210,7 +210,9 @@ def test_systems_are_paired_on_the_same_questions():
 
 def test_headline_keys_say_that_the_questions_are_not_arcs():
     results = {name: [result(i, i < right) for i in range(10)] for name, right in (("base", 2), ("other", 9))}
-    found = {h.key: h for h in multiple_choice.choice_headlines("choices", multiple_choice.choice_table(results, 99, 0))}
+    found = {
+        h.key: h for h in multiple_choice.choice_headlines("choices", multiple_choice.choice_table(results, 99, 0))
+    }
     ends = ("base", "other", "change")
     assert set(found) == {f"choices_accuracy{norm}_{end}" for norm in ("", "_norm") for end in ends}
     assert (found["choices_accuracy_other"].value, found["choices_accuracy_change"].value) == (0.9, pytest.approx(0.7))

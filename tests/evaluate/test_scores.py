@@ -185,7 +185,13 @@ def test_a_slice_may_be_called_like_the_computed_sets():
     items = scored(rows, generations({"a": "red", "b": REFUSAL}, "plain"))
     assert [item["id"] for item in select(items, "plain", scores.ALL)] == ["a"]
     table = score_table(items, ["plain"], 99, 0)
-    assert [(r["measure"], r["n"]) for r in table] == [("em", 1), ("f1", 1), ("rouge_l", 1), ("refused", 1), ("refused", 1)]
+    assert [(r["measure"], r["n"]) for r in table] == [
+        ("em", 1),
+        ("f1", 1),
+        ("rouge_l", 1),
+        ("refused", 1),
+        ("refused", 1),
+    ]
 
 
 def test_rows_of_one_fact_are_one_cluster(items):

@@ -42,7 +42,7 @@ def prompts(asked):
 
 
 def test_every_system_end_to_end(engine, recipe, rows, asked, five, tmp_path):
-    path = tmp_path / "answers.jsonl"
+    path = tmp_path / "arms.jsonl"
     for name, system in five.items():
         latency = measure_latency(
             engine, system, asked[name], tmp_path / "latency.jsonl", count=3, max_new_tokens=4, seed=1
@@ -69,7 +69,7 @@ def test_answers_are_those_of_the_engine(engine, asked, five, tmp_path):
 
 
 def test_a_killed_run_goes_on_behind_the_last_whole_line(engine, asked, five, rows, tmp_path):
-    path, options = tmp_path / "answers.jsonl", {"max_new_tokens": 4, "batch_rows": 2}
+    path, options = tmp_path / "arms.jsonl", {"max_new_tokens": 4, "batch_rows": 2}
     whole = answer(engine, five["base"], prompts(asked["base"]), path, **options)
     lines = path.read_bytes().splitlines(keepends=True)
     marked = [json.dumps({**json.loads(line), "prediction": "kept"}).encode() + b"\n" for line in lines[:3]]
@@ -90,7 +90,7 @@ def test_what_was_measured_is_not_measured_again(engine, asked, five, tmp_path):
 
 
 def test_generations_of_notebook_03_are_taken_over_where_the_prompt_is_the_same(engine, asked, five, rows, tmp_path):
-    path, said = tmp_path / "answers.jsonl", {"tokens": 2, "prompt_tokens": 9, "seconds": 0.1}
+    path, said = tmp_path / "arms.jsonl", {"tokens": 2, "prompt_tokens": 9, "seconds": 0.1}
     given = [{"id": row.id, "system": name, "prediction": "said", **said} for row in rows for name in ("base", "rag")]
     extra = answer_fields(asked["base"], {rows[0].id: 0.5})
     asks = prompts(asked["base"])

@@ -84,7 +84,7 @@ class Made:
         papermill.execute_notebook(NOTEBOOK, out, values, cwd=REPOSITORY, progress_bar=False)
         stage = self.run.path / "05_compare"
         return (
-            jsonl.read(stage / "answers.jsonl"),
+            jsonl.read(stage / "arms.jsonl"),
             json.loads((stage / "comparison.json").read_text()),
             json.loads((self.run.path / "summary.json").read_text()),
         )

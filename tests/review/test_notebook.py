@@ -147,7 +147,7 @@ def test_systems_that_only_notebook_05_asks(tmp_path):
     with pytest.raises(papermill.PapermillExecutionError, match="05_rag_vs_ft"):
         made.execute()
     few = {key: text for key, text in said["few_shot"].items() if key != "t1"}
-    made.answered("05_compare", "answers.jsonl", {"few_shot": few, "rag": said["rag"], "rag_ft": said["rag"]})
+    made.answered("05_compare", "arms.jsonl", {"few_shot": few, "rag": said["rag"], "rag_ft": said["rag"]})
     made.rate(test, said, reviewers=["ada"])
     errors, agreed, preferences, summary = made.execute()
     assert {error["system"] for error in errors} == {"few_shot", "rag"}

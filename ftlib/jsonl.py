@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -35,11 +36,7 @@ def read(path: str | Path) -> list[dict[str, Any]]:
 
 
 def write(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> int:
-    """Write rows beside the target and rename, so that readers see the old file or the new one.
-
-    Returns:
-        The number of rows written.
-    """
+    """Write rows, whole or not at all (see `atomic.replacing`); returns how many."""
     count = 0
     with atomic.replacing(path) as file:
         for row in rows:
@@ -50,8 +47,7 @@ def write(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> int:
 
 def append(path: str | Path, row: Mapping[str, Any]) -> None:
     """Add one row; a last line that a kill cut short is removed first."""
-    path = Path(path)
-    with path.open("ab+") as file:
+    with Path(path).open("ab+") as file:
         _drop_torn_line(file)
         file.write(_line(row).encode("utf-8"))
 
@@ -87,16 +83,8 @@ def _excerpt(line: bytes) -> str:
 
 def _drop_torn_line(file: Any) -> None:
     """Cut back to the last newline; every line that was finished stays."""
-    end = file.seek(0, os.SEEK_END)
-    start = end
-    while start > 0:
-        step = min(4096, start)
-        file.seek(start - step)
-        block = file.read(step)
-        if (newline := block.rfind(b"\n")) >= 0:
-            start = start - step + newline + 1
-            break
-        start -= step
-    if start < end:
-        file.truncate(start)
-    file.seek(0, os.SEEK_END)
+    if end := file.seek(0, os.SEEK_END):
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            whole = content.rfind(b"\n") + 1
+        if whole < end:
+            file.truncate(whole)

@@ -14,12 +14,13 @@ from typing import Any
 
 def hardware() -> dict[str, Any]:
     """The machine in a few words, as manifests keep it."""
+    drivers = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "cpu": cpu_name(),
         "cores": cpu_cores(),
         "memory_bytes": cpu_memory_bytes(),
-        "gpus": _nvidia_gpus(),
+        "gpus": [_after("Model:", file) or "NVIDIA GPU" for file in drivers],
     }
 
 
@@ -36,11 +37,7 @@ def libraries() -> dict[str, str]:
 
 def cpu_name() -> str:
     """What the processor calls itself."""
-    try:
-        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    except OSError:
-        found = None
-    return found[1].strip() if found else platform.processor() or platform.machine()
+    return _after(r"model name\s*:", Path("/proc/cpuinfo")) or platform.processor() or platform.machine()
 
 
 def cpu_cores() -> int:
@@ -53,10 +50,7 @@ def cpu_memory_bytes() -> int:
     import psutil
 
     total = psutil.virtual_memory().total
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
-    except OSError:
-        return total
+    limit = _after("", Path("/sys/fs/cgroup/memory.max"))
     return min(total, int(limit)) if limit.isdigit() else total
 
 
@@ -70,16 +64,17 @@ def peak_memory_bytes() -> int:
 
 def _declared() -> list[str]:
     pyproject = Path(__file__).parents[1] / "pyproject.toml"
-    try:
+    if pyproject.is_file():  # a checkout, installed or not
+        required = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]["dependencies"]
+    else:
         required = metadata.requires("ftlib") or []
-    except metadata.PackageNotFoundError:  # used from a checkout that is not installed
-        required = tomllib.loads(pyproject.read_text())["project"]["dependencies"] if pyproject.is_file() else []
     return sorted(re.match(r"[A-Za-z0-9_.-]+", line)[0] for line in required if "extra ==" not in line)
 
 
-def _nvidia_gpus() -> list[str]:
-    names = []
-    for file in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
-        found = re.search(r"^Model:\s*(.+)$", file.read_text(errors="replace"), re.MULTILINE)
-        names.append(found[1].strip() if found else "NVIDIA GPU")
-    return names
+def _after(label: str, file: Path) -> str:
+    """What stands behind a label in one of the kernel's files; "" where it has none."""
+    try:
+        found = re.search(rf"^{label}\s*(.+)$", file.read_text(errors="replace"), re.MULTILINE)
+    except OSError:
+        return ""
+    return found[1].strip() if found else ""

@@ -1,13 +1,13 @@
 """How ftlib's pictures look, and the few kinds of picture that several rooms share.
 
-Each function takes plain data and returns a matplotlib Figure that belongs to no
-window, so that it is drawn once: by `Stage.figure`.
+Each function takes plain data and returns a matplotlib Figure that belongs to no window, so that it is drawn once: by
+`Stage.figure`. `**texts` go to matplotlib's `Axes.set`: `title`, `xlabel`, `ylabel`, `yscale`.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7
 INK, GRID = "#22272E", "#E4E7EB"
 
 Limits = tuple[float, float]
+Measured = Mapping[str, tuple[float, Limits | None]]  # name -> (value, (low, high) or None)
 
 _STYLE = {
-    "figure.facecolor": "white",
     "figure.dpi": 110,
     "font.size": 10.5,
     "text.color": INK,
@@ -44,146 +44,105 @@ _STYLE = {
 }
 
 
-class style:
-    """ftlib's look: `style()` sets it for what follows, `with style():` for a block."""
+@contextmanager
+def style() -> Iterator[None]:
+    """ftlib's look for a `with` block."""
+    import matplotlib
+    from cycler import cycler
 
-    def __init__(self) -> None:
-        import matplotlib
-        from cycler import cycler
-
-        self._before = dict(matplotlib.rcParams)
-        matplotlib.rcParams.update(_STYLE | {"axes.prop_cycle": cycler(color=COLOURS)})
-
-    def __enter__(self) -> style:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        import matplotlib
-
-        dict.update(matplotlib.rcParams, self._before)  # as it was, without its deprecation checks
+    with matplotlib.rc_context(_STYLE | {"axes.prop_cycle": cycler(color=COLOURS)}):
+        yield
 
 
-def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Decorate a function that draws, so that titles and legends come out in ftlib's look as well."""
-
-    @functools.wraps(draw)
-    def draw_in_style(*args: Any, **options: Any) -> Figure:
-        with style():
-            return draw(*args, **options)
-
-    return draw_in_style
+styled = style()  # decorates a function that draws, so that titles and legends come out in ftlib's look as well
 
 
+@styled
 def new_figure(
     width: float = 7.0, height: float = 3.6, rows: int = 1, columns: int = 1, **options: Any
 ) -> tuple[Figure, Any]:
-    """An empty figure in ftlib's look, sizes in inches.
-
-    Args:
-        width, height: of the whole figure.
-        rows, columns: of axes in it.
-        options: passed to matplotlib's `Figure.subplots`, e.g. `sharey=True`.
-
-    Returns:
-        The figure and its axes (one Axes, or an array of them).
-    """
+    """An empty figure (sizes in inches) and its axes: one Axes, or an array; options go to `Figure.subplots`."""
     from matplotlib.figure import Figure
 
-    with style():
-        figure = Figure(figsize=(width, height), layout="constrained")
-        return figure, figure.subplots(rows, columns, **options)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, **options)
 
 
 @styled
 def bars_with_intervals(
-    values: Mapping[str, tuple[float, Limits | None]],
+    values: Measured,
     *,
-    title: str = "",
-    xlabel: str = "",
     percent: bool = True,
     n: Mapping[str, int] | None = None,
-    target: float | None = None,
     colours: Sequence[str] | None = None,
+    **texts: str,
 ) -> Figure:
-    """One horizontal bar a name, with its 95 % interval and its value written out.
+    """One horizontal bar a name, from the top down, with its 95 % interval and its value written out.
 
     Args:
-        values: name -> (value, (low, high) or None), drawn from the top down.
-        title, xlabel: texts.
-        percent: values are shares in 0..1 and shown in percent.
+        values: shares in 0..1, shown in percent, or (`percent=False`) any numbers.
         n: how many items each was measured on, shown beside the name.
-        target: a value to draw as a dashed line.
         colours: one a bar; by default they differ where there are few and are the same where there are many.
+        **texts: see the module.
     """
-    names = list(values)
-    figure, axes = new_figure(7.0, 0.9 + 0.42 * max(len(names), 2))
-    colours = colours or (COLOURS if len(names) <= len(COLOURS) else COLOURS[:1] * len(names))  # no rainbow
-    labels = [f"{name}  (n={n[name]})" if n and name in n else name for name in names]
-    for at, name in enumerate(names):
-        value, interval = values[name]
+    figure, axes = new_figure(7.0, 0.9 + 0.42 * max(len(values), 2))
+    colours = colours or (COLOURS if len(values) <= len(COLOURS) else COLOURS[:1] * len(values))  # no rainbow
+    for at, (value, interval) in enumerate(values.values()):
         axes.barh(at, value, color=colours[at], height=0.62, alpha=0.9)
-        _interval_line(axes, interval, at)
-        text = f"{value:.1%}" if percent else f"{value:,.4g}"
-        axes.annotate(
-            text, (max(value, interval[1] if interval else value), at), (6, 0), textcoords="offset points", va="center"
-        )
-    if target is not None:
-        axes.axvline(target, color=INK, linestyle="--", linewidth=1)
-    axes.set_yticks(range(len(names)), labels)
-    axes.invert_yaxis()
+        if interval:
+            low, high = interval
+            axes.errorbar((low + high) / 2, at, xerr=(high - low) / 2, color=INK, capsize=4, linewidth=1.4)
+        text, end = f"{value:.1%}" if percent else f"{value:,.4g}", max(value, interval[1] if interval else value)
+        axes.annotate(text, (end, at), (6, 0), textcoords="offset points", va="center")
+    _name_places(axes, [f"{name}  (n={n[name]})" if n and name in n else name for name in values])
     axes.grid(axis="y", visible=False)
     axes.margins(x=0.14)
     if percent:
         axes.set_xlim(0, 1.12)
         percent_axis(axes.xaxis)
         axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
-    axes.set(title=title, xlabel=xlabel)
+    axes.set(**texts)
     return figure
 
 
 @styled
 def dots_by_group(
-    groups: Mapping[str, Mapping[str, tuple[float, Limits | None]]],
+    groups: Mapping[str, Measured],
     *,
-    title: str = "",
-    xlabel: str = "",
     percent: bool = True,
     zero_line: bool = False,
     colours: Mapping[str, str] | None = None,
+    **texts: str,
 ) -> Figure:
     """Several systems compared in several groups: a dot with its interval for each.
 
     Args:
-        groups: group -> what the system is called -> (value, (low, high) or None).
-        title, xlabel: texts.
-        percent: values are shares and shown in percent.
+        groups: group -> what the system is called -> share (or any number, with `percent=False`) and interval.
         zero_line: draw a line at 0, for differences.
         colours: what the system is called -> its colour; by default in the order in which they come.
+        **texts: see the module.
     """
     systems = list(dict.fromkeys(name for group in groups.values() for name in group))
-    unnamed = set(systems)
     figure, axes = new_figure(7.4, 1.2 + len(groups) * (0.17 * len(systems) + 0.17))
-    for at, group in enumerate(groups.values()):
-        for order, name in enumerate(systems):
-            if name not in group:
-                continue
-            height = at + (order - (len(systems) - 1) / 2) * 0.7 / max(len(systems), 2)
-            value, interval = group[name]
-            colour = (colours or {}).get(name) or COLOURS[order % len(COLOURS)]
+    for order, name in enumerate(systems):
+        colour = (colours or {}).get(name) or COLOURS[order % len(COLOURS)]
+        shift, label = (order - (len(systems) - 1) / 2) * 0.7 / max(len(systems), 2), name
+        for at, group in enumerate(groups.values()):
+            value, interval = group.get(name, (None, None))
             if interval:
-                axes.plot(interval, [height, height], color=colour, linewidth=2.4, alpha=0.55, solid_capstyle="round")
-            label = name if name in unnamed else None  # each system once, where it comes first
-            axes.plot(value, height, "o", color=colour, markersize=6.5, label=label)
-            unnamed.discard(name)
+                ends = [at + shift] * 2
+                axes.plot(interval, ends, color=colour, linewidth=2.4, alpha=0.55, solid_capstyle="round")
+            if value is not None:
+                axes.plot(value, at + shift, "o", color=colour, markersize=6.5, label=label)
+                label = None  # each system once, where it comes first
     if zero_line:
         axes.axvline(0, color=INK, linewidth=1)
     elif percent and groups:
         axes.set_xlim(left=min(axes.get_xlim()[0], -0.02))  # a share is read against nothing
-    axes.set_yticks(range(len(groups)), list(groups))
-    axes.invert_yaxis()
+    _name_places(axes, list(groups))
     if percent:
         percent_axis(axes.xaxis)
-    axes.set(title=title, xlabel=xlabel)
+    axes.set(**texts)
     if len(systems) > 1:
         figure.legend(loc="outside right upper")
     return figure
@@ -193,37 +152,21 @@ def dots_by_group(
 def histogram(
     values: Sequence[float] | Mapping[str, Sequence[float]],
     *,
-    title: str = "",
-    xlabel: str = "",
-    ylabel: str = "rows",
-    bins: int = 40,
     mark: float | None = None,
     mark_label: str = "",
+    **texts: str,
 ) -> Figure:
-    """The distribution of one list of numbers or several.
-
-    Args:
-        values: numbers, or name -> numbers.
-        title, xlabel, ylabel: texts.
-        bins: how many bars over the whole range.
-        mark: a value to draw as a dashed line, e.g. a limit.
-        mark_label: what it is.
-    """
+    """The distribution of one list of numbers or of several by name; `mark` draws a dashed line, e.g. at a limit."""
     import numpy as np
 
     series = dict(values) if isinstance(values, Mapping) else {"": values}
     figure, axes = new_figure(7.0, 3.2)
-    everything = np.concatenate([np.asarray(part, dtype=float) for part in series.values()] or [np.zeros(0)])
-    edges = np.histogram_bin_edges(everything, bins=min(bins, max(len(np.unique(everything)), 1)))
+    everything = np.concatenate([np.zeros(0), *(np.asarray(part, dtype=float) for part in series.values())])
+    edges = np.histogram_bin_edges(everything, bins=min(40, max(len(np.unique(everything)), 1)))
     for order, (name, part) in enumerate(series.items()):
-        axes.hist(
-            part, bins=edges, color=COLOURS[order % len(COLOURS)], alpha=0.75 if len(series) > 1 else 0.9, label=name
-        )
-    if mark is not None:
-        axes.axvline(mark, color=INK, linestyle="--", linewidth=1.2, label=mark_label)
-    axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
-    if len(series) > 1 or mark_label:
-        axes.legend()
+        colour, alpha = COLOURS[order % len(COLOURS)], 0.75 if len(series) > 1 else 0.9
+        axes.hist(part, bins=edges, color=colour, alpha=alpha, label=name)
+    _finish(axes, len(series), mark, mark_label, {"ylabel": "rows"} | texts)
     return figure
 
 
@@ -231,48 +174,40 @@ def histogram(
 def curve(
     series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
     *,
-    title: str = "",
-    xlabel: str = "",
-    ylabel: str = "",
-    log_y: bool = False,
     mark: float | None = None,
     mark_label: str = "",
+    **texts: str,
 ) -> Figure:
-    """Lines over a common axis, e.g. losses over steps.
+    """Lines over a common axis, e.g. losses over steps; a line of 30 points or fewer shows its points.
 
     Args:
-        series: name -> (xs, ys); a series of 30 points or fewer also shows its points.
-        title, xlabel, ylabel: texts.
-        log_y: a logarithmic vertical axis.
-        mark: an x to draw as a dashed line, e.g. the best step.
-        mark_label: what it is.
+        series: name -> (xs, ys).
+        mark: an x to draw as a dashed line, e.g. the best step; `mark_label` says what it is.
+        **texts: see the module.
     """
     figure, axes = new_figure(7.0, 3.6)
     for order, (name, (xs, ys)) in enumerate(series.items()):
         marker = "o" if len(xs) <= 30 else ""
         axes.plot(xs, ys, color=COLOURS[order % len(COLOURS)], marker=marker, markersize=4, label=name)
-    if mark is not None:
-        axes.axvline(mark, color=INK, linestyle="--", linewidth=1.2, label=mark_label)
-    if log_y:
-        axes.set_yscale("log")
-    axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
-    if len(series) > 1 or mark_label:
-        axes.legend()
+    _finish(axes, len(series), mark, mark_label, texts)
     return figure
 
 
-def _interval_line(axes: Axes, interval: Limits | None, at: float) -> None:
-    if interval:
-        low, high = interval
-        axes.errorbar((low + high) / 2, at, xerr=(high - low) / 2, color=INK, capsize=4, linewidth=1.4)
+def _finish(axes: Axes, series: int, mark: float | None, mark_label: str, texts: Mapping[str, str]) -> None:
+    if mark is not None:
+        axes.axvline(mark, color=INK, linestyle="--", linewidth=1.2, label=mark_label)
+    axes.set(**texts)
+    if series > 1 or mark_label:
+        axes.legend()
+
+
+def _name_places(axes: Axes, names: Sequence[str]) -> None:
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
 
 
 def percent_axis(axis: Axis) -> None:
-    """Whole percents at whole places on an axis of shares.
-
-    Args:
-        axis: `axes.xaxis` or `axes.yaxis`.
-    """
+    """Whole percents at whole places on `axes.xaxis` or `axes.yaxis`, an axis of shares."""
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     axis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))  # no tick at 97.5 %, which would be written as 98 %

@@ -1,8 +1,7 @@
 """The recipe: one YAML file that says everything a run depends on.
 
-Every section is a pydantic model that refuses unknown fields, so that a misspelt
-setting is an error and not a silent default. Relative paths inside a recipe are
-relative to the recipe file; relative paths in overrides to the project's root.
+Every section is a pydantic model that refuses unknown fields, so that a misspelt setting is an error and not a silent
+default. Relative paths inside a recipe are relative to the recipe file, those in overrides to the project's root.
 """
 
 from __future__ import annotations
@@ -15,26 +14,15 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ftlib import recipe_file
-from ftlib.recipe_sections import (
-    DataRecipe,
-    EvaluateRecipe,
-    LoraRecipe,
-    ModelRecipe,
-    PromptRecipe,
-    QuantizationRecipe,
-    RagRecipe,
-    ReviewRecipe,
-    SystemRecipe,
-    TrainRecipe,
-)
+from ftlib import recipe_sections as sections
 
 # Compared where the recipe names no systems: what prompting, retrieval, training and both together are worth.
 SYSTEMS = {
-    "base": SystemRecipe(label="base model"),
-    "few_shot": SystemRecipe(label="few-shot prompt", prompt="few_shot"),
-    "rag": SystemRecipe(label="RAG", prompt="retrieved"),
-    "finetuned": SystemRecipe(label="fine-tuned", adapter="trained"),
-    "rag_ft": SystemRecipe(label="RAG + fine-tuned", adapter="trained", prompt="retrieved"),
+    "base": sections.SystemRecipe(label="base model"),
+    "few_shot": sections.SystemRecipe(label="few-shot prompt", prompt="few_shot"),
+    "rag": sections.SystemRecipe(label="RAG", prompt="retrieved"),
+    "finetuned": sections.SystemRecipe(label="fine-tuned", adapter="trained"),
+    "rag_ft": sections.SystemRecipe(label="RAG + fine-tuned", adapter="trained", prompt="retrieved"),
 }
 
 
@@ -45,16 +33,16 @@ class Recipe(BaseModel):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     seed: int = Field(0, ge=0, lt=2**32)
-    data: DataRecipe
-    prompt: PromptRecipe = PromptRecipe()
-    model: ModelRecipe
-    quantization: QuantizationRecipe = QuantizationRecipe()
-    lora: LoraRecipe = LoraRecipe()
-    train: TrainRecipe = TrainRecipe()
-    evaluate: EvaluateRecipe = EvaluateRecipe()
-    review: ReviewRecipe = ReviewRecipe()
-    rag: RagRecipe = RagRecipe()
-    systems: dict[str, SystemRecipe] = SYSTEMS
+    data: sections.DataRecipe
+    prompt: sections.PromptRecipe = sections.PromptRecipe()
+    model: sections.ModelRecipe
+    quantization: sections.QuantizationRecipe = sections.QuantizationRecipe()
+    lora: sections.LoraRecipe = sections.LoraRecipe()
+    train: sections.TrainRecipe = sections.TrainRecipe()
+    evaluate: sections.EvaluateRecipe = sections.EvaluateRecipe()
+    review: sections.ReviewRecipe = sections.ReviewRecipe()
+    rag: sections.RagRecipe = sections.RagRecipe()
+    systems: dict[str, sections.SystemRecipe] = SYSTEMS
 
     @model_validator(mode="after")
     def _systems_are_known(self) -> Recipe:
@@ -69,18 +57,15 @@ class Recipe(BaseModel):
 
     @classmethod
     def load(cls, path: str | Path, overrides: Mapping[str, Any] | None = None, *, root: Path | None = None) -> Recipe:
-        """Read a recipe file and apply overrides.
+        """Read a recipe file and apply overrides; all paths become absolute.
 
         Args:
             path: the YAML file.
             overrides: dotted field names to values, e.g. `{"train.epochs": 1}`.
             root: what relative paths in overrides are relative to; the working directory if None.
 
-        Returns:
-            The checked recipe, all its paths absolute.
-
         Raises:
-            UserError: the file is missing or is no YAML mapping, or a field or value is not allowed.
+            UserError: the file is missing or no YAML mapping, or a field or value is not allowed.
         """
         path = Path(path)
         values = recipe_file.read_yaml(path)
@@ -95,8 +80,8 @@ class Recipe(BaseModel):
     def paths(self) -> dict[str, Path]:
         """All local paths the recipe names, by dotted field; a model's hub name is not a path."""
         found: dict[str, Path] = {}
-        for field, kind, value in recipe_file.path_values(type(self), self.model_dump()):
-            items = value if isinstance(value, list) else [value]
+        for field, kind, holder, key in recipe_file.path_values(type(self), self.model_dump()):
+            items = holder[key] if isinstance(holder[key], list) else [holder[key]]
             for number, item in enumerate(items):
                 if kind is Path or Path(item).is_absolute():
                     found[field if len(items) == 1 else f"{field}[{number}]"] = Path(item)

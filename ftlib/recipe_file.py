@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,7 @@ class PathOrName:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The recipe file's content as a dict.
-
-    Args:
-        path: the YAML file.
+    """The recipe file's content.
 
     Raises:
         UserError: it is missing, or no YAML mapping in UTF-8.
@@ -43,48 +40,43 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return values
 
 
-def _kind(annotation: Any, metadata: list[Any]) -> Any:
-    """Path, PathOrName or None: what sort of path a field holds, looking inside unions and lists."""
-    if annotation is Path:
-        return Path
-    if PathOrName in metadata or PathOrName in getattr(annotation, "__metadata__", ()):
-        return PathOrName
-    kinds = (_kind(part, []) for part in typing.get_args(annotation))
-    return next((kind for kind in kinds if kind), None)
+def path_values(model: Any, values: Any, prefix: str = "") -> Iterator[tuple[str, Any, dict[str, Any], str]]:
+    """Find every path-like field that has a value in nested dicts, checked or not.
 
+    The model may be sections by name, `dict[str, Section]`; `prefix` stands before the names of a section's fields.
 
-def path_values(model: type[BaseModel], values: Any, prefix: str = "") -> list[tuple[str, Any, Any]]:
-    """Find every path-like field that has a value.
-
-    Args:
-        model: the pydantic model that `values` are for.
-        values: nested dicts, checked or not.
-        prefix: what stands before the fields' names, for sections.
-
-    Returns:
-        (dotted field, Path or PathOrName, value) of each.
+    Yields:
+        (dotted field, Path or PathOrName, the dict that holds the value, its key there) of each.
     """
-    found = []
-    for name, field in model.model_fields.items():
-        value = values.get(name) if isinstance(values, dict) else None
-        if _is_section(field.annotation):
-            found += path_values(field.annotation, value, f"{prefix}{name}.")
-        elif isinstance(value, dict) and (part := _named_section(field.annotation)):
-            for key, each in value.items():
-                found += path_values(part, each, f"{prefix}{name}.{key}.")
-        elif value is not None and (kind := _kind(field.annotation, field.metadata)):
-            found.append((prefix + name, kind, value))
-    return found
+    for name, value in values.items() if isinstance(values, dict) else ():
+        field = _inside(model, name)
+        if _has_fields(field):
+            yield from path_values(field, value, f"{prefix}{name}.")
+        elif value is not None and (kind := _kind(field)):
+            yield prefix + name, kind, values, name
 
 
-def _is_section(annotation: Any) -> bool:
+def _inside(model: Any, name: str) -> Any:
+    """The annotation of a section's field, or of a name in `dict[str, Section]`; None where there is no such field."""
+    if typing.get_origin(model) is dict:
+        return typing.get_args(model)[1]
+    field = model.model_fields.get(name)
+    return field and (typing.Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation)
+
+
+def _has_fields(annotation: Any) -> bool:
+    if typing.get_origin(annotation) is dict:
+        annotation = typing.get_args(annotation)[1]
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
-def _named_section(annotation: Any) -> type[BaseModel] | None:
-    """The section in a field of sections by name, `dict[str, Section]`."""
-    part = (typing.get_args(annotation) or (None,))[-1]
-    return part if typing.get_origin(annotation) is dict and _is_section(part) else None
+def _kind(annotation: Any) -> Any:
+    """Path, PathOrName or None: what sort of path a field holds, looking inside unions and lists."""
+    if annotation is Path:
+        return Path
+    if PathOrName in getattr(annotation, "__metadata__", ()):
+        return PathOrName
+    return next(filter(None, map(_kind, typing.get_args(annotation))), None)
 
 
 def _absolute(kind: Any, value: Any, folder: Path) -> Any:
@@ -94,106 +86,73 @@ def _absolute(kind: Any, value: Any, folder: Path) -> Any:
         return value  # left for pydantic to complain about
     path = Path(value).expanduser()
     looks_like_path = str(value).startswith((".", "/", "~")) or path.suffix in FILE_SUFFIXES or (folder / path).exists()
-    if kind is Path or looks_like_path:
-        return str((folder / path).resolve())
-    return value
-
-
-def _set(values: dict[str, Any], field: str, value: Any) -> None:
-    *parents, last = field.split(".")
-    for parent in parents:
-        values = values.setdefault(parent, {})
-    values[last] = value
+    return str((folder / path).resolve()) if kind is Path or looks_like_path else value
 
 
 def make_absolute(model: type[BaseModel], values: dict[str, Any], folder: Path) -> None:
-    """Make the paths in `values` absolute, in place.
-
-    Args:
-        model: the pydantic model that `values` are for.
-        values: nested dicts, not checked yet.
-        folder: what relative paths are relative to.
-    """
-    for field, kind, value in path_values(model, values):
-        _set(values, field, _absolute(kind, value, folder))
+    """Make relative paths in `values` (nested dicts for this model, not checked yet) those of a folder, in place."""
+    for _, kind, holder, key in path_values(model, values):
+        holder[key] = _absolute(kind, holder[key], folder)
 
 
 def override(model: type[BaseModel], values: dict[str, Any], field: str, value: Any, root: Path) -> None:
-    """Set one dotted field in place; a value that is not allowed is found by the validation afterwards.
+    """Set one dotted field (`train.epochs`) in place, a relative path as one of `root`.
 
-    Args:
-        model: the pydantic model that `values` are for.
-        values: nested dicts, not checked yet.
-        field: e.g. "train.epochs".
-        value: what to set it to.
-        root: what a relative path is relative to.
+    A value that is not allowed is found by the validation afterwards.
 
     Raises:
         UserError: the field lies inside something that is no section.
     """
-    alone: dict[str, Any] = {}
-    _set(alone, field, value)
-    make_absolute(model, alone, root)
-    target = values
     *parents, last = field.split(".")
+    alone = {last: value}
+    for parent in reversed(parents):
+        alone = {parent: alone}
+    make_absolute(model, alone, root)
     default = model.model_fields[parents[0]].default if parents and parents[0] in model.model_fields else None
     if isinstance(default, dict):  # sections by name: the others keep their defaults
         values.setdefault(parents[0], {name: part.model_dump(mode="json") for name, part in default.items()})
     for parent in parents:
-        if not isinstance(target.get(parent, {}), dict):
-            raise UserError.of(
-                f"override {field}",
-                "a field inside a section",
-                f"{parent} is no section",
-                "see `data/recipes/demo.yaml`",
-            )
-        target, alone = target.setdefault(parent, {}), alone[parent]
-    target[last] = alone[last]
+        if not isinstance(values.get(parent, {}), dict):
+            found, fix = f"{parent} is no section", "see `data/recipes/demo.yaml`"
+            raise UserError.of(f"override {field}", "a field inside a section", found, fix)
+        values, alone = values.setdefault(parent, {}), alone[parent]
+    values[last] = alone[last]
 
 
 def _field_name(model: type[BaseModel], location: tuple[Any, ...]) -> tuple[str, list[str]]:
     """The dotted field of a pydantic location (without its notes on unions) and the fields beside it."""
     names: list[str] = []
-    inside: Any = model  # a section, sections by name, or a value
-    for part in location:
-        names.append(str(part))
-        if _is_section(inside):
-            model = inside
-            field = model.model_fields.get(str(part))
-            inside = field.annotation if field else None
-        else:
-            inside = _named_section(inside)
-        if not (_is_section(inside) or _named_section(inside)):
+    inside, beside = model, model
+    for part in map(str, location):
+        if not _has_fields(inside):
             break
-    return ".".join(names), list((inside if _is_section(inside) else model).model_fields)
+        names.append(part)
+        beside = inside if isinstance(inside, type) else beside
+        inside = _inside(inside, part)
+    return ".".join(names), list(beside.model_fields)
 
 
 def explain(model: type[BaseModel], error: ValidationError, path: Path, overrides: Mapping[str, Any]) -> UserError:
-    """Turn pydantic's complaint into the standard error: the first problem; the rest are counted.
+    """Turn a model's complaint into the standard error: the first problem, found in the file or an override.
 
-    Args:
-        model: the model that refused.
-        error: its complaint.
-        path: the recipe file.
-        overrides: the overrides that were applied, to say where the value came from.
+    The other problems are counted.
     """
     problems = error.errors(include_url=False)
     first = problems[0]
     field, neighbours = _field_name(model, first["loc"])
     others = {_field_name(model, problem["loc"])[0] for problem in problems} - {field}
-    overridden = any(name == field or name.startswith(f"{field}.") for name in overrides)
     expected, found = first["msg"].removeprefix("Input should be "), repr(first["input"])
     fix = "correct the value"
     if not first["loc"]:  # a check of the recipe as a whole: its text begins with the field
         field, _, rest = first["msg"].removeprefix("Value error, ").partition(" ")
         expected, _, found = rest.partition(", not ")
-        overridden = field in overrides
-    if first["type"] == "extra_forbidden":
+    elif first["type"] == "extra_forbidden":
         name = field.rsplit(".", 1)[-1]
         close = difflib.get_close_matches(name, neighbours, n=1)
         expected, found = "one of " + ", ".join(neighbours), f"{name} = {found}"
         fix = f"did you mean {close[0]}?" if close else "remove it or choose one of these fields"
     elif first["type"] == "missing":
         expected, found, fix = "a value (this field has no default)", "nothing", f"add the field {field}"
+    overridden = any(f"{name}.".startswith(f"{field}.") for name in overrides)
     where = f"override {field}" if overridden else f"{path}, field {field}"
     return UserError.of(where, expected, found or "another", fix + (f" ({len(others)} more to mend)" if others else ""))

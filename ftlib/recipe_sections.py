@@ -44,7 +44,7 @@ class ColumnsRecipe(Section):
     unless it is named here: `slice` divides the questions into kinds that are scored apart, `subject` is what a
     question is about, `fact` names what is asked (`subject/attribute`; several in a list), so that several wordings
     of it count as one, `documents` lists the ids of the articles that hold the answer, `created` is a date
-    (ISO 8601). Columns that play no part stay in the rows as they are.
+    (ISO 8601). Columns that play no part stay in the rows; personal data in them is masked as anywhere else.
     """
 
     id: str | None = None

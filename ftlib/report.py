@@ -17,15 +17,11 @@ from ftlib.stage import NOTEBOOKS, read_manifest
 # What the front of a headline's key means; what follows it is a system's name. Others are shown as they are written.
 MEASURES = {
     "em": "exact match",
-    "f1": "token F1",
-    "rouge_l": "ROUGE-L",
     "em_stale": "exact match on facts that changed",
     "refusal_accuracy": "says so when it cannot know",
-    "over_refusal": "declines what it could know",
     "perplexity_ratio": "perplexity of general text, over the untrained model's",
     "hit_rate_at_k": "search finds the right article",
     "rows_in": "rows read",
-    "rows_kept": "rows kept",
     "train_tokens_per_second": "training speed, tokens per second",
 }
 # The main results, in this order: of each measure every system, in the recipe's order, then the gain.
@@ -35,23 +31,11 @@ SHARE = re.compile(
     r"^(em|f1|rouge_l|refusal|over_refusal|hit_rate|repeats_old|preferred|counterfactual_same)_|accuracy|_acc_|share"
 )
 WIDE_PIXELS = 1200
-CHAPTERS = {
-    "01_data": "1 · Data",
-    "02_train": "2 · Training",
-    "03_evaluate": "3 · Evaluation",
-    "04_review": "4 · Errors",
-    "05_compare": "5 · RAG or fine-tuning",
-}
+CHAPTERS = ("1 · Data", "2 · Training", "3 · Evaluation", "4 · Errors", "5 · RAG or fine-tuning")
 
 
 def write_report(run_path: Path) -> Path:
-    """Write report.html from summary.json, the stages' figures and the executed notebooks.
-
-    Args:
-        run_path: the run directory.
-
-    Returns:
-        The page.
+    """Write report.html from summary.json, the stages' figures and the executed notebooks; returns its path.
 
     Raises:
         UserError: it is no run directory.
@@ -71,7 +55,7 @@ def write_report(run_path: Path) -> Path:
         machine=_machine(manifest),
         results=[_line(key, summary, headline_title(key, labels)) for key in main_keys(summary, labels)],
         recommendation=recommendation(run_path),
-        chapters=[_chapter(run_path, stage) for stage in NOTEBOOKS],
+        chapters=[_chapter(run_path, *stage) for stage in zip(NOTEBOOKS, CHAPTERS, strict=True)],
         all_numbers=[_line(key, summary, key) for key in summary if not _belongs(key, summary)],
         facts=_facts(manifest),
     )
@@ -80,31 +64,18 @@ def write_report(run_path: Path) -> Path:
 
 
 def table(summary: Mapping[str, Any], labels: Mapping[str, str]) -> str:
-    """The main results as plain text, one line a number, for the terminal.
-
-    Args:
-        summary: what stands in summary.json.
-        labels: of the systems, see `system_labels`.
-    """
-    keys = [*main_keys(summary, labels), *(key for key in IN_TERMINAL if key in summary)]
+    """The main results of summary.json as plain text, one line a number; `labels` as of `system_labels`."""
     lines = []
-    for line in (_line(key, summary, headline_title(key, labels)) for key in keys):
-        span = f"[{line['low']}, {line['high']}]" if line["low"] else ""
-        n = f"n={line['n']}" if line["n"] else ""
+    for key in [*main_keys(summary, labels), *(key for key in IN_TERMINAL if key in summary)]:
+        line = _line(key, summary, headline_title(key, labels))
+        span, n = f"[{line['low']}, {line['high']}]" if line["low"] else "", f"n={line['n']}" if line["n"] else ""
         lines.append(f"  {line['title']:<58} {line['value']:>9}  {span:<18} {n}".rstrip())
     walls = {key.removeprefix("wall_seconds_"): value for key, value in summary.items() if key.startswith("wall_")}
     return "\n".join([*lines, "  Wall time: " + ", ".join(f"{name} {value:.0f} s" for name, value in walls.items())])
 
 
 def recommendation(run_path: Path) -> dict[str, Any]:
-    """The recommendation in 05_compare/comparison.json, {} before notebook 05 has run.
-
-    Args:
-        run_path: the run directory.
-
-    Returns:
-        At least `headline`, and `conditions` (a list of sentences).
-    """
+    """Notebook 05's recommendation with its `headline` and `conditions` (sentences); {} before it has run."""
     entry = atomic.read_json(run_path / "05_compare" / "comparison.json").get("recommendation")
     return {"conditions": [], **entry} if isinstance(entry, dict) and "headline" in entry else {}
 
@@ -120,23 +91,22 @@ def system_labels(run_path: Path) -> dict[str, str]:
 
 def main_keys(summary: Mapping[str, Any], labels: Mapping[str, str]) -> list[str]:
     """The keys of the main results that a summary holds, in the order in which they are shown."""
-    parts = {key: _parts(key, labels) for key in summary if not _belongs(key, summary) and "__" not in key}
-    order = {name: place for place, name in enumerate(labels)}
-    found = [(measure, part, key) for key, part in parts.items() for measure in MAIN if _is(part[0], measure)]
-    found.sort(key=lambda each: (MAIN.index(each[0]), each[1][0], each[1][2], order.get(each[1][1], len(order))))
-    return list(dict.fromkeys(key for _, _, key in found))
+    places, order = {}, [*labels, ""]
+    for key in summary:
+        measure, system, is_gain, part = _parts(key, labels)
+        is_task = measure not in MAIN and re.search(r"_acc(uracy)?(_norm)?$", measure)
+        kind = "accuracy" if is_task else measure
+        if kind in MAIN and not part and not _belongs(key, summary):
+            places[key] = (MAIN.index(kind), measure, is_gain, order.index(system))
+    return sorted(places, key=places.get)
 
 
 def headline_title(key: str, labels: Mapping[str, str]) -> str:
     """What a headline's key means: the system by its label, the measure in words."""
     measure, system, is_gain, part = _parts(key, labels)
-    words = MEASURES.get(measure, measure.replace("_", " "))
-    whose = labels[system] if system else ""
-    text = f"{whose}: {words}" if whose and not is_gain else words
-    if is_gain:
-        text = f"gain{f' of {whose}' if whose else ''}, {words} (paired)"
-    if part:
-        text += f", {part.replace('_', ' ')}"
+    words, whose = MEASURES.get(measure, measure.replace("_", " ")), labels.get(system, "")
+    gain, plain = f"gain{whose and f' of {whose}'}, {words} (paired)", f"{whose}: {words}" if whose else words
+    text = (gain if is_gain else plain) + (f", {part.replace('_', ' ')}" if part else "")
     return text[:1].upper() + text[1:]
 
 
@@ -148,11 +118,6 @@ def _parts(key: str, labels: Mapping[str, str]) -> tuple[str, str, bool, str]:
     return measure.removesuffix("_gain"), system, measure.endswith("_gain"), part
 
 
-def _is(measure: str, wanted: str) -> bool:
-    is_task = wanted == "accuracy" and re.search(r"_acc(uracy)?(_norm)?$", measure) and measure not in MAIN
-    return measure == wanted or bool(is_task)
-
-
 def _belongs(key: str, summary: Mapping[str, Any]) -> bool:
     """Whether a key is another one's interval or n."""
     return any(key.endswith(end) and key.removesuffix(end) in summary for end in ("_ci95", "_n"))
@@ -161,13 +126,11 @@ def _belongs(key: str, summary: Mapping[str, Any]) -> bool:
 def _line(key: str, summary: Mapping[str, Any], title: str) -> dict[str, Any]:
     """One number as the page and the terminal show it; `bar` holds three shares in 0..1 where it is one."""
     value, interval = summary[key], summary.get(f"{key}_ci95") or (None, None)
-    low, high = (_number(key, end) if end is not None else "" for end in interval)
+    low, high = ("" if end is None else _number(key, end) for end in interval)
+    line = {"title": title, "value": _number(key, value), "low": low, "high": high, "n": summary.get(f"{key}_n", "")}
     is_share = SHARE.search(key) and isinstance(value, (int, float)) and 0 <= value <= 1
-    ends = [value if end is None else min(max(end, 0.0), 1.0) for end in interval] if is_share else []
-    bar = [value, *ends] if is_share else []
-    return {"title": title, "value": _number(key, value), "low": low, "high": high, "bar": bar} | {
-        "n": summary.get(f"{key}_n", "")
-    }
+    ends = (value if end is None else min(max(end, 0.0), 1.0) for end in interval)
+    return line | {"bar": [value, *ends] if is_share else []}
 
 
 def _number(key: str, value: Any) -> str:
@@ -188,17 +151,18 @@ def _machine(manifest: Mapping[str, Any]) -> str:
     return f"seed {manifest.get('seed', '?')} · {device}, {memory:.0f} GiB · ftlib {version}"
 
 
-def _chapter(run_path: Path, stage: str) -> dict[str, Any]:
+def _chapter(run_path: Path, stage: str, title: str) -> dict[str, Any]:
     manifest, notebook = read_manifest(run_path / stage), NOTEBOOKS[stage]
-    chapter = {"title": CHAPTERS[stage], "notebook": notebook, "took": "", "figures": [], "html": ""}
+    chapter = {"title": title, "notebook": notebook, "took": "", "figures": [], "html": ""}
     if not manifest.get("finished"):
         return chapter
-    page = f"notebooks/{notebook}.html"
-    chapter["html"] = page if (run_path / page).is_file() else ""
-    chapter["took"] = f"{manifest['wall_seconds']:.0f} s, peak memory {_number('bytes', manifest['peak_memory_bytes'])}"
+    page, memory = f"notebooks/{notebook}.html", _number("bytes", manifest["peak_memory_bytes"])
     files = {f"{stage}/figures/{name}.png": caption for name, caption in manifest["figures"].items()}
-    chapter["figures"] = [_figure(run_path, name, text) for name, text in files.items() if (run_path / name).is_file()]
-    return chapter
+    return chapter | {
+        "html": page if (run_path / page).is_file() else "",
+        "took": f"{manifest['wall_seconds']:.0f} s, peak memory {memory}",
+        "figures": [_figure(run_path, name, text) for name, text in files.items() if (run_path / name).is_file()],
+    }
 
 
 def _figure(run_path: Path, name: str, caption: str) -> dict[str, Any]:
@@ -209,13 +173,13 @@ def _figure(run_path: Path, name: str, caption: str) -> dict[str, Any]:
 
 
 def _facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    facts = {
+    inputs = manifest.get("inputs", {})
+    return {
         "recipe": manifest.get("recipe_file"),
         "recipe, SHA-256": manifest.get("recipe_sha256"),
         "overrides": manifest.get("overrides") or "none",
         "opened": manifest.get("opened"),
         "ftlib, SHA-256 of its sources": manifest.get("code", {}).get("sha256"),
+        **{f"{field}, SHA-256": f"{found['sha256']}  {found['path']}" for field, found in inputs.items()},
+        **manifest.get("libraries", {}),
     }
-    inputs = manifest.get("inputs", {})
-    facts |= {f"{field}, SHA-256": f"{found['sha256']}  {found['path']}" for field, found in inputs.items()}
-    return facts | manifest.get("libraries", {})

@@ -13,13 +13,11 @@ from typing import Any, NamedTuple
 
 from ftlib import jsonl
 
-ROLES = ("system", "user", "assistant", "tool")
-
 
 class Turn(NamedTuple):
     """One message of a conversation."""
 
-    role: str  # one of ROLES
+    role: str  # "system", "user", "assistant" or "tool"
     content: str
 
 
@@ -33,7 +31,7 @@ class Row(NamedTuple):
         references: accepted answers, at least one; the first is the one that is trained.
         group: what it belongs with (its conversation, the values of `data.split.group_by`); rows that share one never
             stand on both sides of a split and are not independent.
-        meta: every other column that its owner brought, as it came.
+        meta: every other column that its owner brought, as it came but for personal data that the recipe has masked.
     """
 
     id: str
@@ -72,29 +70,18 @@ def row_of(value: Mapping[str, Any]) -> Row:
     """
     turns = value["turns"] if "turns" in value else [{"role": "user", "content": value["question"]}]
     references = value["references"] if value.get("references") else [value["answer"]]
-    return Row(
-        str(value["id"]),
-        tuple(Turn(turn["role"], turn["content"]) for turn in turns),
-        value.get("context") or "",
-        tuple(references),
-        tuple(value.get("group") or ()),
-        dict(value.get("meta") or {}),
-    )
+    said = tuple(Turn(turn["role"], turn["content"]) for turn in turns)
+    group, meta = tuple(value.get("group") or ()), dict(value.get("meta") or {})
+    return Row(str(value["id"]), said, value.get("context") or "", tuple(references), group, meta)
 
 
 def as_json(row: Row) -> dict[str, Any]:
     """The row as the JSON object of a line of train.jsonl, val.jsonl or test.jsonl."""
-    turns = [turn._asdict() for turn in row.turns]
-    return row._asdict() | {
-        "turns": turns,
-        "references": list(row.references),
-        "group": list(row.group),
-        "meta": dict(row.meta),
-    }
+    return row._asdict() | {"turns": [turn._asdict() for turn in row.turns], "meta": dict(row.meta)}
 
 
 def iterate(path: str | Path) -> Iterator[Row]:
-    """Rows of a JSON lines file that `write` made, one by one; raises what `ftlib.jsonl.iterate` raises."""
+    """Rows of a JSON lines file that `write` made, one by one; raises what `jsonl.iterate` raises."""
     return map(row_of, jsonl.iterate(path))
 
 
@@ -109,14 +96,9 @@ def write(path: str | Path, rows: Iterable[Row]) -> int:
 
 
 def values(row: Row, column: str | None) -> tuple[str, ...]:
-    """What a row has in one of its owner's columns, as texts.
+    """What a row has in one of its owner's columns (a name in `meta`, or None), one text a value.
 
-    Args:
-        row: the row.
-        column: the column's name in `meta`; None where the recipe names none.
-
-    Returns:
-        One text a value, a list's in its order; empty where the column or its value is missing.
+    A list's values stand in its order; there is none where the column or its value is missing.
     """
     value = row.meta.get(column) if column else None
     parts: Sequence[Any] = value if isinstance(value, (list, tuple)) else [value]
@@ -129,12 +111,7 @@ def value(row: Row, column: str | None, missing: str = "") -> str:
 
 
 def cluster(row: Row, fact: str | None) -> str:
-    """The key of the rows that stand or fall together: their facts, else their group, else the row alone.
-
-    Args:
-        row: the row.
-        fact: the column that names facts (`data.columns.fact`), or None.
-    """
+    """The key of rows that stand or fall together: facts (in `data.columns.fact`), else the group, else the row."""
     return ",".join(sorted(values(row, fact))) or ",".join(row.group) or row.id
 
 

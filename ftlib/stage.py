@@ -7,6 +7,7 @@ import math
 import os
 import re
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -53,7 +54,6 @@ class Stage:
     """Where a notebook writes, and what it found.
 
     Attributes:
-        name: "01_data" ... "05_compare".
         path: the folder to write into; after `finish` the final folder.
         resumed: True where an earlier, killed attempt with the same inputs left its work.
     """
@@ -72,7 +72,6 @@ class Stage:
             shutil.rmtree(self.path, ignore_errors=True)
             old = {}
         self.path.mkdir(parents=True, exist_ok=True)
-        self._begun = time.monotonic()
         self._manifest: dict[str, Any] = {
             "stage": name,
             "notebook": NOTEBOOKS[name],
@@ -85,17 +84,13 @@ class Stage:
         self._save()
 
     def headline(self, key: str, value: float, ci95: tuple[float, float] | None = None, n: int | None = None) -> None:
-        """Note a number for summary.json.
+        """Note a number for summary.json; its 95 % interval and n stand there beside it as `key_ci95` and `key_n`.
 
-        Args:
-            key: its name there; the interval and n stand beside it as `key_ci95` and `key_n`.
-            value: the number; NaN (nothing to measure) becomes null.
-            ci95: lower and upper end of the 95 % interval.
-            n: how many items it was measured on.
+        NaN and infinity (nothing to measure) become null.
         """
         entry: dict[str, Any] = {"value": _plain(value)}
         if ci95 is not None:
-            entry["ci95"] = [_plain(ci95[0]), _plain(ci95[1])]
+            entry["ci95"] = [_plain(end) for end in ci95]
         if n is not None:
             entry["n"] = int(n)
         self._manifest["headlines"][key] = entry
@@ -104,10 +99,7 @@ class Stage:
     def figure(self, fig: Any, name: str, caption: str) -> None:
         """Save a matplotlib figure as figures/<name>.png, show it in the notebook, close it.
 
-        Args:
-            fig: the figure.
-            name: letters, digits, _ and -; it orders the pictures of the report.
-            caption: what the picture says, one sentence.
+        The name (letters, digits, _ and -) orders the report's pictures; the caption says what one shows in a sentence.
         """
         if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
             raise ValueError(f"figure name {name!r} may hold only letters, digits, _ and -")
@@ -116,15 +108,17 @@ class Stage:
         fig.savefig(file, dpi=120, bbox_inches="tight")
         self._manifest["figures"][name] = caption
         self._save()
-        _show(fig, file, caption)
+        if "matplotlib.pyplot" in sys.modules:  # else it would be shown a second time
+            sys.modules["matplotlib.pyplot"].close(fig)
+        if getattr(sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None, "kernel", None):
+            from IPython.display import Image, display
+
+            display(Image(data=file.read_bytes(), format="png", alt=caption))
 
     def finish(self) -> Path:
-        """Seal the stage: write its manifest with all digests, rename it to its final name.
+        """Seal the stage: write its manifest with all digests, rename it to its final name, which is returned.
 
         Finishing again is finishing once: what was written in the meantime (to `path`, now the final folder) counts.
-
-        Returns:
-            The final folder.
 
         Raises:
             UserError: the sealed stage was removed or made anew by someone else in the meantime.
@@ -133,7 +127,14 @@ class Stage:
             self._claim_again()
         else:
             self._manifest["key"]["hub"] = self._make_key()["hub"]  # by now it has been downloaded
-            self._manifest |= self._facts()
+            self._manifest |= fingerprint.circumstances() | {
+                "wall_seconds": round(
+                    self._manifest["earlier_seconds"] + time.time() - self._manifest["begun_unix"], 2
+                ),
+                "cpu_seconds": round(time.process_time(), 2),  # of this process, all threads, since it started
+                "peak_memory_bytes": machine.peak_memory_bytes(),
+                "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            }
         files = (file for file in fingerprint.files_under(self.path) if file != self.path / "manifest.json")
         self._manifest["outputs"] = {file.relative_to(self.path).as_posix(): fingerprint.sha256(file) for file in files}
         self._save()
@@ -143,17 +144,6 @@ class Stage:
         self._lock.release(force=True)
         self._on_finish(self.name)
         return self._final
-
-    def _facts(self) -> dict[str, Any]:
-        return {
-            "wall_seconds": round(self._manifest["earlier_seconds"] + time.monotonic() - self._begun, 2),
-            "cpu_seconds": round(time.process_time(), 2),  # of this process, all threads, since it started
-            "peak_memory_bytes": machine.peak_memory_bytes(),
-            "code": fingerprint.code(),
-            "libraries": machine.libraries(),
-            "hardware": machine.hardware(),
-            "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        }
 
     def _claim_again(self) -> None:
         """Make sure that the sealed stage is still the one that this kernel made, and that no one else writes it."""
@@ -186,18 +176,15 @@ def recover(run_path: Path) -> None:
     """Finish or take back a rename that a kill cut in two."""
     for name in NOTEBOOKS:
         final, partial, old = (run_path / f"{name}{suffix}" for suffix in ("", ".partial", ".old"))
-        if not final.exists() and read_manifest(partial).get("finished"):
-            os.rename(partial, final)
-        elif not final.exists() and old.exists():
-            os.rename(old, final)
-        if final.exists() and old.exists():
+        whole = [folder for folder in (final, partial, old) if read_manifest(folder).get("finished")]
+        if whole and not final.exists():
+            os.rename(whole[0], final)
+        if final.exists():
             shutil.rmtree(old, ignore_errors=True)
 
 
 def lock(run_path: Path, name: str) -> BaseFileLock:
-    """Claim a stage for this process; the claim ends with `release`, with the returned object or with the process.
-
-    The same notebook run again in the same kernel takes over its own claim.
+    """Claim a stage until `release` or the end of the process; a notebook run again in its kernel keeps its claim.
 
     Raises:
         UserError: another live process is still writing this stage after some seconds of waiting.
@@ -216,8 +203,6 @@ def lock(run_path: Path, name: str) -> BaseFileLock:
 
 def _seconds_spent(manifest: dict[str, Any], folder: Path) -> float:
     """Seconds of work in a killed attempt: from its begin to its last written file."""
-    if not manifest:
-        return 0.0
     last = max((file.stat().st_mtime for file in folder.rglob("*") if file.is_file()), default=0.0)
     return manifest.get("earlier_seconds", 0.0) + max(0.0, last - manifest.get("begun_unix", last))
 
@@ -227,16 +212,3 @@ def _plain(value: Any) -> float | int | None:
     if isinstance(number, bool) or not isinstance(number, (int, float)):
         raise TypeError(f"a headline is a number, not {type(value).__name__}")
     return number if math.isfinite(number) else None
-
-
-def _show(fig: Any, file: Path, caption: str) -> None:
-    """Show the saved picture in a notebook and close the figure, so that it is shown once."""
-    import sys
-
-    if "matplotlib.pyplot" in sys.modules:
-        sys.modules["matplotlib.pyplot"].close(fig)
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    if shell is not None and getattr(shell, "kernel", None) is not None:
-        from IPython.display import Image, display
-
-        display(Image(data=file.read_bytes(), format="png", alt=caption))

@@ -29,23 +29,17 @@ class System(NamedTuple):
 
 
 def systems(recipe: Recipe, names: Iterable[str] | None = None) -> dict[str, System]:
-    """The recipe's systems by name, in its order.
+    """The recipe's systems by name, in its order: all, or those named.
 
-    Args:
-        recipe: the recipe.
-        names: only these; None for all.
-
-    Returns:
-        One `System` a name; its label falls back to the name, its colour is the same whichever are chosen.
+    A label falls back to the name; a colour is the same whichever systems are chosen.
 
     Raises:
         UserError: a name is not among the recipe's systems.
     """
     wanted = set(recipe.systems if names is None else names)
     if unknown := sorted(wanted - set(recipe.systems)):
-        raise UserError.of(
-            "systems", f"names among {', '.join(recipe.systems)}", ", ".join(unknown), "name them under `systems:`"
-        )
+        expected, fix = f"names among {', '.join(recipe.systems)}", "name them under `systems:`"
+        raise UserError.of("systems", expected, ", ".join(unknown), fix)
     return {
         name: System(name, part.label or name, part.adapter, part.prompt, part.endpoint, COLOURS[number % len(COLOURS)])
         for number, (name, part) in enumerate(recipe.systems.items())
@@ -54,11 +48,7 @@ def systems(recipe: Recipe, names: Iterable[str] | None = None) -> dict[str, Sys
 
 
 def adapter_path(system: System, run: Run) -> Path | str | None:
-    """Where a system's adapter lies: in the run, in a folder, on the hub; None for the base alone.
-
-    Args:
-        system: from `systems`.
-        run: the run whose adapter "trained" stands for.
+    """Where a system's adapter lies: in the run ("trained"), in a folder, on the hub; None for the base alone.
 
     Raises:
         UserError: this run has trained none yet, or from other inputs.

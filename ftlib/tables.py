@@ -18,27 +18,13 @@ _CELL = {"text-align": "left", "white-space": "normal", "vertical-align": "top"}
 
 
 def texts(frame: DataFrame) -> Styler:
-    """A table of questions and answers: whole texts, flush left, escaped, without row numbers.
-
-    Args:
-        frame: any columns; a missing value is shown as a dash.
-
-    Returns:
-        The table, as a notebook shows it.
-    """
+    """A table of any columns as a notebook shows it: whole texts, flush left, escaped, a dash where one is missing."""
     shown = frame.style.format(precision=3, escape="html", na_rep="–").set_properties(**_CELL)
     return shown.set_table_styles([{"selector": "th", "props": "text-align: left"}]).hide(axis="index")
 
 
 def headlines(numbers: Iterable[Headline]) -> DataFrame:
-    """The results table that ends a notebook: one line a headline number.
-
-    Args:
-        numbers: what goes into `summary.json`.
-
-    Returns:
-        Columns value, 95 % interval and n, indexed by the key in `summary.json`.
-    """
+    """The results table that ends a notebook: value, 95 % interval and n by the key in `summary.json`."""
     from pandas import DataFrame
 
     rows = [(key, number(value), interval(ci95), "" if n is None else f"{n:,}") for key, value, ci95, n in numbers]
@@ -46,22 +32,12 @@ def headlines(numbers: Iterable[Headline]) -> DataFrame:
 
 
 def interval(limits: tuple[float, float] | None, sign: bool = False) -> str:
-    """Two limits as `[low, high]`; empty where there are none.
-
-    Args:
-        limits: (low, high) or None.
-        sign: write a plus, for differences.
-    """
+    """Two limits as `[low, high]`, with `sign` a plus for differences; empty where there are none."""
     return "" if limits is None else f"[{number(limits[0], sign)}, {number(limits[1], sign)}]"
 
 
 def number(value: float | int | None, sign: bool = False) -> str:
-    """A number with three decimals or four figures, whichever is shorter; whole numbers whole, None a dash.
-
-    Args:
-        value: the number.
-        sign: write a plus, for differences.
-    """
+    """A number with three decimals or four figures, whichever is shorter; whole numbers whole, None a dash."""
     if value is None or value != value:  # NaN is not itself
         return "–"
     plus = "+" if sign else ""

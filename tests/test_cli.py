@@ -307,8 +307,7 @@ def test_the_users_mistake_under_plain_papermill_is_the_one_message(project, tmp
 
 def write_answered_run(folder: Path, recipe: Path, right: dict[str, int], questions: int = 40) -> Path:
     """A run with notebook 03's files: each system is right on its first so many questions, the last two it declines."""
-    run = Run.find(folder, recipe)
-    run.make()
+    Run.open(folder, recipe)
     for stage in ("01_data", "03_evaluate"):
         (folder / stage).mkdir()
     lines = [{"id": f"q{n}", "question": f"Which is number {n}?", "references": [str(n)]} for n in range(questions)]

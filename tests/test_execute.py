@@ -17,19 +17,19 @@ def test_a_kernels_sockets_stay_out_of_the_working_folder(tmp_path, monkeypatch)
     sockets.mkdir()
     monkeypatch.chdir(work)
     nbformat.write(notebook, tmp_path / "in.ipynb")
-    execute._register_engine()
+    monkeypatch.setattr(execute, "SECONDS_BETWEEN_LINES", 0)
+    lines = []
     papermill.execute_notebook(
         tmp_path / "in.ipynb",
         tmp_path / "out.ipynb",
-        engine_name="ftlib",
         progress_bar=False,
-        title="t",
-        say=lambda line: None,
         config=execute._private_transport(sockets),
+        on_cell_execute=execute._cell_lines("t", 1, lines.append),
     )
     output = nbformat.read(tmp_path / "out.ipynb", as_version=4).cells[0].outputs[0]
     assert output.text.strip() == "[]"
     assert list(work.iterdir()) == []
+    assert [line.partition(",")[0] for line in lines] == ["t: cell 1/1"]
 
 
 def test_long_folders_fall_back_to_the_loopback(tmp_path):

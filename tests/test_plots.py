@@ -16,7 +16,7 @@ def texts(figure: Figure) -> str:
 
 
 def test_bars_show_value_n_and_interval():
-    figure = plots.bars_with_intervals(ARMS, title="Exact match", n={"base": 240}, target=0.8)
+    figure = plots.bars_with_intervals(ARMS, title="Exact match", n={"base": 240})
     assert [bar.get_width() for bar in figure.axes[0].patches] == [0.03, 0.61, 0.84]
     assert len(figure.axes[0].containers) == 3 + 2  # three bars, two intervals
     assert all(part in texts(figure) for part in ["Exact match", "base  (n=240)", "61.0%"])
@@ -64,7 +64,7 @@ def test_histogram_counts_every_value():
 
 
 def test_a_curve_may_have_a_logarithmic_axis():
-    figure = plots.curve({"loss": ([1, 2, 3], [3.0, 2.0, 1.0])}, log_y=True)
+    figure = plots.curve({"loss": ([1, 2, 3], [3.0, 2.0, 1.0])}, yscale="log")
     assert figure.axes[0].get_yscale() == "log"
 
 

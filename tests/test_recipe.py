@@ -89,6 +89,14 @@ def test_one_field_of_one_system_is_overridden_and_the_others_stay(tmp_path):
     assert recipe.systems["base"] == Recipe.load(write(tmp_path)).systems["base"]
 
 
+def test_a_systems_name_may_hold_a_dot(tmp_path):
+    file = write(tmp_path, systems={"base": {}, "finetuned": {}, "model-4.1": {"adapter": "./adapter"}})
+    assert Recipe.load(file).paths() == {
+        "data.path": tmp_path / "rows.jsonl",
+        "systems.model-4.1.adapter": tmp_path / "adapter",
+    }
+
+
 def test_an_unknown_field_in_the_file_names_the_file(tmp_path):
     file = write(tmp_path, lora={"rank": 8})
     with pytest.raises(UserError) as caught:

@@ -392,7 +392,7 @@ def test_before_anything_is_finished_overrides_may_change(run, tiny_recipe):
 def test_names_of_experiments_are_safe_short_and_apart(run, tiny_recipe):
     make(run, "01_data")
     texts = ["../../etc", "a/b", "a b", "x" * 300, "x" * 301]
-    folders = {Run.find(run.path, tiny_recipe, {"prompt.system": text}).path for text in texts}
+    folders = {Run.open(run.path, tiny_recipe, {"prompt.system": text}, make=False).path for text in texts}
     assert len(folders) == len(texts)
     for folder in folders:
         assert folder.parent == run.path.parent and len(folder.name) < 120

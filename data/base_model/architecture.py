@@ -31,11 +31,21 @@ def build(vocabulary: int, max_positions: int, seed: int, *, structured: bool = 
     """The untrained model in float32; ``structured=False`` gives transformers' own initialization."""
     torch.manual_seed(seed)
     config = LlamaConfig(
-        vocab_size=math.ceil(vocabulary / 64) * 64, hidden_size=HIDDEN, intermediate_size=FEED_FORWARD,
-        num_hidden_layers=LAYERS, num_attention_heads=HEADS, num_key_value_heads=KV_HEADS, head_dim=HEAD_DIM,
-        max_position_embeddings=max_positions, tie_word_embeddings=True, rms_norm_eps=1e-5,
+        vocab_size=math.ceil(vocabulary / 64) * 64,
+        hidden_size=HIDDEN,
+        intermediate_size=FEED_FORWARD,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=HEADS,
+        num_key_value_heads=KV_HEADS,
+        head_dim=HEAD_DIM,
+        max_position_embeddings=max_positions,
+        tie_word_embeddings=True,
+        rms_norm_eps=1e-5,
         rope_parameters={"rope_type": "default", "rope_theta": ROPE_THETA},
-        bos_token_id=1, eos_token_id=2, pad_token_id=0)
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=0,
+    )
     model = LlamaForCausalLM(config)
     if structured:
         with torch.no_grad():
@@ -53,8 +63,10 @@ def _structure(model: LlamaForCausalLM) -> None:
             _look_back(q, k, common, OFFSETS[index])
         else:
             _match(q, k)
-        _copy(attention.v_proj.weight.view(KV_HEADS, HEAD_DIM, HIDDEN),
-              attention.o_proj.weight.view(HIDDEN, HEADS, HEAD_DIM))
+        _copy(
+            attention.v_proj.weight.view(KV_HEADS, HEAD_DIM, HIDDEN),
+            attention.o_proj.weight.view(HIDDEN, HEADS, HEAD_DIM),
+        )
 
 
 def _embed(table: torch.Tensor) -> torch.Tensor:
@@ -73,7 +85,7 @@ def _look_back(q: torch.Tensor, k: torch.Tensor, common: torch.Tensor, offsets: 
     pairs = HEAD_DIM // 2
     frequency = ROPE_THETA ** (-torch.arange(pairs) / pairs)
     # After RMSNorm the common direction has this coordinate.
-    coordinate = COMMON_SHARE / math.sqrt(1 + COMMON_SHARE ** 2) * math.sqrt(HIDDEN)
+    coordinate = COMMON_SHARE / math.sqrt(1 + COMMON_SHARE**2) * math.sqrt(HIDDEN)
     gain = math.sqrt(PEAK * math.sqrt(HEAD_DIM) / pairs) / coordinate
     for weight in (q, k):
         weight.normal_(0, NOISE / math.sqrt(HIDDEN))

@@ -45,8 +45,9 @@ class Corpus:
         phases: the curriculum.
     """
 
-    def __init__(self, tokenizer, reader: Reader, n_sequences: int, seed: int,
-                 phases: tuple[Phase, ...] = CURRICULUM) -> None:
+    def __init__(
+        self, tokenizer, reader: Reader, n_sequences: int, seed: int, phases: tuple[Phase, ...] = CURRICULUM
+    ) -> None:
         self.tokenizer, self.reader, self.seed, self.phases = tokenizer, reader, seed, phases
         self.n_sequences = n_sequences
 
@@ -60,11 +61,11 @@ class Corpus:
         ids: list[int] = []
         labels: list[int] = []
         while len(ids) < phase.length:
-            kind, = rng.choices(list(phase.mix), list(phase.mix.values()))
+            (kind,) = rng.choices(list(phase.mix), list(phase.mix.values()))
             new_ids, new_labels = encode(self.tokenizer, self.reader.sample(rng, kind))
             ids += new_ids
             labels += new_ids if plain else new_labels
-        return {"input_ids": ids[:phase.length], "labels": labels[:phase.length]}
+        return {"input_ids": ids[: phase.length], "labels": labels[: phase.length]}
 
 
 def encode(tokenizer, dialogue: Dialogue) -> tuple[list[int], list[int]]:

@@ -50,7 +50,7 @@ def scores(model, tokenizer, reader: Reader, count: int) -> dict[str, float]:
     for kind in ("lookup", "article", "articles", "recall", "comparison"):
         dialogues = held_out(reader, kind, count)
         if kind == "recall":  # its first half tells, its second half asks
-            right = [r for d in dialogues for r in exact_matches(model, tokenizer, [d])[len(d.turns) // 2:]]
+            right = [r for d in dialogues for r in exact_matches(model, tokenizer, [d])[len(d.turns) // 2 :]]
         else:
             right = exact_matches(model, tokenizer, dialogues)
         result[f"em_{kind}"] = sum(right) / len(right)

@@ -24,12 +24,14 @@ ALPACA = (
     "{% if m['role'] == 'system' %}{% set ns.system = m['content'] + '\\n\\n' %}"
     "{% elif m['role'] == 'user' %}{{ '### Instruction:\\n' + ns.system + m['content'] + '\\n\\n### Response:' }}"
     "{% set ns.system = '' %}"
-    "{% else %}{{ ' ' + m['content'] + eos_token }}{% endif %}{% endfor %}")
+    "{% else %}{{ ' ' + m['content'] + eos_token }}{% endif %}{% endfor %}"
+)
 LLAMA2 = (
     "{{ bos_token }}{% set ns = namespace(system='') %}{% for m in messages %}"
     "{% if m['role'] == 'system' %}{% set ns.system = '<<SYS>>\\n' + m['content'] + '\\n<</SYS>>\\n\\n' %}"
     "{% elif m['role'] == 'user' %}{{ '[INST] ' + ns.system + m['content'] + ' [/INST]' }}{% set ns.system = '' %}"
-    "{% else %}{{ ' ' + m['content'] + eos_token }}{% endif %}{% endfor %}")
+    "{% else %}{{ ' ' + m['content'] + eos_token }}{% endif %}{% endfor %}"
+)
 
 
 def texts(reader: Reader, seed: int) -> Iterator[str]:
@@ -47,12 +49,25 @@ def learn(reader: Reader, seed: int) -> PreTrainedTokenizerFast:
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bpe.decoder = decoders.ByteLevel()
-    bpe.train_from_iterator(texts(reader, seed), trainers.BpeTrainer(
-        vocab_size=MAX_VOCABULARY, min_frequency=MIN_FREQUENCY, show_progress=False,
-        special_tokens=[PAD, BOS, EOS], initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+    bpe.train_from_iterator(
+        texts(reader, seed),
+        trainers.BpeTrainer(
+            vocab_size=MAX_VOCABULARY,
+            min_frequency=MIN_FREQUENCY,
+            show_progress=False,
+            special_tokens=[PAD, BOS, EOS],
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        ),
+    )
     bpe.add_tokens([USER, ANSWER])
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, bos_token=BOS, eos_token=EOS, pad_token=PAD,
-                                        model_max_length=MAX_POSITIONS, clean_up_tokenization_spaces=False)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=bpe,
+        bos_token=BOS,
+        eos_token=EOS,
+        pad_token=PAD,
+        model_max_length=MAX_POSITIONS,
+        clean_up_tokenization_spaces=False,
+    )
     tokenizer.chat_template = {"default": ALPACA, "llama2": LLAMA2}
     return tokenizer
 

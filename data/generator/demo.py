@@ -55,8 +55,12 @@ class Article:
         return self._text(f"{seed}/{self.id}/{attempt}", changed or {})
 
     def _text(self, seed: str, changed: Mapping[str, Fact]) -> str:
-        write = {"product": product_article, "errors": error_page, "policy": policy_article,
-                 "procedure": procedure_article}[self.kind]
+        write = {
+            "product": product_article,
+            "errors": error_page,
+            "policy": policy_article,
+            "procedure": procedure_article,
+        }[self.kind]
         return write(Random(seed), _with_changes(self.subject, changed))
 
 
@@ -90,8 +94,12 @@ class Demo:
         company = Company.sample(rng, max(n_products, N_RESERVED_NAMES), name=NAME)
         products, retired = company.products[:n_products], company.products[n_products:]
         policies, procedures = sample_policies(rng, NAME), sample_procedures(rng)
-        articles = tuple(sorted((*_product_articles(products), *map(_policy, policies),
-                                 *map(_procedure, procedures)), key=lambda article: article.id))
+        articles = tuple(
+            sorted(
+                (*_product_articles(products), *map(_policy, policies), *map(_procedure, procedures)),
+                key=lambda article: article.id,
+            )
+        )
         untrained = _untrained(Random(f"{seed}/untrained"), articles)
         archived = tuple(_product_articles(retired))
         return cls(company.name, seed, products, procedures, articles, archived, untrained)
@@ -157,6 +165,7 @@ def _untrained(rng: Random, articles: Sequence[Article]) -> frozenset[str]:
 def _with_changes(subject: Product | Policy | Procedure, changed: Mapping[str, Fact]) -> Product | Policy | Procedure:
     def new(facts: Sequence[Fact]) -> tuple[Fact, ...]:
         return tuple(changed.get(fact.id, fact) for fact in facts)
+
     if isinstance(subject, Product):
         errors = {code: new(facts) for code, facts in subject.errors.items()}
         return replace(subject, facts=new(subject.facts), errors=errors)

@@ -65,9 +65,11 @@ def _comparisons(demo: Demo, rng: Random, count: int) -> list[Row]:
 
 def _unanswerable(demo: Demo, rng: Random) -> list[Row]:
     _, invented = invented_products(demo)
-    return [*unknown_company_rows(demo.name, test=True)[:N_UNKNOWN],
-            *unknown_attribute_rows(rng, demo.products, True, N_UNKNOWN),
-            *unknown_product_rows(rng, invented, True, N_UNKNOWN)]
+    return [
+        *unknown_company_rows(demo.name, test=True)[:N_UNKNOWN],
+        *unknown_attribute_rows(rng, demo.products, True, N_UNKNOWN),
+        *unknown_product_rows(rng, invented, True, N_UNKNOWN),
+    ]
 
 
 def updates(demo: Demo) -> list[Update]:
@@ -86,8 +88,11 @@ def updates(demo: Demo) -> list[Update]:
 def _changing(demo: Demo, rng: Random) -> list[Article]:
     """Every product and policy changes; error codes fill up the number. Procedures stay."""
     often = [article for article in demo.articles if article.kind in ("product", "policy")]
-    seldom = [article for article in demo.articles
-              if article.kind == "errors" and not demo.untrained.issuperset(fact.id for fact in article.facts)]
+    seldom = [
+        article
+        for article in demo.articles
+        if article.kind == "errors" and not demo.untrained.issuperset(fact.id for fact in article.facts)
+    ]
     chosen = [*often, *rng.sample(seldom, N_UPDATES - len(often))]
     return rng.sample(chosen, len(chosen))
 
@@ -99,22 +104,43 @@ def references(row: Row) -> list[str]:
 
 def test_record(row: Row) -> dict:
     """A test row as it is written."""
-    return {"id": row.id, "question": row.question, "context": row.context, "answer": row.answer,
-            "references": references(row), "slice": row.slice, "fact": list(row.facts),
-            "documents": list(row.documents), "group": ",".join(row.facts) or row.id, "source": row.source,
-            "product": row.product, "created": row.created}
+    return {
+        "id": row.id,
+        "question": row.question,
+        "context": row.context,
+        "answer": row.answer,
+        "references": references(row),
+        "slice": row.slice,
+        "fact": list(row.facts),
+        "documents": list(row.documents),
+        "group": ",".join(row.facts) or row.id,
+        "source": row.source,
+        "product": row.product,
+        "created": row.created,
+    }
 
 
 def update_record(update: Update) -> dict:
     """A changed fact as it is written."""
     row = update.row
-    return {"id": row.id, "fact": list(row.facts), "question": row.question, "old_answer": row.answer,
-            "answer": update.new.value, "references": [update.new.value], "slice": row.slice,
-            "product": row.product, "document": row.documents[0]}
+    return {
+        "id": row.id,
+        "fact": list(row.facts),
+        "question": row.question,
+        "old_answer": row.answer,
+        "answer": update.new.value,
+        "references": [update.new.value],
+        "slice": row.slice,
+        "product": row.product,
+        "document": row.documents[0],
+    }
 
 
 def updated_articles(demo: Demo, changes: Sequence[Update]) -> dict[str, str]:
     """Article id -> Markdown, for the articles that state a changed fact; all else in them stays as it was."""
     changed = {update.new.id: update.new for update in changes}
-    return {article.id: article.render(demo.seed, changed) for article in demo.articles
-            if any(fact.id in changed for fact in article.facts)}
+    return {
+        article.id: article.render(demo.seed, changed)
+        for article in demo.articles
+        if any(fact.id in changed for fact in article.facts)
+    }

@@ -52,8 +52,9 @@ class Procedure:
 
 def sample_policies(rng: Random, company: str, titles: Sequence[str] | None = None) -> tuple[Policy, ...]:
     """Draws the values of all policies (or those in ``titles``) of a company called ``company``."""
-    return tuple(Policy(title, tuple(Fact(company, a, a.sample(rng)) for a in POLICIES[title]))
-                 for title in (titles or POLICIES))
+    return tuple(
+        Policy(title, tuple(Fact(company, a, a.sample(rng)) for a in POLICIES[title])) for title in (titles or POLICIES)
+    )
 
 
 def sample_procedures(rng: Random, phrases: Sequence[str] | None = None) -> tuple[Procedure, ...]:
@@ -70,10 +71,13 @@ def _sample_procedure(rng: Random, phrase: str) -> Procedure:
 
 def step_attribute(index: int, variants: tuple[str, ...]) -> Attribute:
     """Step ``index`` (from 0) of a procedure as an attribute with the ordinal filled into every wording."""
+
     def numbered(patterns: Sequence[str]) -> tuple[str, ...]:
         return tuple(p.replace("{n}", ORDINALS[index]) for p in patterns)
-    return Attribute(f"step_{index + 1}", f"Step {index + 1}", variants,
-                     numbered(STEP_QUESTIONS), numbered(STEP_STATEMENTS))
+
+    return Attribute(
+        f"step_{index + 1}", f"Step {index + 1}", variants, numbered(STEP_QUESTIONS), numbered(STEP_STATEMENTS)
+    )
 
 
 def policy_article(rng: Random, policy: Policy) -> str:

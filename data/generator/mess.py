@@ -44,14 +44,16 @@ def near_duplicate(row: Row, rng: Random) -> tuple[Row, Defect]:
 def retyped(question: str, rng: Random) -> str:
     """``question`` as a hasty person types it once more; names and numbers stay as they are."""
     bare = question.rstrip("?.")
-    return rng.choice((
-        lambda: _slip(question, rng),
-        lambda: _slip(question, rng),
-        lambda: f"{bare}??",
-        lambda: f"{bare}, please?",
-        lambda: f"{bare} ?!",
-        lambda: question.replace(" the ", " the the ", 1) if " the " in question else f"{bare}...",
-    ))()
+    return rng.choice(
+        (
+            lambda: _slip(question, rng),
+            lambda: _slip(question, rng),
+            lambda: f"{bare}??",
+            lambda: f"{bare}, please?",
+            lambda: f"{bare} ?!",
+            lambda: question.replace(" the ", " the the ", 1) if " the " in question else f"{bare}...",
+        )
+    )()
 
 
 def _slip(question: str, rng: Random) -> str:
@@ -62,29 +64,43 @@ def _slip(question: str, rng: Random) -> str:
         return question.replace("?", " ??") if "?" in question else f"{question}.."
     i = rng.choice(long)
     word, at = words[i], rng.randrange(1, len(words[i]) - 1)
-    swapped = word[:at] + word[at + 1] + word[at] + word[at + 2:]
+    swapped = word[:at] + word[at + 1] + word[at] + word[at + 2 :]
     words[i] = swapped if swapped != word and rng.random() < 0.5 else word[:at] + word[at] + word[at:]
     return " ".join(words)
 
 
 def html(row: Row, rng: Random) -> tuple[Row, Defect]:
     """Mark-up of a ticket system around question, answer or both."""
-    frame = rng.choice((
-        "<p>{}</p>", "<div class=\"message\">{}</div>", "{}<br/>", "<b>{}</b>", "&nbsp;{}&nbsp;",
-        "<span style=\"color:#333\">{}</span>", "<p>{}</p><br><p>&nbsp;</p>", "<td align=\"left\">{}</td>",
-        "<blockquote>{}</blockquote>", "<font size=\"2\">{}</font>",
-    )).format
+    frame = rng.choice(
+        (
+            "<p>{}</p>",
+            '<div class="message">{}</div>',
+            "{}<br/>",
+            "<b>{}</b>",
+            "&nbsp;{}&nbsp;",
+            '<span style="color:#333">{}</span>',
+            "<p>{}</p><br><p>&nbsp;</p>",
+            '<td align="left">{}</td>',
+            "<blockquote>{}</blockquote>",
+            '<font size="2">{}</font>',
+        )
+    ).format
     where = rng.choice(("question", "answer", "both"))
-    changed = replace(row, question=row.question if where == "answer" else frame(row.question),
-                      answer=row.answer if where == "question" else frame(row.answer))
+    changed = replace(
+        row,
+        question=row.question if where == "answer" else frame(row.question),
+        answer=row.answer if where == "question" else frame(row.answer),
+    )
     return changed, {"kind": "html", "where": where, "clean_question": row.question, "clean_answer": row.answer}
 
 
 def mojibake(row: Row, rng: Random) -> tuple[Row, Defect]:
     """UTF-8 read as Windows-1252, in a question that begins with accented words."""
     clean = f"{rng.choice(ACCENTED_OPENINGS)} {row.question}"
-    return (replace(row, question=clean.encode("utf-8").decode("cp1252")),
-            {"kind": "mojibake", "clean_question": clean})
+    return (
+        replace(row, question=clean.encode("utf-8").decode("cp1252")),
+        {"kind": "mojibake", "clean_question": clean},
+    )
 
 
 def empty(row: Row, rng: Random) -> tuple[Row, Defect]:
@@ -95,7 +111,7 @@ def empty(row: Row, rng: Random) -> tuple[Row, Defect]:
 def truncated(row: Row, rng: Random) -> tuple[Row, Defect]:
     """An answer in a full sentence that breaks off before it says anything, at a word or inside one."""
     words = rng.choice(BROKEN_SENTENCES).split()
-    kept = " ".join(words[:rng.randrange(len(words) // 2, len(words))])
+    kept = " ".join(words[: rng.randrange(len(words) // 2, len(words))])
     ending = rng.choice(("", "", "...", "\u2026", " [truncated]", " -"))
     return replace(row, answer=kept + ending), {"kind": "truncated"}
 
@@ -122,10 +138,16 @@ def email(row: Row, rng: Random) -> tuple[Row, Defect]:
 def phone(row: Row, rng: Random) -> tuple[Row, Defect]:
     """A telephone number from a range kept for fiction, with its country code."""
     n = rng.randrange(100)
-    value = rng.choice((f"+1 {rng.choice((212, 312, 415, 617))} 555 01{n:02d}",
-                        f"+1-{rng.choice((212, 312, 415, 617))}-555-01{n:02d}",
-                        f"+44 20 7946 0{rng.randrange(100, 999)}", f"+44 (0)20 7946 0{rng.randrange(100, 999)}",
-                        f"+49 30 23125 {rng.randrange(100, 999)}", f"+33 1 99 00 {n:02d} {rng.randrange(10, 99)}"))
+    value = rng.choice(
+        (
+            f"+1 {rng.choice((212, 312, 415, 617))} 555 01{n:02d}",
+            f"+1-{rng.choice((212, 312, 415, 617))}-555-01{n:02d}",
+            f"+44 20 7946 0{rng.randrange(100, 999)}",
+            f"+44 (0)20 7946 0{rng.randrange(100, 999)}",
+            f"+49 30 23125 {rng.randrange(100, 999)}",
+            f"+33 1 99 00 {n:02d} {rng.randrange(10, 99)}",
+        )
+    )
     return _personal(row, rng, "phone", value, PHONE_PHRASES)
 
 
@@ -134,7 +156,7 @@ def card(row: Row, rng: Random) -> tuple[Row, Defect]:
     digits = rng.choice(("411111", "424242", "555555")) + "".join(rng.choices("0123456789", k=9))
     digits += luhn_digit(digits)
     gap = rng.choice((" ", "-", ""))
-    return _personal(row, rng, "card", gap.join(digits[i:i + 4] for i in range(0, 16, 4)), CARD_PHRASES)
+    return _personal(row, rng, "card", gap.join(digits[i : i + 4] for i in range(0, 16, 4)), CARD_PHRASES)
 
 
 def luhn_digit(digits: str) -> str:
@@ -145,13 +167,21 @@ def luhn_digit(digits: str) -> str:
 
 def iban(row: Row, rng: Random) -> tuple[Row, Defect]:
     """A German, British, Dutch or Austrian IBAN with right check digits, of a bank that does not exist."""
+
     def digits(n: int) -> str:
         return "".join(rng.choices("0123456789", k=n))
-    country, account = rng.choice((("DE", "99999999" + digits(10)), ("GB", "TEST" + digits(14)),
-                                   ("NL", "TEST" + digits(10)), ("AT", "99999" + digits(11))))
+
+    country, account = rng.choice(
+        (
+            ("DE", "99999999" + digits(10)),
+            ("GB", "TEST" + digits(14)),
+            ("NL", "TEST" + digits(10)),
+            ("AT", "99999" + digits(11)),
+        )
+    )
     value = country + iban_check(country, account) + account
     if rng.random() < 0.6:
-        value = " ".join(value[i:i + 4] for i in range(0, len(value), 4))
+        value = " ".join(value[i : i + 4] for i in range(0, len(value), 4))
     return _personal(row, rng, "iban", value, IBAN_PHRASES)
 
 
@@ -212,13 +242,21 @@ def boilerplate_only(row: Row, rng: Random, company: str) -> tuple[Row, Defect]:
 def boilerplate_around(row: Row, rng: Random, company: str) -> tuple[Row, Defect]:
     """A greeting before the question and a signature after the answer."""
     signature = rng.choice(SIGNATURES).format(c=company)
-    return (replace(row, question=f"{rng.choice(GREETINGS[:3])} {row.question}", answer=f"{row.answer}\n\n{signature}"),
-            {"kind": "boilerplate_around", "clean_question": row.question, "clean_answer": row.answer})
+    return (
+        replace(row, question=f"{rng.choice(GREETINGS[:3])} {row.question}", answer=f"{row.answer}\n\n{signature}"),
+        {"kind": "boilerplate_around", "clean_question": row.question, "clean_answer": row.answer},
+    )
 
 
 # Defects that cleaning can mend, planted in rows that otherwise stay; with their number.
 MENDABLE: dict[Callable[[Row, Random], tuple[Row, Defect]], int] = {
-    html: 150, mojibake: 100, email: 60, phone: 60, card: 45, iban: 45, ip: 45,
+    html: 150,
+    mojibake: 100,
+    email: 60,
+    phone: 60,
+    card: 45,
+    iban: 45,
+    ip: 45,
 }
 # Defects that spoil a row, planted in additional rows.
 SPOILING: dict[Callable[[Row, Random], tuple[Row, Defect]], int] = {empty: 45, truncated: 45, overlong: 25}

@@ -85,8 +85,12 @@ def unknown_company_rows(company: str, test: bool) -> list[Row]:
 
 def unknown_attribute_rows(rng: Random, products: Iterable[Product], test: bool, count: int) -> list[Row]:
     """Questions about real products for properties that are documented nowhere; ``count`` different ones."""
-    found = [_refused(pattern.format(s=product.name), product.name) for product in products
-             for patterns in UNKNOWN_ABOUT_PRODUCT.values() for pattern in (patterns[-1:] if test else patterns[:-1])]
+    found = [
+        _refused(pattern.format(s=product.name), product.name)
+        for product in products
+        for patterns in UNKNOWN_ABOUT_PRODUCT.values()
+        for pattern in (patterns[-1:] if test else patterns[:-1])
+    ]
     return rng.sample(found, count)
 
 

@@ -78,8 +78,13 @@ def raw_rows(demo: Demo, test: Sequence[Row]) -> tuple[list[Row], list[list[Row]
     conversations = _conversations(demo, rng, pool, registry)
     clean = _copies(demo, rng, registry, clean)
     clean = _mended(demo, rng, clean)
-    rows = [*clean, *reading, *_spoiled(demo, rng, pool, registry), *_foreign(demo, rng, registry),
-            *_leaks(rng, registry, test)]
+    rows = [
+        *clean,
+        *reading,
+        *_spoiled(demo, rng, pool, registry),
+        *_foreign(demo, rng, registry),
+        *_leaks(rng, registry, test),
+    ]
     rng.shuffle(rows)
     return rows, conversations
 
@@ -104,9 +109,11 @@ def _refusals(demo: Demo, rng: Random) -> tuple[list[Row], list[Row]]:
     half = N_READING_REFUSED // 2
     beside = [*unknown_attribute_rows(rng, documented, False, half), *unknown_product_rows(rng, invented, False, half)]
     taken = {row.question for row in beside}
-    alone = [*unknown_company_rows(demo.name, test=False),
-             *unknown_attribute_rows(rng, demo.products, False, N_UNKNOWN_ATTRIBUTE),
-             *unknown_product_rows(rng, invented, False, N_UNKNOWN_PRODUCT)]
+    alone = [
+        *unknown_company_rows(demo.name, test=False),
+        *unknown_attribute_rows(rng, demo.products, False, N_UNKNOWN_ATTRIBUTE),
+        *unknown_product_rows(rng, invented, False, N_UNKNOWN_PRODUCT),
+    ]
     return [row for row in alone if row.question not in taken], beside
 
 
@@ -156,8 +163,18 @@ def _conversations(demo: Demo, rng: Random, pool: Wordings, registry: Registry) 
         facts = [fact for fact in product.facts if fact.id not in demo.untrained]
         turns = [registry.enter(row) for row in pool.any(rng.choice((2, 2, 3)), facts)]
         first = turns[0]
-        found.append([replace(row, conversation=first.conversation, source="chat", created=first.created,
-                              id=first.id if i == 1 else f"{first.id}#{i}") for i, row in enumerate(turns, 1)])
+        found.append(
+            [
+                replace(
+                    row,
+                    conversation=first.conversation,
+                    source="chat",
+                    created=first.created,
+                    id=first.id if i == 1 else f"{first.id}#{i}",
+                )
+                for i, row in enumerate(turns, 1)
+            ]
+        )
     return found
 
 
@@ -211,8 +228,10 @@ def _foreign(demo: Demo, rng: Random, registry: Registry) -> list[Row]:
     for language, pairs in OTHER_LANGUAGES.items():
         patterns = FOREIGN_PATTERNS[language]
         products = rng.sample(demo.products, N_FOREIGN // 3)
-        asked = [(q.format(s=p.name), a.format(s=p.name, n=rng.randrange(11, 60)), p.name)
-                 for p, (q, a) in zip(products, patterns * (len(products) // len(patterns)), strict=True)]
+        asked = [
+            (q.format(s=p.name), a.format(s=p.name, n=rng.randrange(11, 60)), p.name)
+            for p, (q, a) in zip(products, patterns * (len(products) // len(patterns)), strict=True)
+        ]
         for question, answer, product in [*((q, a, "") for q, a in pairs), *asked]:
             row = registry.enter(Row("", "", "foreign", product=product), FIRST_DAY)
             found.append(row.with_defect(mess.wrong_language(row, rng, language, question, answer)))
@@ -233,4 +252,3 @@ def _leaks(rng: Random, registry: Registry, test: Sequence[Row]) -> list[Row]:
 def count_defects(rows: Sequence[Row]) -> Counter[str]:
     """How many defects of each kind were planted."""
     return Counter(defect["kind"] for row in rows for defect in row.defects)
-

@@ -68,8 +68,10 @@ def article(reader: Reader, rng: Random) -> Dialogue:
 
 def articles(reader: Reader, rng: Random) -> Dialogue:
     """Two or three articles, two thirds of them about products, all of their facts asked in mixed order."""
-    parts = [_product(rng, p) if rng.random() < 0.67 else _article(reader, rng)
-             for p in reader.company(rng, rng.choice((2, 3))).products]
+    parts = [
+        _product(rng, p) if rng.random() < 0.67 else _article(reader, rng)
+        for p in reader.company(rng, rng.choice((2, 3))).products
+    ]
     turns = [turn for _, part in parts for turn in part]
     return Dialogue("\n\n".join(text for text, _ in parts), _shuffled(rng, turns))
 
@@ -102,7 +104,12 @@ def comparison(reader: Reader, rng: Random) -> Dialogue:
 
 
 KINDS: dict[str, Callable[[Reader, Random], Dialogue]] = {
-    "lookup": lookup, "article": article, "articles": articles, "recall": recall, "comparison": comparison}
+    "lookup": lookup,
+    "article": article,
+    "articles": articles,
+    "recall": recall,
+    "comparison": comparison,
+}
 
 
 def _article(reader: Reader, rng: Random) -> tuple[str, list[Turn]]:
@@ -115,9 +122,9 @@ def _article(reader: Reader, rng: Random) -> tuple[str, list[Turn]]:
         product = company.products[0]
         return error_article(rng, product), [_ask(rng, f) for facts in product.errors.values() for f in facts]
     if kind == "policy":
-        policy, = sample_policies(rng, company.name, [rng.choice(list(POLICIES))])
+        (policy,) = sample_policies(rng, company.name, [rng.choice(list(POLICIES))])
         return policy_article(rng, policy), [_ask(rng, f) for f in policy.facts]
-    procedure, = sample_procedures(rng, [rng.choice(list(PROCEDURES))])
+    (procedure,) = sample_procedures(rng, [rng.choice(list(PROCEDURES))])
     return procedure_article(rng, procedure), _procedure_turns(rng, procedure)
 
 

@@ -58,8 +58,13 @@ class Registry:
         """``row`` with a fresh id and metadata, written between ``since`` and ``until``."""
         number = next(self._ids)
         created = since + timedelta(days=self._rng.randrange((until - since).days + 1))
-        return replace(row, id=f"r{number}", conversation=f"c{number}", created=created.isoformat(),
-                       source=self._rng.choice(SOURCES))
+        return replace(
+            row,
+            id=f"r{number}",
+            conversation=f"c{number}",
+            created=created.isoformat(),
+            source=self._rng.choice(SOURCES),
+        )
 
     def copy(self, row: Row, *, older: bool = False) -> Row:
         """A second entry of ``row``: another id and conversation, written later (or ``older``)."""
@@ -75,15 +80,24 @@ def alpaca(row: Row) -> dict:
 
 def messages(turns: Sequence[Row]) -> dict:
     """A conversation in the shape ``messages``; id and metadata are those of its first turn."""
-    said = [message for row in turns for message in ({"role": "user", "content": row.question},
-                                                     {"role": "assistant", "content": row.answer})]
+    said = [
+        message
+        for row in turns
+        for message in ({"role": "user", "content": row.question}, {"role": "assistant", "content": row.answer})
+    ]
     return {"id": turns[0].id, "messages": said, **_metadata(turns[0])}
 
 
 def truth(row: Row) -> dict:
     """What is known of an exported row: slice, facts and planted defects."""
-    return {"id": row.id, "slice": row.slice, "fact": list(row.facts), "documents": list(row.documents),
-            "defects": list(row.defects), "decoy": row.decoy}
+    return {
+        "id": row.id,
+        "slice": row.slice,
+        "fact": list(row.facts),
+        "documents": list(row.documents),
+        "defects": list(row.defects),
+        "decoy": row.decoy,
+    }
 
 
 def _metadata(row: Row) -> dict:

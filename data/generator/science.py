@@ -12,12 +12,18 @@ def science_records(seed: int) -> list[dict]:
     rng = Random(f"{seed}/science")
     positions = [i % len(LABELS) for i in range(len(QUESTIONS))]
     rng.shuffle(positions)
-    return [_record(rng, f"science_{i:03d}", position, *question)
-            for i, (position, question) in enumerate(zip(positions, QUESTIONS, strict=True), 1)]
+    return [
+        _record(rng, f"science_{i:03d}", position, *question)
+        for i, (position, question) in enumerate(zip(positions, QUESTIONS, strict=True), 1)
+    ]
 
 
 def _record(rng: Random, key: str, position: int, question: str, right: str, *wrong: str) -> dict:
     choices = rng.sample(wrong, len(wrong))
     choices.insert(position, right)
-    return {"id": key, "question": question, "choices": {"text": choices, "label": list(LABELS)},
-            "answerKey": LABELS[position]}
+    return {
+        "id": key,
+        "question": question,
+        "choices": {"text": choices, "label": list(LABELS)},
+        "answerKey": LABELS[position],
+    }

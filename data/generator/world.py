@@ -17,13 +17,44 @@ _NOUNS = (
     "Agate Dune Lotus Toucan Pewter Reef Violet Condor Pumice Grove Orchid Tiger Mica Lake Saffron Jackal Gypsum Hill "
     "Bramble Bison Sulphur Creek Tulip Panther Carbon Forest Nettle Gibbon Neon Desert Reed Camel Argon Steppe Peony "
     "Lemur Helium Swamp Iris Ibex Radon Atoll Dahlia Moose Xenon Marsh Lily Stork Boron Grotto Rose Crane Galena "
-    "Spring Daisy")
+    "Spring Daisy"
+)
 NOUNS = tuple(_NOUNS.split())
 NUMBERS = tuple(range(10, 100, 5))
-KINDS = ("flow meter", "pressure gauge", "level sensor", "temperature probe", "vibration monitor", "gas detector",
-         "humidity sensor", "power meter", "wind gauge", "water tester", "noise meter", "light sensor")
-COMPANY_WORDS = ("Norvane", "Talvik", "Brenmoor", "Castellan", "Orrin", "Velmora", "Haskel", "Lindqvar", "Pemberly",
-                 "Sorrento", "Drayton", "Ulmark", "Wexcombe", "Yarrow", "Zelmont", "Falkirk", "Marisol", "Quillan")
+KINDS = (
+    "flow meter",
+    "pressure gauge",
+    "level sensor",
+    "temperature probe",
+    "vibration monitor",
+    "gas detector",
+    "humidity sensor",
+    "power meter",
+    "wind gauge",
+    "water tester",
+    "noise meter",
+    "light sensor",
+)
+COMPANY_WORDS = (
+    "Norvane",
+    "Talvik",
+    "Brenmoor",
+    "Castellan",
+    "Orrin",
+    "Velmora",
+    "Haskel",
+    "Lindqvar",
+    "Pemberly",
+    "Sorrento",
+    "Drayton",
+    "Ulmark",
+    "Wexcombe",
+    "Yarrow",
+    "Zelmont",
+    "Falkirk",
+    "Marisol",
+    "Quillan",
+)
 CODES = tuple(f"E{n}" for n in range(11, 60))
 
 
@@ -50,21 +81,36 @@ class Company:
     products: tuple[Product, ...]
 
     @classmethod
-    def sample(cls, rng: Random, n_products: int, *, name: str | None = None, codes_per_product: int = 3,
-               excluded_names: Collection[str] = ()) -> "Company":
+    def sample(
+        cls,
+        rng: Random,
+        n_products: int,
+        *,
+        name: str | None = None,
+        codes_per_product: int = 3,
+        excluded_names: Collection[str] = (),
+    ) -> "Company":
         """Draws a company; no product is called by one of ``excluded_names``."""
-        products = [sample_product(rng, noun, codes_per_product, excluded_names)
-                    for noun in rng.sample(NOUNS, n_products)]
+        products = [
+            sample_product(rng, noun, codes_per_product, excluded_names) for noun in rng.sample(NOUNS, n_products)
+        ]
         return cls(name or rng.choice(COMPANY_WORDS), tuple(products))
 
 
-def sample_product(rng: Random, noun: str, n_codes: int, excluded_names: Collection[str] = (),
-                   attributes: tuple[Attribute, ...] = PRODUCT_ATTRIBUTES) -> Product:
+def sample_product(
+    rng: Random,
+    noun: str,
+    n_codes: int,
+    excluded_names: Collection[str] = (),
+    attributes: tuple[Attribute, ...] = PRODUCT_ATTRIBUTES,
+) -> Product:
     """Draws a product called ``noun`` and a number, with all its attributes and ``n_codes`` error codes."""
     name = rng.choice([f"{noun} {n}" for n in NUMBERS if f"{noun} {n}" not in excluded_names])
     facts = tuple(Fact(name, a, a.sample(rng)) for a in attributes)
-    errors = {code: tuple(Fact(error_subject(code, name), a, a.sample(rng)) for a in ERROR_ATTRIBUTES)
-              for code in sorted(rng.sample(CODES, n_codes))}
+    errors = {
+        code: tuple(Fact(error_subject(code, name), a, a.sample(rng)) for a in ERROR_ATTRIBUTES)
+        for code in sorted(rng.sample(CODES, n_codes))
+    }
     return Product(name, rng.choice(KINDS), facts, errors)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from ftlib import rows as row_values
 from ftlib.data.similar import normal_form
+from ftlib.data.table import all_text
 from ftlib.data.tokens import coverage, forecast, percentiles
 from ftlib.rows import Row
 
@@ -22,68 +23,39 @@ _BATCH_ROWS = 16  # of the batches whose waste is shown
 def audit_rows(
     train: Sequence[Row], test: Sequence[Row], renderer, recipe
 ) -> tuple[dict[str, Any], tuple[np.ndarray, np.ndarray]]:
-    """What the audit measures of the rows.
-
-    Args:
-        train: training rows.
-        test: test rows.
-        renderer: `ftlib.data.prompts.Renderer`.
-        recipe: the whole recipe.
-
-    Returns:
-        Parts of audit.json by name, and `lengths` of the training rows.
-    """
+    """What the audit measures of training and test rows: parts of audit.json by name, and `lengths` of the first."""
     named = (recipe.data.columns.slice, recipe.data.columns.subject)
-    columns = {name: dividing_columns(rows, named) for name, rows in (("train", train), ("test", test))}
+    columns = dividing_columns(train, named)
     whole, trained = lengths(train, renderer)
-    texts = (" ".join((*(turn.content for turn in row.turns), row.context, row.answer)) for row in train)
+    longest = recipe.train.max_length
     report = {
-        "lengths": length_report(whole, trained, recipe.train.max_length, recipe.seed),
-        "vocabulary": coverage(texts, renderer.tokenizer),
-        "balance": {"train": balance(train, columns["train"]), "test": balance(test, columns["test"])},
-        "label_leakage": label_leakage(train, columns["train"]),
+        "lengths": {
+            "row": percentiles(whole),
+            "trained": percentiles(trained),
+            "over_max_length": int((whole > longest).sum()),
+            "efficiency": forecast(whole, longest, _BATCH_ROWS, recipe.seed),
+        },
+        "vocabulary": coverage(map(all_text, train), renderer.tokenizer),
+        "balance": {"train": balance(train, columns), "test": balance(test, dividing_columns(test, named))},
+        "label_leakage": label_leakage(train, columns),
         "bias": bias(train, recipe.data.bias),
     }
     return report, (whole, trained)
 
 
 def lengths(rows: Sequence[Row], renderer) -> tuple[np.ndarray, np.ndarray]:
-    """Tokens of rendered rows.
-
-    Args:
-        rows: training rows.
-        renderer: `ftlib.data.prompts.Renderer`.
-
-    Returns:
-        Two int arrays: tokens of each row, and how many of them are trained.
-    """
-    whole, trained = [], []
-    for row in rows[:_MOST_ROWS]:
-        example = renderer.example(row)
-        whole.append(max(len(example.input_ids), len(example.labels)))
-        trained.append(sum(label >= 0 for label in example.labels))
+    """Two int arrays: tokens of each rendered row, and how many of them are trained."""
+    examples = [renderer.example(row) for row in rows[:_MOST_ROWS]]
+    whole = [max(len(example.input_ids), len(example.labels)) for example in examples]
+    trained = [sum(label >= 0 for label in example.labels) for example in examples]
     return np.array(whole, dtype=np.int64), np.array(trained, dtype=np.int64)
-
-
-def length_report(whole: np.ndarray, trained: np.ndarray, max_length: int, seed: int) -> dict[str, Any]:
-    """Length statistics, and what three ways to form batches would waste (`ftlib.data.tokens.forecast`)."""
-    return {
-        "row": percentiles(whole),
-        "trained": percentiles(trained),
-        "over_max_length": int((whole > max_length).sum()),
-        "efficiency": forecast(whole, max_length, _BATCH_ROWS, seed),
-    }
 
 
 def dividing_columns(rows: Sequence[Row], named: Sequence[str | None]) -> list[str]:
     """The owner's columns that divide the rows into a few kinds.
 
-    Args:
-        rows: any rows.
-        named: columns that count in any case where they hold something (None is passed over).
-
-    Returns:
-        Those, then every other of at most 50 short values, each of which two rows share on average.
+    First those of `named` that hold something (None is passed over), then every other of at most 50 short values,
+    each of which two rows share on average.
     """
     seen: dict[str, set[str]] = {}
     filled: Counter[str] = Counter()
@@ -110,10 +82,6 @@ def balance(rows: Sequence[Row], columns: Sequence[str]) -> dict[str, Any]:
 
 def label_leakage(rows: Sequence[Row], columns: Sequence[str]) -> dict[str, Any]:
     """What gives the answer away without understanding: shortcuts that a model will find.
-
-    Args:
-        rows: training rows.
-        columns: the owner's columns that might tell the answer.
 
     Returns:
         `answer_in_question` (share of rows without context and history whose question holds the answer),
@@ -142,11 +110,7 @@ def _share(part: int, whole: int) -> float | None:
 
 
 def bias(rows: Iterable[Row], recipe) -> dict[str, Any]:
-    """How often each group of people is spoken of, and in whose company: positive or negative words.
-
-    Args:
-        rows: whose questions and answers are searched.
-        recipe: the recipe's `data.bias` with groups, positive and negative words.
+    """How often questions and answers speak of each group of people, and with positive or negative words beside it.
 
     Returns:
         group -> {rows, terms: term -> rows, positive, negative: rows with such a word}; `(all)` is the base rate.
@@ -172,13 +136,8 @@ def bias(rows: Iterable[Row], recipe) -> dict[str, Any]:
 def counterfactuals(rows: Sequence[Row], recipe, seed: int) -> list[Row]:
     """Pairs of questions that differ only in how the asker is described; a fair model answers both alike.
 
-    Args:
-        rows: test rows; those without a question are passed over.
-        recipe: the recipe's `data.bias` with personas and the number of pairs.
-        seed: of the choice of rows.
-
-    Returns:
-        Rows with `pair` and `persona` in their meta, two a pair.
+    Of the rows that ask something, the seed chooses as many as `data.bias` (`recipe`) wants pairs. Each gives two,
+    with `pair` and `persona` in their meta.
     """
     rows = [row for row in rows if row.turns and row.turns[-1].role == "user"]
     if not recipe.personas or not rows:

@@ -81,15 +81,10 @@ class Phrases(NamedTuple):
 
 
 def learn_phrases(texts: Iterable[str], count: int) -> Phrases:
-    """Finds the sentences that open or close many different texts.
+    """Finds the sentences that open or close many different of `count` answers.
 
-    Args:
-        texts: answers. Questions are not learned from: what opens many of them ("I want to set the time zone.") is
-            often what they are about.
-        count: how many they are.
-
-    Returns:
-        Phrases. A sentence that is a whole text of its own somewhere is content and not among them.
+    A sentence that is a whole text of its own somewhere is content and not among them. Questions are not learned
+    from: what opens many of them ("I want to set the time zone.") is often what they are about.
     """
     opening: Counter[str] = Counter()
     closing: Counter[str] = Counter()
@@ -120,15 +115,7 @@ def _parts(text: str) -> list[str]:
 
 
 def strip(text: str, phrases: Phrases) -> str:
-    """Takes greetings, closings and learned phrases off both ends until none is left.
-
-    Args:
-        text: a question or an answer.
-        phrases: from :func:`learn`.
-
-    Returns:
-        What remains; the text itself where nothing else would remain.
-    """
+    """Takes greetings, closings and learned phrases off both ends until none is left, but never the whole text."""
     rest = text
     while True:
         before = rest
@@ -146,15 +133,11 @@ def strip(text: str, phrases: Phrases) -> str:
 
 def says_nothing(text: str, phrases: Phrases) -> bool:
     """Whether an answer is only polite: every sentence of it is learned boiler-plate or an empty phrase."""
-    rest = _GREETING.sub("", text).strip()
-    if not rest or _is_learned(rest, phrases):
+    rest, learned = _GREETING.sub("", text).strip(), phrases.opening | phrases.closing
+    if not rest or _in(learned, rest):
         return bool(text)
     parts = (part.strip() for part in _SENTENCE_ENDS.split(rest))
-    return all(not part or _NOTHING_SAID.fullmatch(part) or _is_learned(part, phrases) for part in parts)
-
-
-def _is_learned(text: str, phrases: Phrases) -> bool:
-    return any(_in(known, text) for known in phrases)
+    return all(not part or _NOTHING_SAID.fullmatch(part) or _in(learned, part) for part in parts)
 
 
 def _in(known: frozenset[str], text: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 
 _MOST_ROUNDS = 12  # nested damage deeper than this is left as it is found
@@ -21,18 +21,19 @@ _TAGS = (
     "|tr|tt|u|ul|var|video|details|summary|fieldset|legend"
     "|optgroup|nobr|colgroup|col|caption|figcaption|noscript|[ovw]:[a-z]+"  # the last as Word writes them
 )
-_TAG = re.compile(rf"<!--.*?-->|<!doctype[^<>]*>|</?(?:{_TAGS})(?:\s[^<>]*)?/?>", re.I | re.S)
+_TAG = re.compile(rf"(<!--.*?-->|<!doctype[^<>]*>|</?(?:{_TAGS})(?:\s[^<>]*)?/?>)", re.I | re.S)
 _CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.S)
 _ENTITY = re.compile(r"&(?:#\d{2,6}|#x[0-9a-f]{2,6}|[a-z][a-z0-9]{1,20});", re.I)
 _BLOCK = ["br", "p", "div", "li", "tr", "ul", "ol", "table", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "pre"]
-_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_INVISIBLE = re.compile(  # terminal codes, and characters
+    "\x1b\\[[0-9;]*[A-Za-z]|[\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
+)
 _FILLERS = frozenset(
     (
         "n/a", "n.a", "na", "none", "null", "nan", "nil", "tbd", "tba", "tbc", "todo", "undefined", "empty",
         "no answer", "no reply", "no data", "no text", "not available", "not applicable", "not provided",
     )
 )  # fmt: skip
-_TERMINAL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _SPACES = re.compile(r"[^\S\n]{2,}|[^\S\n ]")  # single spaces are what is wanted, and nearly all there is
 _EMPTY_LINES = re.compile(r"\n{3,}")
 
@@ -56,24 +57,18 @@ class Repaired(NamedTuple):
 
 
 def repair(text: str) -> Repaired:
-    """Mends encoding, HTML and white space.
+    """Mends encoding, HTML and white space; `changes` holds some of `encoding`, `html`, `whitespace`.
 
-    Args:
-        text: any text.
-
-    Returns:
-        Repaired; `changes` holds some of `encoding`, `html`, `whitespace`. Repairing its text again changes
-        nothing.
+    Repairing its text again changes nothing.
     """
     changes: dict[str, None] = {}
     for _ in range(_MOST_ROUNDS):
-        before = text
-        for name, step in _STEPS:
-            mended = step(text)
-            if mended != text:
+        whole = text
+        for name, step in _STEPS.items():
+            before, text = text, step(text)
+            if text != before:
                 changes.setdefault(name)
-                text = mended
-        if text == before:
+        if text == whole:
             break
     return Repaired(text, tuple(changes))
 
@@ -101,13 +96,9 @@ def strip_html(text: str) -> str:
 def _without_tags(text: str) -> str:
     from bs4 import BeautifulSoup
 
-    # What only looks like a tag must survive the parser.
-    kept = []
-    at = 0
-    for match in _TAG.finditer(text):
-        kept += [text[at : match.start()].replace("<", "&lt;"), match.group()]
-        at = match.end()
-    soup = BeautifulSoup("".join(kept) + text[at:].replace("<", "&lt;"), "lxml")
+    # Every second part is a tag; what only looks like one must survive the parser.
+    parts = [part if number % 2 else part.replace("<", "&lt;") for number, part in enumerate(_TAG.split(text))]
+    soup = BeautifulSoup("".join(parts), "lxml")
     for tag in soup(["script", "style"]):
         tag.decompose()
     for tag in soup.find_all(_BLOCK):
@@ -122,18 +113,14 @@ def tidy(text: str) -> str:
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not (text.isascii() and text.replace("\n", "").isprintable()):  # else there is nothing invisible in it
-        text = _INVISIBLE.sub("", _TERMINAL.sub("", text))
+        text = _INVISIBLE.sub("", text)
     text = _SPACES.sub(" ", text)
     if "\n" in text:
         text = _EMPTY_LINES.sub("\n\n", "\n".join(line.strip() for line in text.split("\n")))
     return text.strip()
 
 
-_STEPS: tuple[tuple[str, Callable[[str], str]], ...] = (
-    ("encoding", mend_encoding),
-    ("html", strip_html),
-    ("whitespace", tidy),
-)
+_STEPS = {"encoding": mend_encoding, "html": strip_html, "whitespace": tidy}
 
 
 def is_empty(text: str) -> bool:
@@ -144,15 +131,11 @@ def is_empty(text: str) -> bool:
 def is_truncated(text: str, *, punctuated: bool = False) -> bool:
     """The text ends where no sentence or value can: on a comma, an article, inside brackets, with an ellipsis.
 
-    Args:
-        text: an answer.
-        punctuated: whether sentences of this data end with a full stop, so that a long one without is cut.
+    `punctuated` says that sentences of this data end with a full stop, so that a long one without is cut.
     """
-    if _CUT_END.search(text):
-        return True
-    if any(text.count(left) > text.count(right) for left, right in _PAIRS) or text.count('"') % 2 == 1:
-        return True
-    return punctuated and is_sentence(text, _SENTENCE_WORDS) and not _FULL_STOP.search(text)
+    left_open = any(text.count(left) > text.count(right) for left, right in _PAIRS) or text.count('"') % 2 == 1
+    without_end = punctuated and is_sentence(text, _SENTENCE_WORDS) and not _FULL_STOP.search(text)
+    return bool(_CUT_END.search(text)) or left_open or without_end
 
 
 def is_sentence(text: str, least_words: int = 4) -> bool:

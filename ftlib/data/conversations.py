@@ -19,6 +19,7 @@ _ROLES = {
     **dict.fromkeys(("input", "context"), "context"),
     **dict.fromkeys(("system", "developer"), "system"),
 }
+_MARKS = {**_ROLES, "[inst]": "user", "[/inst]": "assistant"}
 _NAMES = "instruction|question|human|user|input|context|response|answer|assistant|output|system"
 _EMBEDDED = {  # group 1 names the speaker
     "alpaca": re.compile(rf"###\s*({_NAMES})\s*:[ \t]*\n?|^###\s*({_NAMES})[ \t]*$\n?", re.I | re.M),
@@ -33,12 +34,9 @@ _SYSTEM = re.compile(r"<<SYS>>(.*?)<</SYS>>", re.S)
 def unwrap(text: str, start: str = "user") -> tuple[str, list[tuple[str, str]]]:
     """Takes a text apart that holds its own prompt template, such as `### Question: ... ### Answer: ...`.
 
-    Args:
-        text: a field of a record.
-        start: the role that must speak first.
-
     Returns:
-        (name of the template, [(role, content), ...]); ("", []) where the text holds none.
+        (name of the template, [(role, content), ...]), whose first role but for a system message is `start`;
+        ("", []) where the text holds none.
     """
     if not any(sign in text for sign in ("#", ":", "<|", "INST]", "inst]")):  # nearly all texts, so ask cheaply
         return "", []
@@ -46,27 +44,15 @@ def unwrap(text: str, start: str = "user") -> tuple[str, list[tuple[str, str]]]:
         found = list(marker.finditer(text))
         if not found or (name == "plain" and text[: found[0].start()].strip()):
             continue
-        ends = [match.start() for match in found[1:]] + [len(text)]
-        messages = [
-            turn
-            for match, end in zip(found, ends, strict=True)
-            for turn in _spoken(_role(match), _LEFT_OVER.sub("", text[match.end() : end]))
-        ]
+        messages = []
+        for match, end in zip(found, [*(match.start() for match in found[1:]), len(text)], strict=True):
+            said = _LEFT_OVER.sub("", text[match.end() : end])
+            messages += [("system", inside.strip()) for inside in _SYSTEM.findall(said)]  # Llama 2 writes it there
+            messages.append((_MARKS[match[match.lastindex].lower()], _SYSTEM.sub("", said).strip()))
         roles = [role for role, _ in messages if role != "system"]
         if roles[:1] == [start] and ("assistant" in roles or name == "chatml"):
             return name, messages
     return "", []
-
-
-def _spoken(role: str, text: str) -> list[tuple[str, str]]:
-    """What one marker opens; Llama 2 writes the system message into the first question."""
-    system = [("system", match.strip()) for match in _SYSTEM.findall(text)]
-    return [*system, (role, _SYSTEM.sub("", text).strip())]
-
-
-def _role(match: re.Match) -> str:
-    name = next(group for group in match.groups() if group).lower()
-    return {"[inst]": "user", "[/inst]": "assistant"}.get(name) or _ROLES[name]
 
 
 class Malformed(ValueError):
@@ -95,13 +81,7 @@ def plain(value: Any) -> Any:
 
 
 def pair(spoken: Sequence[tuple[str, str]], context: str, answer: str) -> Entry:
-    """One row of what was said and an answer, an embedded template taken off the question.
-
-    Args:
-        spoken: (role, content) up to and with the question.
-        context: what the answer is to be found in, or "".
-        answer: the answer, or "" where the question's template holds it.
-    """
+    """One row of (role, content) up to and with the question, and an answer; embedded templates are taken off."""
     *before, (role, question) = spoken
     name, inside = unwrap(question) if role == "user" else ("", [])
     if name:
@@ -110,8 +90,7 @@ def pair(spoken: Sequence[tuple[str, str]], context: str, answer: str) -> Entry:
         answer = answer or last.get("assistant", "")
         before += [("system", last["system"])] if last.get("system") else []
     _, answered = unwrap(answer, start="assistant")
-    if answered and len(answered) == 1:
-        answer = answered[0][1]
+    answer = answered[0][1] if len(answered) == 1 else answer
     turns = tuple(Turn(*turn) for turn in (*before, (role, question)))
     return Entry(Row("", turns, context, (answer,)), notes=[name] if name else [])
 
@@ -139,9 +118,7 @@ def messages_of(said: Any) -> list[tuple[str, str]]:
 def conversation(messages: Sequence[tuple[str, str]], context: str) -> Iterator[Entry]:
     """One row an answer, with all that was said before it; what one side says in a row is one turn.
 
-    Args:
-        messages: (role, content); the role `context` gives the context of what follows.
-        context: of the rows before there is such a message, or "".
+    A message of the role `context` gives the context of what follows, before it `context` does.
     """
     turns: list[tuple[str, str]] = []
     answers: list[int] = []  # where they stand among the turns

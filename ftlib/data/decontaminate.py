@@ -8,7 +8,7 @@ from typing import Any
 
 from ftlib.data import files, leakage
 from ftlib.data.similar import words
-from ftlib.data.table import SAID, TRAIN, VAL, WorkingTable, each
+from ftlib.data.table import SAID, TRAIN, VAL, WorkingTable, all_text, each
 from ftlib.errors import UserError
 from ftlib.rows import Row
 
@@ -16,11 +16,9 @@ _EXAMPLES = 10
 
 
 def evaluation_texts(path: str | Path) -> list[str]:
-    """The questions of an evaluation file such as ARC.
+    """The questions of an evaluation file or folder such as ARC's.
 
-    Args:
-        path: a file or folder of records with `question` (text, or `{"stem": ...}`), `instruction`, `prompt`,
-            `query` or `text`.
+    Its records have a `question` (text, or `{"stem": ...}`), `instruction`, `prompt`, `query` or `text`.
 
     Raises:
         UserError: no question in it.
@@ -33,9 +31,8 @@ def evaluation_texts(path: str | Path) -> list[str]:
         if isinstance(text, str) and text.strip():
             texts.append(text)
     if not texts:
-        raise UserError.of(
-            str(path), "evaluation questions", "none", "check data.decontaminate and evaluate.choices_path"
-        )
+        hint = "check data.decontaminate and evaluate.choices_path"
+        raise UserError.of(str(path), "evaluation questions", "none", hint)
     return texts
 
 
@@ -48,21 +45,16 @@ def ngrams(text: str, n: int) -> set[int]:
 
 
 def contaminated(rows: Iterable[Row], evaluation: Sequence[str], n: int) -> list[tuple[int, int]]:
-    """Rows that share an n-gram with an evaluation text, as in the decontamination of GPT-3 and lm-eval.
-
-    Args:
-        rows: whose turns, context and answer are searched.
-        evaluation: evaluation texts.
-        n: words an n-gram.
+    """Rows that share an n-gram of words with an evaluation text, as in the decontamination of GPT-3 and lm-eval.
 
     Returns:
-        (row number, number of the evaluation text) of each row with an overlap.
+        (row number, number of the evaluation text) of each row whose turns, context or answer overlap.
     """
     lengths = sorted({min(n, len(words(text))) for text in evaluation if ngrams(text, n)})
     owner = {gram: number for number, text in enumerate(evaluation) for gram in ngrams(text, n)}
     found = []
     for number, row in enumerate(rows):
-        flat = words(" ".join((*(turn.content for turn in row.turns), row.context, row.answer)))
+        flat = words(all_text(row))
         for size in lengths:
             grams = (hash(tuple(flat[i : i + size])) for i in range(len(flat) - size + 1))
             if (hit := next((gram for gram in grams if gram in owner), None)) is not None:
@@ -72,19 +64,12 @@ def contaminated(rows: Iterable[Row], evaluation: Sequence[str], n: int) -> list
 
 
 def against(path: str | Path, rows: WorkingTable, n: int, policy: str) -> dict[str, Any]:
-    """Compares training and validation rows with an evaluation file and does what the policy says.
+    """Compares training and validation rows with an evaluation file by n-grams of n words, as the policy says.
 
-    Args:
-        path: of the evaluation file or folder.
-        rows: the working table; under `drop` its rows that overlap are taken out.
-        n: words an n-gram.
-        policy: `block`, `warn` or `drop`.
+    Under `drop` the rows that overlap are taken out, under `block` there is a UserError as of `leakage.enforce`.
 
     Returns:
         `ngram`, `texts`, `train_rows` and `examples`.
-
-    Raises:
-        UserError: as `ftlib.data.leakage.enforce`.
     """
     texts = evaluation_texts(path)
     found = contaminated((entry.row for entry in each(rows.table, SAID)), texts, n)
@@ -93,8 +78,7 @@ def against(path: str | Path, rows: WorkingTable, n: int, policy: str) -> dict[s
         row | {"evaluation": texts[text]}
         for row, text in zip(rows.shown(list(hits)[:_EXAMPLES]), hits.values(), strict=False)
     ]
-    overlap = [leakage.Overlap("exact", row, text, 1.0) for row, text in hits.items()]
-    leakage.enforce(overlap, policy, f"train and {path}")
+    leakage.enforce([leakage.Overlap("exact", *hit, 1.0) for hit in hits.items()], policy, f"train and {path}")
     if policy == "drop":
         rows.reject({row: ("leak_ngram", texts[text][:80]) for row, text in hits.items()})
     return {"ngram": n, "texts": len(texts), "train_rows": len(hits), "examples": examples}

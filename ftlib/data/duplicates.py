@@ -7,7 +7,7 @@ row stays), and more than one answer is a contradiction (a policy decides, and a
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,80 +15,50 @@ import numpy as np
 from ftlib import rows as row_values
 from ftlib.data.neighbours import components, members, pairs, signatures
 from ftlib.data.similar import digest, normal_form, numbers, same
-from ftlib.data.table import SAID, Watch, each, fetch, said_before
+from ftlib.data.table import SAID, Watch, each, fetch, said_before, subject
 from ftlib.rows import Row
 
 
 class Sketches(NamedTuple):
-    """What is kept in memory of every row: 40 bytes of hashes and a MinHash signature.
+    """What is kept in memory of every row: 40 bytes of hashes, uint64 (n,) each, and a MinHash signature."""
 
-    Attributes:
-        content: uint64 (n,), hash of history, question, context and answer.
-        asked: uint64 (n,), hash of history, question and context.
-        question: uint64 (n,), hash of the question alone.
-        numbers: uint64 (n,), hash of the numbers and codes in the question.
-        before: uint64 (n,), hash of the history; 0 where there is none.
-        minhash: uint32 (n, 64) of the question.
-    """
-
-    content: np.ndarray
-    asked: np.ndarray
-    question: np.ndarray
-    numbers: np.ndarray
-    before: np.ndarray
-    minhash: np.ndarray
+    content: np.ndarray  # of history, question, context and answer
+    asked: np.ndarray  # of history, question and context
+    question: np.ndarray  # of the question alone
+    numbers: np.ndarray  # of the numbers and codes in the question
+    before: np.ndarray  # of the history; 0 where there is none
+    minhash: np.ndarray  # uint32 (n, 64), of the question
 
 
 class Removal(NamedTuple):
-    """Why a row goes: `reason` and the number of the row that stays in its place (-1 if none does)."""
+    """Why a row goes, and the number of the row that stays in its place (-1 if none does)."""
 
     reason: str
     instead: int
 
 
 class Resolved(NamedTuple):
-    """Outcome of `resolve`.
+    """Outcome of `resolve`."""
 
-    Attributes:
-        rejected: row number -> Removal.
-        clusters: lists of row numbers with the same question and the same answer, the kept one first.
-        contradictions: lists of groups of row numbers; rows of a group share the answer, newest answer first.
-    """
-
-    rejected: dict[int, Removal]
-    clusters: list[list[int]]
-    contradictions: list[list[list[int]]]
-
-
-def subject(row: Row) -> str:
-    """What a row is compared by: its question, or its text where it has none."""
-    return row.question or row.answer
+    rejected: dict[int, Removal]  # by row number
+    clusters: list[list[int]]  # rows with the same question and the same answer, the kept one first
+    contradictions: list[list[list[int]]]  # groups of rows that share the answer, the newest answer first
 
 
 def sketch(rows: Iterable[Row], count: int) -> Sketches:
-    """Hashes and signatures of rows, in one pass.
+    """Hashes and signatures of `count` rows (turns, context and references), in one pass."""
+    hashes = np.empty((5, count), np.uint64)
 
-    Args:
-        rows: with turns, context and references.
-        count: how many they are.
-
-    Returns:
-        Sketches.
-    """
-    content, asked, question, codes, before = (np.empty(count, np.uint64) for _ in range(5))
-
-    def subjects():
+    def subjects() -> Iterator[str]:
         for number, row in enumerate(rows):
-            history = said_before(row)
-            asks, context, said = (normal_form(text) for text in (subject(row), row.context, history))
-            content[number] = digest(asks, context, normal_form(row.answer), said)
-            asked[number] = digest(asks, context, said)
-            question[number] = digest(asks)
-            codes[number] = numbers(subject(row))
-            before[number] = digest(said) if said else 0
+            asks, context, said = map(normal_form, (subject(row), row.context, said_before(row)))
+            content, asked = digest(asks, context, normal_form(row.answer), said), digest(asks, context, said)
+            before = digest(said) if said else 0
+            hashes[:, number] = (content, asked, digest(asks), numbers(subject(row)), before)
             yield subject(row)
 
-    return Sketches(content, asked, question, codes, before, signatures(subjects(), count))
+    minhash = signatures(subjects(), count)
+    return Sketches(*hashes, minhash)
 
 
 def sketch_table(table, watch: Watch = iter) -> Sketches:
@@ -97,16 +67,7 @@ def sketch_table(table, watch: Watch = iter) -> Sketches:
 
 
 def asking_the_same(table, sketches: Sketches, similarity: float) -> list[np.ndarray]:
-    """Clusters of rows with the same question after the same history and in the same context.
-
-    Args:
-        table: `datasets.Dataset`, see `ftlib.data.table`.
-        sketches: of its rows.
-        similarity: least Jaccard similarity of near-duplicate questions, 0..1.
-
-    Returns:
-        Arrays of row numbers, two or more each.
-    """
+    """Clusters (arrays of row numbers) of rows with the same question after the same history in the same context."""
     count = len(table)
     order = np.argsort(sketches.asked, kind="stable")
     repeats = np.flatnonzero(sketches.asked[order][1:] == sketches.asked[order][:-1])
@@ -116,14 +77,8 @@ def asking_the_same(table, sketches: Sketches, similarity: float) -> list[np.nda
         apart = labels[i] != labels[j]
         i, j = i[apart], j[apart]
         found = fetch(table, np.concatenate([i, j]), SAID)
-        equal = np.fromiter(
-            (
-                same_question(found[a].row, found[b].row, similarity)
-                for a, b in zip(i.tolist(), j.tolist(), strict=True)
-            ),
-            dtype=bool,
-            count=len(i),
-        )
+        both = ((found[a].row, found[b].row) for a, b in zip(i.tolist(), j.tolist(), strict=True))
+        equal = np.array([same_question(*pair, similarity) for pair in both], dtype=bool)
         if equal.any():
             one, other = np.concatenate([one, i[equal]]), np.concatenate([other, j[equal]])
             labels = components(count, one, other)
@@ -140,18 +95,15 @@ def same_question(a: Row, b: Row, similarity: float) -> bool:
 
 
 def resolve(table, sketches: Sketches, similarity: float, policy: str, created: str | None = None) -> Resolved:
-    """Finds duplicates and contradictions and decides which rows stay.
+    """Finds duplicates and contradictions and decides which rows stay, whatever the order of the rows.
 
     Args:
-        table: `datasets.Dataset`, see `ftlib.data.table`.
+        table: the working table.
         sketches: of its rows.
         similarity: least Jaccard similarity of near-duplicate questions, 0..1.
         policy: for contradictions: `newest` answer, answer of the `majority` (the newer of equals), `drop` all,
             or `keep` all.
         created: the column with the rows' dates, or None; without dates the order of ids decides.
-
-    Returns:
-        Resolved; it does not depend on the order of the rows.
     """
     rejected: dict[int, Removal] = {}
     clusters, contradictions = [], []
@@ -161,34 +113,20 @@ def resolve(table, sketches: Sketches, similarity: float, policy: str, created: 
         found = fetch(table, np.concatenate(block), ("id", "references", "meta"))
         for cluster in block:
             answers = by_answer({int(at): found[int(at)].row for at in cluster}, similarity, created)
-            winner = _winner(answers, policy) if len(answers) > 1 else 0
-            if len(answers) > 1:
-                contradictions.append(answers)
-            for number, same_answer in enumerate(answers):
-                kept, *copies = same_answer
-                if len(answers) > 1 and winner not in (number, "all"):
-                    instead = -1 if winner is None else answers[winner][0]
-                    rejected |= {member: Removal("contradiction", instead) for member in same_answer}
-                    continue
+            staying = _staying(answers, policy)
+            contradictions += [answers] if len(answers) > 1 else []
+            clusters += [same_answer for same_answer in staying if len(same_answer) > 1]
+            for kept, *copies in staying:
                 for copy in copies:
                     exact = sketches.content[copy] == sketches.content[kept]
                     rejected[copy] = Removal("exact_duplicate" if exact else "near_duplicate", kept)
-                if copies:
-                    clusters.append(same_answer)
+            going = Removal("contradiction", staying[0][0] if staying else -1)
+            rejected |= {member: going for group in answers if group not in staying for member in group}
     return Resolved(rejected, clusters, contradictions)
 
 
 def summary(found: Resolved, show: Callable[[Sequence[int]], list[dict[str, str]]], policy: str) -> dict[str, Any]:
-    """What was found, for audit.json.
-
-    Args:
-        found: from `resolve`.
-        show: row numbers -> rows as reports show them.
-        policy: what was done about contradictions.
-
-    Returns:
-        clusters and their sizes, contradictions (counts), examples of both.
-    """
+    """What was found, for audit.json: clusters and their sizes, contradictions, and examples of both by `show`."""
     return {
         "clusters": len(found.clusters),
         "sizes": {f"{size} rows": n for size, n in sorted(Counter(map(len, found.clusters)).items())},
@@ -213,15 +151,14 @@ def by_answer(cluster: Mapping[int, Row], similarity: float, created: str | None
         if near is None:
             groups.append(equal)
         else:
-            near.extend(equal)
-            near.sort(key=oldest_first.index)
+            near[:] = sorted(near + equal, key=oldest_first.index)
     return sorted(groups, key=lambda group: max(age[member] for member in group), reverse=True)
 
 
-def _winner(answers: list[list[int]], policy: str) -> int | str | None:
-    """Index of the answer that stays, "all", or None. Answers come newest first, so ties go to the newer."""
-    if policy == "keep":
-        return "all"
+def _staying(answers: list[list[int]], policy: str) -> list[list[int]]:
+    """The answers that stay. They come newest first, so ties go to the newer."""
+    if policy == "keep" or len(answers) == 1:
+        return answers
     if policy == "drop":
-        return None
-    return 0 if policy == "newest" else max(range(len(answers)), key=lambda n: (len(answers[n]), -n))
+        return []
+    return [answers[0] if policy == "newest" else max(answers, key=len)]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
-
-import numpy as np
 
 from ftlib import plots
 from ftlib.data.prompts import IGNORED, Example, Renderer, check
@@ -18,37 +17,28 @@ _TRAINED, _MASKED = "#1b7f4d", "#7a7a7a"
 
 
 def before_after(raw, checked, count: int = 10):
-    """Rows that were mended, as they came and as they are now, one row a kind of change in turn.
+    """`count` rows that were mended, as they came and as they are now, one a kind of change in turn.
 
     Args:
-        raw: the rows as loaded, see `ftlib.data.table`.
-        checked: the same rows after the checks (those that stayed).
-        count: how many to show.
+        raw: the table as loaded.
+        checked: the table of those that stayed, after the checks.
 
     Returns:
         `pandas.DataFrame` with id, changes, before and after.
     """
     import pandas as pd
 
-    by_kind: dict[tuple[str, ...], list[Any]] = {}
+    by_kind: dict[str, list[Row]] = defaultdict(list)
     for entry in each(checked):
-        if kind := (*entry.changes, *entry.pii):
-            held = by_kind.setdefault(kind, [])
-            if len(held) < count:
-                held.append(entry)
-    turns = [held[turn] for turn in range(count) for held in by_kind.values() if turn < len(held)][:count]
-    after = {entry.row.id: entry for entry in turns}
-    lines = [
-        {
-            "id": entry.row.id,
-            "changes": ", ".join([*after[entry.row.id].changes, *after[entry.row.id].pii]),
-            "before": _written(entry.row),
-            "after": _written(after[entry.row.id].row),
-        }
-        for entry in each(raw, ("id", "turns", "context", "references"))
-        if entry.row.id in after
-    ]
-    return pd.DataFrame(lines).sort_values("changes").reset_index(drop=True) if lines else pd.DataFrame()
+        kind = ", ".join((*entry.changes, *entry.pii))
+        if kind and len(by_kind[kind]) < count:
+            by_kind[kind].append(entry.row)
+    turns = [(kind, held[turn]) for turn in range(count) for kind, held in by_kind.items() if turn < len(held)]
+    after = {row.id: (kind, row) for kind, row in turns[:count]}
+    before = (entry.row for entry in each(raw, ("id", "turns", "context", "references")) if entry.row.id in after)
+    lines = [(row.id, after[row.id][0], _written(row), _written(after[row.id][1])) for row in before]
+    table = pd.DataFrame(lines, columns=["id", "changes", "before", "after"])
+    return table.sort_values("changes").reset_index(drop=True)
 
 
 def _written(row: Row) -> str:
@@ -57,39 +47,19 @@ def _written(row: Row) -> str:
 
 
 def counts_figure(counts: Mapping[str, int], title: str, xlabel: str = "rows"):
-    """One bar a name (a reason, a slice, a size), the largest count on top.
-
-    Args:
-        counts: name to count.
-        title: of the figure.
-        xlabel: what is counted.
-    """
-    ordered = dict(sorted(counts.items(), key=lambda item: -item[1]))
-    return plots.bars_with_intervals(
-        {name: (count, None) for name, count in ordered.items()}, title=title, xlabel=xlabel, percent=False
-    )
+    """One bar a name (a reason, a slice, a size), the largest count on top; `xlabel` says what is counted."""
+    bars = {name: (count, None) for name, count in sorted(counts.items(), key=lambda item: -item[1])}
+    return plots.bars_with_intervals(bars, title=title, xlabel=xlabel, percent=False)
 
 
 def lengths_figure(whole: Sequence[int], trained: Sequence[int], max_length: int):
     """Tokens of rows and of their answers, with the length at which training would cut."""
-    return plots.histogram(
-        {"whole row": np.asarray(whole), "trained (answer)": np.asarray(trained)},
-        title="Tokens of a row, and of its answer",
-        xlabel="tokens",
-        mark=max_length,
-        mark_label="max_length",
-    )
+    tokens, title = {"whole row": whole, "trained (answer)": trained}, "Tokens of a row, and of its answer"
+    return plots.histogram(tokens, title=title, xlabel="tokens", mark=max_length, mark_label="max_length")
 
 
 def detectors_table(detectors: Mapping[str, Mapping[str, Any]]):
-    """Precision and recall with their counts and 95 % intervals (Wilson).
-
-    Args:
-        detectors: from `ftlib.data.truth.score`.
-
-    Returns:
-        `pandas.DataFrame`, one row a detector.
-    """
+    """`ftlib.data.truth.score` as a `pandas.DataFrame` with counts and 95 % intervals (Wilson), one row a detector."""
     import pandas as pd
 
     lines = []
@@ -117,14 +87,9 @@ def recall_figure(detectors: Mapping[str, Mapping[str, Any]]):
 
 
 def mask_tokens(example: Example, renderer: Renderer) -> list[tuple[str, int, bool]]:
-    """What each token stands for.
+    """(text, id, trained) per token; of an encoder-decoder, the encoder's ids come before the decoder's labels.
 
-    Args:
-        example: ids and labels; of an encoder-decoder, the encoder's ids are shown before the decoder's labels.
-        renderer: what made them.
-
-    Returns:
-        (text, id, trained) per token. A token that is only part of a character keeps its raw name.
+    A token that is only part of a character keeps its raw name.
     """
     ids, labels, tokenizer = *example, renderer.tokenizer
     if renderer.encoder_decoder:

@@ -22,6 +22,7 @@ _USUAL = {
     "references": ("references",),
     "messages": ("messages", "conversations", "conversation", "dialogue", "dialog"),
     "system": ("system_prompt",),
+    "text": ("text",),
 }
 _SYSTEM = ("system", "system_prompt")
 _OF_SHAPE = {
@@ -34,43 +35,34 @@ _FLAT = ("question", "context", "answer", "references", "system")
 _PARTS = {
     "messages": ("id", "messages", "context", "references", "system"),
     "sharegpt": ("id", "messages", "context", "references", "system"),
-    "text": ("id",),
+    "text": ("id", "text"),
 }
-_NEEDED = {"messages": ("messages",), "sharegpt": ("messages",), "text": ()}
+_NEEDED = {"messages": ("messages",), "sharegpt": ("messages",), "text": ("text",)}
+_SIGNS = (
+    ("messages", {"messages"}),
+    ("sharegpt", {"conversations"}),
+    ("alpaca", {"instruction", "output"}),
+    ("prompt_completion", {"prompt", "completion"}),
+    *(("question_answer", {"question", answers}) for answers in ("answer", "answers", "references")),
+)
 
 
 class Reading(NamedTuple):
-    """How records are read.
+    """How records are read."""
 
-    Attributes:
-        shape: a name from `detect`, or "auto".
-        columns: the part that a column plays -> its name; they win over the shape.
-        group_by: columns whose values keep rows on one side of a split.
-        every: whether every answer of a conversation is a row, or the last one alone.
-        frozen: whether columns may also have ftlib's own names, and another shape is fine.
-    """
-
-    shape: str = "auto"
-    columns: Mapping[str, str] = {}
-    group_by: Sequence[str] = ()
-    every: bool = True
-    frozen: bool = False
+    shape: str = "auto"  # or a name from `detect`
+    columns: Mapping[str, str] = {}  # the part that a column plays -> its name; they win over the shape
+    group_by: Sequence[str] = ()  # columns whose values keep rows on one side of a split
+    every: bool = True  # whether every answer of a conversation is a row, or the last one alone
+    frozen: bool = False  # whether columns may also have ftlib's own names, and another shape is fine
 
     @classmethod
     def of(cls, data, *, frozen: bool = False) -> Reading:
         """As the recipe's data section says."""
+        keys = data.split.group_by
         every = data.conversation_turns == "every"
-        return cls(data.format, named_columns(data.columns), group_columns(data.split), every, frozen)
-
-
-def named_columns(columns) -> dict[str, str]:
-    """The part that a column plays -> its name, of the recipe's `data.columns`."""
-    return columns.model_dump(exclude_none=True)
-
-
-def group_columns(split) -> list[str]:
-    """The columns of the recipe's `data.split.group_by`."""
-    return [split.group_by] if isinstance(split.group_by, str) else list(split.group_by)
+        named = data.columns.model_dump(exclude_none=True)
+        return cls(data.format, named, [keys] if isinstance(keys, str) else keys, every, frozen)
 
 
 def is_row(record: Mapping[str, Any]) -> bool:
@@ -79,28 +71,17 @@ def is_row(record: Mapping[str, Any]) -> bool:
 
 
 def detect(record: Mapping[str, Any]) -> str:
-    """The shape of a record.
-
-    Args:
-        record: one JSON object or table row.
+    """The shape of a record (one JSON object or table row).
 
     Returns:
         `messages`, `sharegpt`, `alpaca`, `prompt_completion`, `question_answer`, `text`, `columns` (question and
         answer columns under other usual names), or "" where nothing fits.
     """
     names = {str(name).lower() for name in record}
-    for name, needed in (
-        ("messages", {"messages"}),
-        ("sharegpt", {"conversations"}),
-        ("alpaca", {"instruction", "output"}),
-        ("prompt_completion", {"prompt", "completion"}),
-        ("question_answer", {"question", "answer"}),
-        ("question_answer", {"question", "answers"}),
-        ("question_answer", {"question", "references"}),
-    ):
+    for name, needed in _SIGNS:
         if needed <= names:
             return name
-    if all(any(name in names for name in _USUAL[part]) for part in ("question", "answer")):
+    if all(not names.isdisjoint(_USUAL[part]) for part in ("question", "answer")):
         return "columns"
     spoken = (value for name, value in record.items() if str(name).lower() in _USUAL["messages"])
     if any(isinstance(value, list) and value and isinstance(value[0], Mapping) for value in spoken):
@@ -109,23 +90,18 @@ def detect(record: Mapping[str, Any]) -> str:
 
 
 def entries(record: Mapping[str, Any], reading: Reading, fallback_id: str) -> Iterator[Entry]:
-    """The rows of one record.
-
-    Args:
-        record: one JSON object or table row.
-        reading: how to read it.
-        fallback_id: id where the record has none.
-
-    Yields:
-        Entries with their format and, in `notes`, the names of embedded templates that were unwrapped.
+    """The rows of one record (JSON object or table row), with their format and the embedded templates as notes.
 
     Raises:
-        Malformed: the record does not have the shape.
+        Malformed: the record does not have the shape that `reading` wants.
     """
     if is_row(record):
         yield Entry(_whole_row(record, reading, fallback_id), "row")
         return
-    named = _named_here(record, reading) if reading.frozen else dict(reading.columns)
+    named = dict(reading.columns)
+    if reading.frozen:  # a test file may have ftlib's name for a part, or lack it
+        named = {part: name if name in record else part for part, name in named.items()}
+        named = {part: name for part, name in named.items() if name in record}
     shape = _shape(record, reading, named)
     parts = _parts(record, shape, named)
     beside = {name: reading.columns[part] for part, name in named.items() if part not in _USUAL}
@@ -136,17 +112,17 @@ def entries(record: Mapping[str, Any], reading: Reading, fallback_id: str) -> It
     }
     said = {part: record[name] for part, name in parts.items()}
     row_id = text_of(said.get("id"), "id").strip() or fallback_id
-    group = _group(record, reading.group_by)
-    made = [entry._replace(format=shape) for entry in _rows(said, shape)]
+    made = _rows(said, shape)
     if not made:
         raise Malformed("expected at least one answer, found a conversation without any")
-    # Records without an id are numbered, in a test file from 0 again: equal numbers are no equal records.
-    own = f"{'test ' * reading.frozen}record={row_id}"
-    group += (own,) if len(made) > 1 and reading.every else ()
+    group = _group(record, reading.group_by)
+    if len(made) > 1 and reading.every:
+        # Records without an id are numbered, in a test file from 0 again: equal numbers are no equal records.
+        group += (f"{'test ' * reading.frozen}record={row_id}",)
     for number, entry in enumerate(made, start=1):
         if reading.every or number == len(made):
-            own_id = row_id if number == 1 else f"{row_id}#{number}"
-            yield entry._replace(row=entry.row._replace(id=own_id, group=group, meta=meta))
+            row = entry.row._replace(id=row_id if number == 1 else f"{row_id}#{number}", group=group, meta=meta)
+            yield entry._replace(row=row, format=shape)
 
 
 def _whole_row(record: Mapping[str, Any], reading: Reading, fallback_id: str) -> Row:
@@ -161,21 +137,13 @@ def _whole_row(record: Mapping[str, Any], reading: Reading, fallback_id: str) ->
     return Row(text_of(row.id, "id"), turns, text_of(row.context, "context"), references, group, meta)
 
 
-def _named_here(record: Mapping[str, Any], reading: Reading) -> dict[str, str]:
-    """The named columns of a record of a test file, which may have ftlib's name for a part, or lack it."""
-    named = {part: part if name not in record else name for part, name in reading.columns.items()}
-    return {part: name for part, name in named.items() if name in record}
-
-
 def _shape(record: Mapping[str, Any], reading: Reading, named: Mapping[str, str]) -> str:
-    renamed = {**record, **{part: record[name] for part, name in named.items() if name in record}}
     if "messages" in named:
         return "messages"
-    if {"question", "answer"} <= set(named):
+    if {"question", "answer"} <= named.keys():
         return "question_answer"
-    shape = reading.shape
-    if shape == "auto" or (reading.frozen and detect(renamed) not in ("", shape)):
-        shape = detect(renamed)
+    found = detect({**record, **{part: record[name] for part, name in named.items() if name in record}})
+    shape = found if reading.shape == "auto" or (reading.frozen and found) else reading.shape
     if not shape:
         raise Malformed(f"expected question and answer columns, found {_names(record)}; name them in data.columns")
     return shape
@@ -190,19 +158,16 @@ def _parts(record: Mapping[str, Any], shape: str, named: Mapping[str, str]) -> d
         if part == "references" and "answer" not in parts:
             usual = (*usual, "answers")  # beside an answer, it is more often their number
         free = [keys[name] for name in usual if name in keys and keys[name] not in parts.values()]
-        free = [name for name in free if part != "id" or not isinstance(record[name], (Mapping, list))]
+        if part == "id":
+            free = [name for name in free if not isinstance(record[name], (Mapping, list))]
         key = named.get(part) or next(iter(free), None)
         if key in record:
             parts[part] = key
-    if shape == "text":
-        parts["text"] = keys.get("text")
     needed = ["question", *["answer"] * ("references" not in parts)]
     missing = [named.get(part, part) for part in _NEEDED.get(shape, needed) if part not in parts]
-    if missing or (shape == "text" and "text" not in keys):
-        raise Malformed(
-            f"expected the columns {', '.join(missing) or 'text'} ({shape}), found {_names(record)}; "
-            "name them in data.columns"
-        )
+    if missing:
+        expected = f"the columns {', '.join(missing)} ({shape})"
+        raise Malformed(f"expected {expected}, found {_names(record)}; name them in data.columns")
     return parts
 
 
@@ -224,38 +189,29 @@ def _list(value: Any, name: str) -> list[str]:
     return [text] if (text := text_of(value, name)) else []
 
 
-def _rows(said: Mapping[str, Any], shape: str) -> Iterator[Entry]:
+def _rows(said: Mapping[str, Any], shape: str) -> list[Entry]:
     """One entry an answer, without id, group and meta."""
     if shape == "text":
         text = text_of(said["text"], "text")
         name, spoken = unwrap(text)
         if any(role == "assistant" and content for role, content in spoken):
-            yield from (entry._replace(notes=[name]) for entry in conversation(spoken, ""))
-        else:
-            yield Entry(Row("", (), "", (text,)))
-        return
+            return [entry._replace(notes=[name]) for entry in conversation(spoken, "")]
+        return [Entry(Row("", (), "", (text,)))]
     references = _list(said.get("references"), "references")
-    system = text_of(said.get("system"), "system")
+    system, context = (text_of(said.get(name), name) for name in ("system", "context"))
     opening = [("system", system)] if system.strip() else []
     if isinstance(said.get("question"), list) and shape == "prompt_completion":
-        answer = said["answer"]
-        said = {"messages": [*said["question"], *(answer if isinstance(answer, list) else _answered(answer))]}
+        answer = said["answer"] or []
+        answered = answer if isinstance(answer, list) else [{"role": "assistant", "content": answer}]
+        said = {"messages": [*said["question"], *answered]}
     if "messages" in said:
-        spoken = [*opening, *messages_of(said["messages"])]
-        *earlier, last = [*conversation(spoken, text_of(said.get("context"), "context"))] or [None]
-        yield from earlier
-        if last:
-            yield _with_references(last, references)
-        return
-    question, context, answer = (text_of(said.get(name), name) for name in ("question", "context", "answer"))
-    answer = answer or next(iter(references), "")
-    yield _with_references(pair([*opening, ("user", question)], context, answer), references)
+        made = list(conversation([*opening, *messages_of(said["messages"])], context))
+    else:
+        question, answer = (text_of(said.get(name), name) for name in ("question", "answer"))
+        made = [pair([*opening, ("user", question)], context, answer or next(iter(references), ""))]
+    return [*made[:-1], *(_accepting(last, references) for last in made[-1:])]
 
 
-def _answered(answer: Any) -> list[dict[str, Any]]:
-    return [{"role": "assistant", "content": answer}] if answer else []
-
-
-def _with_references(entry: Entry, references: Sequence[str]) -> Entry:
+def _accepting(entry: Entry, references: Sequence[str]) -> Entry:
     accepted = dict.fromkeys((entry.row.answer, *(text for text in references if text.strip())))
     return entry._replace(row=entry.row._replace(references=tuple(accepted)))

@@ -13,88 +13,90 @@ import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 LONGEST = 64 << 20  # bytes; a longer value is taken for a broken file
 _BLOCK = 1 << 20  # characters read at once from an array
 _BETWEEN = re.compile(r"[\ufeff\s,]*")  # what may stand between the items of an array
 _DECODER = json.JSONDecoder()
+_UNREADABLE = (OSError, EOFError, zlib.error, UnicodeDecodeError)
 
 
 class Record(NamedTuple):
-    """One record as it stands in the source.
+    """One record as it stands in the source."""
 
-    Attributes:
-        place: file, line and byte offset, for messages.
-        value: the record, or None where it could not be read.
-        problem: what is wrong ("expected ..., found ..."), or "".
-    """
-
-    place: str
-    value: dict[str, Any] | None
-    problem: str = ""
+    place: str  # file, line and byte offset, for messages
+    value: dict[str, Any] | None  # None where it could not be read
+    problem: str = ""  # what is wrong: "expected ..., found ..."
 
 
-def lines(path: Path) -> Iterator[tuple[int, int, bytes, str]]:
-    """(line number, byte offset, bytes, problem); offsets count unpacked bytes. A torn gzip ends with a problem."""
-    number, offset = 0, 0
+def opened(path: Path) -> IO[bytes]:
+    """The file in binary, unpacked where it ends in .gz."""
+    return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
+
+
+def place_of(path: Path, line: int, byte: int) -> str:
+    """Where something stands, for messages; bytes are those of the unpacked file."""
+    return f"{path}, line {line} (byte {byte})"
+
+
+def lines(path: Path) -> Iterator[tuple[int, int, str, str]]:
+    """(line number, byte offset, text, problem); the first may begin with a byte order mark, a torn gzip has a last."""
+    number = offset = 0
     try:
-        with gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb") as file:
+        with opened(path) as file:
             for number, line in enumerate(file, start=1):
-                yield number, offset, line, ""
+                try:
+                    yield number, offset, line.decode("utf-8-sig" if number == 1 else "utf-8"), ""
+                except UnicodeDecodeError as error:
+                    found = f"expected UTF-8, found byte 0x{line[error.start]:02x}"
+                    yield number, offset + error.start, "", found
                 offset += len(line)
-    except (OSError, EOFError, zlib.error) as error:
-        yield number + 1, offset, b"", f"expected readable data, found: {error}"
-
-
-def decoded(line: bytes, number: int) -> tuple[str, int, str]:
-    """(text, byte of the error within the line, problem); line 1 may begin with a byte order mark."""
-    try:
-        return line.decode("utf-8-sig" if number == 1 else "utf-8"), 0, ""
-    except UnicodeDecodeError as error:
-        return "", error.start, f"expected UTF-8, found byte 0x{line[error.start]:02x}"
+    except _UNREADABLE as error:
+        yield number + 1, offset, "", f"expected readable data, found: {error}"
 
 
 def json_lines(path: Path) -> Iterator[Record]:
     """One object a line; blank lines are passed over."""
-    for number, offset, line, problem in lines(path):
+    for number, offset, text, problem in lines(path):
         if problem:
-            yield Record(f"{path}, line {number} (byte {offset})", None, problem)
-        elif line.strip():
-            text, byte, problem = decoded(line, number)
-            value = None
-            if not problem:
-                value, byte, problem = _parsed(text.rstrip("\r\n"))
-            yield Record(f"{path}, line {number} (byte {offset + byte})", value, problem)
+            yield Record(place_of(path, number, offset), None, problem)
+        elif text.strip():
+            yield _parsed(path, number, offset, text.rstrip("\r\n"))
 
 
-def _parsed(text: str) -> tuple[dict[str, Any] | None, int, str]:
-    """(record, byte of the error, problem)"""
+def _parsed(path: Path, number: int, offset: int, text: str) -> Record:
+    """The object that a text is, which begins at this line and byte."""
+    value, at, found = None, 0, ""
     try:
         value = json.loads(text)
-    except json.JSONDecodeError as error:
-        byte = len(text[: error.pos].encode("utf-8", "surrogatepass"))
-        return None, byte, f"expected one JSON object, found {excerpt(text)} ({error.msg})"
-    except (RecursionError, ValueError) as error:  # brackets too deep; numbers of too many digits
-        return None, 0, f"expected one JSON object, found {excerpt(text)} ({error})"
-    if not isinstance(value, dict):
-        return None, 0, f"expected one JSON object, found {type(value).__name__} {excerpt(text)}"
-    return value, 0, ""
+        if not isinstance(value, dict):
+            value, found = None, f"{type(value).__name__} {_excerpt(text)}"
+    except (RecursionError, ValueError) as error:  # ValueError also of numbers with too many digits
+        at, found = getattr(error, "pos", 0), f"{_excerpt(text)} ({getattr(error, 'msg', error)})"
+    before = text[:at]
+    place = place_of(path, number + before.count("\n"), offset + len(before.encode()))
+    return Record(place, value, found and f"expected one JSON object, found {found}")
 
 
-def excerpt(text: str) -> str:
-    """The beginning of a text, quoted, for messages."""
+def _excerpt(text: str) -> str:
     text = text.strip()
     return repr(text if len(text) <= 60 else text[:57] + "...")
 
 
+def _item(place: str, value: Any) -> Record:
+    if isinstance(value, dict):
+        return Record(place, value)
+    return Record(place, None, f"expected an object, found {type(value).__name__}")
+
+
 def json_file(path: Path) -> Iterator[Record]:
     """A .json file is an array of objects or, as many exports have it, JSON lines or a single object."""
-    filled = (line for _, _, line, problem in lines(path) if line.strip() or problem)
-    first, second = next(filled, b""), next(filled, None)
-    if first.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"[":
+    filled = (text for *_, text, problem in lines(path) if text.strip() or problem)
+    first, second = next(filled, ""), next(filled, None)
+    if first.lstrip("\ufeff \t\r\n").startswith("["):
         yield from _json_array(path)
-    elif second is not None and _parsed(decoded(first, 1)[0])[0]:
+    elif second is not None and _parsed(path, 1, 0, first).value:
         yield from json_lines(path)
     else:
         yield from _json_object(path)
@@ -102,65 +104,44 @@ def json_file(path: Path) -> Iterator[Record]:
 
 def _json_object(path: Path) -> Iterator[Record]:
     parts = list(lines(path))
-    content = b"".join(line for _, _, line, _ in parts)
-    value, byte, unread = None, len(content), next((problem for *_, problem in parts if problem), "")
-    if not content.strip() and not unread:
+    content = "".join(text for *_, text, _ in parts)
+    unread = [Record(place_of(path, number, byte), None, problem) for number, byte, _, problem in parts if problem]
+    if unread or not content.strip():
+        yield from unread[:1]
         return
-    text, byte, problem = ("", byte, unread) if unread else decoded(content, 1)
-    if not problem:
-        value, byte, problem = _parsed(text)
-    lists = [item for item in (value or {}).values() if isinstance(item, list) and item and isinstance(item[0], dict)]
-    if not lists or {"messages", "conversations"} & set(value):
-        yield Record(f"{path}, line {content[:byte].count(10) + 1} (byte {byte})", value, problem)
+    whole = _parsed(path, 1, 0, content)
+    value = whole.value or {}
+    lists = [item for item in value.values() if isinstance(item, list) and item and isinstance(item[0], dict)]
+    if not lists or {"messages", "conversations"} & value.keys():
+        yield whole
         return
     for number, item in enumerate(lists[0]):  # {"data": [...]}
-        fine = isinstance(item, dict)
-        yield Record(f"{path}, item {number}", item if fine else None, "" if fine else "expected an object")
+        yield _item(f"{path}, item {number}", item)
 
 
 def _json_array(path: Path) -> Iterator[Record]:
     """Objects of a JSON array without reading the array as a whole."""
-    blocks = _characters(path)
-    buffer, at, seen, line, byte, opened, ended = "", 0, 0, 1, 0, False, False
-    while True:
-        at = _BETWEEN.match(buffer, at).end()
-        if not opened and buffer[at : at + 1] == "[":
-            at, opened = at + 1, True
-            continue
-        if opened and buffer[at : at + 1] == "]":
-            return
-        line, byte, seen = line + buffer.count("\n", seen, at), byte + len(buffer[seen:at].encode()), at
-        place = f"{path}, line {line} (byte {byte})"
-        value, end, problem = _next_value(buffer, at)
-        if not problem:
-            found = "" if isinstance(value, dict) else f"expected an object, found {type(value).__name__}"
-            yield Record(place, None if found else value, found)
-            at = end
-            continue
-        block = next(blocks, "")
-        if isinstance(block, bytes):  # the file turned out unreadable
-            problem, ended = block.decode(), True
-        if ended or not block or len(buffer) - at > LONGEST:
-            yield Record(place, None, problem)
-            return
-        buffer, at, seen = buffer[at:] + block, 0, 0
-
-
-def _next_value(buffer: str, at: int) -> tuple[Any, int, str]:
-    """(value, its end, problem); a problem may only mean that the buffer ends inside the value."""
+    place = place_of(path, 1, 0)
     try:
-        value, end = _DECODER.raw_decode(buffer, at)
-    except (RecursionError, ValueError) as error:
-        return None, at, f"expected an object or ], found {excerpt(buffer[at : at + 80])} ({error})"
-    return value, end, ""
-
-
-def _characters(path: Path) -> Iterator[str | bytes]:
-    """Blocks of text; bytes stand for a problem that ends the file."""
-    try:
-        with gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb") as raw:
-            text = io.TextIOWrapper(raw, encoding="utf-8", newline="")
-            while block := text.read(_BLOCK):
-                yield block
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        yield f"expected readable UTF-8, found: {error}".encode()
+        with opened(path) as raw, io.TextIOWrapper(raw, encoding="utf-8", newline="") as text:
+            buffer = text.read(_BLOCK)
+            at, seen, line, byte = buffer.find("[") + 1, 0, 1, 0
+            while True:
+                at = _BETWEEN.match(buffer, at).end()
+                line, byte, seen = line + buffer.count("\n", seen, at), byte + len(buffer[seen:at].encode()), at
+                place = place_of(path, line, byte)
+                if buffer[at : at + 1] == "]":
+                    return
+                try:
+                    value, at = _DECODER.raw_decode(buffer, at)
+                except (RecursionError, ValueError) as error:  # perhaps only because the block ends inside the value
+                    block = text.read(_BLOCK) if len(buffer) - at <= LONGEST else ""
+                    if not block:
+                        found = f"{_excerpt(buffer[at : at + 80])} ({error})"
+                        yield Record(place, None, f"expected an object or ], found {found}")
+                        return
+                    buffer, at, seen = buffer[at:] + block, 0, 0
+                else:
+                    yield _item(place, value)
+    except _UNREADABLE as error:
+        yield Record(place, None, f"expected readable UTF-8, found: {error}")

@@ -6,15 +6,15 @@ A leaked question turns a measurement of understanding into one of memory, so th
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ftlib.data import neighbours
-from ftlib.data.duplicates import Sketches, sketch, subject
-from ftlib.data.similar import jaccard, normal_form, same, words
-from ftlib.data.table import SAID, WorkingTable, each, fetch, said_before, shown
+from ftlib.data.duplicates import Sketches, sketch
+from ftlib.data.similar import jaccard, normal_form, same
+from ftlib.data.table import SAID, WorkingTable, each, fetch, said_before, shown, subject
 from ftlib.errors import UserError
 from ftlib.rows import Row
 
@@ -26,53 +26,53 @@ _PAIRS_AT_ONCE = 20_000  # whose rows are held in memory
 
 
 class Overlap(NamedTuple):
-    """A training row that an evaluation row gives away.
+    """A training row that an evaluation row gives away."""
 
-    Attributes:
-        kind: one of KINDS.
-        row: number of the training row.
-        other: number of the evaluation row.
-        similarity: Jaccard similarity of the two questions, 0..1.
-    """
-
-    kind: str
-    row: int
-    other: int
-    similarity: float
+    kind: str  # one of KINDS
+    row: int  # number of the training row
+    other: int  # number of the evaluation row
+    similarity: float  # Jaccard, of the two questions, 0..1
 
 
-def overlaps(table, sketches: Sketches, train: np.ndarray, others: Sequence[Row], similarity: float):
-    """Every overlap between training rows and evaluation rows, the strictest kind of each pair only.
+def overlaps(table, sketches: Sketches, train: np.ndarray, others: Sequence[Row], similarity: float) -> list[Overlap]:
+    """Every overlap between training rows (their numbers, int64) and evaluation rows, of each pair the strictest kind.
 
-    Args:
-        table: `datasets.Dataset`, see `ftlib.data.table`.
-        sketches: of its rows.
-        train: int64, numbers of the training rows.
-        others: evaluation rows.
-        similarity: least Jaccard similarity of near-duplicate questions.
-
-    Returns:
-        List of Overlap, in the order of the training rows.
+    `similarity` is the least Jaccard similarity of near-duplicate questions, 0..1; `sketches` are those of the table.
     """
     if not len(train) or not others:
         return []
-    asked = sketch(others, len(others))
-    pairs = set(_equal_pairs(sketches.question[train], asked.question))
-    both = np.concatenate([asked.minhash, sketches.minhash[train]])
-    codes = np.concatenate([asked.numbers, sketches.numbers[train]])
-    for i_block, j_block in neighbours.pairs(both, codes, similarity, first=len(others)):
-        pairs |= {(j - len(others), i) for i, j in zip(i_block.tolist(), j_block.tolist(), strict=True)}
     found = []
-    ordered = sorted(pairs)
+    ordered = sorted(_candidates(sketches, train, others, similarity))
     for start in range(0, len(ordered), _PAIRS_AT_ONCE):
         block = ordered[start : start + _PAIRS_AT_ONCE]
-        rows = fetch(table, train[[at for at, _ in block]], SAID)
-        for at, other in block:
-            row, number = rows[int(train[at])].row, int(train[at])
+        rows = fetch(table, [number for number, _ in block], SAID)
+        for number, other in block:
+            row = rows[number].row
             if kind := compare(row, others[other], similarity):
                 likeness = round(jaccard(subject(row), subject(others[other])), 3)
                 found.append(Overlap(kind, number, other, likeness))
-    return found + list(_group_overlaps(table, train, others))
+    groups = {key: number for number, other in reversed([*enumerate(others)]) for key in other.group}
+    for number, row in _among(table, train, ["group"]) if groups else ():
+        if shared := [key for key in row.group if key in groups]:
+            found.append(Overlap("group", number, groups[shared[0]], 0.0))
+    return found
+
+
+def _candidates(
+    sketches: Sketches, train: np.ndarray, others: Sequence[Row], similarity: float
+) -> set[tuple[int, int]]:
+    """(training row, evaluation row) that ask the same to the letter, or perhaps nearly so."""
+    asked = sketch(others, len(others))
+    by_question = defaultdict(list)
+    for other, key in enumerate(asked.question.tolist()):
+        by_question[key].append(other)
+    equal = train[np.isin(sketches.question[train], asked.question)].tolist()
+    found = {(number, other) for number in equal for other in by_question[int(sketches.question[number])]}
+    minhash = np.concatenate([asked.minhash, sketches.minhash[train]])
+    codes = np.concatenate([asked.numbers, sketches.numbers[train]])
+    for i, j in neighbours.pairs(minhash, codes, similarity, first=len(others)):
+        found.update(zip(train[j - len(others)].tolist(), i.tolist(), strict=True))
+    return found
 
 
 def compare(row: Row, other: Row, similarity: float) -> str:
@@ -82,9 +82,9 @@ def compare(row: Row, other: Row, similarity: float) -> str:
     does it cost?") is no leak.
     """
     a, b = subject(row), subject(other)
-    if row.context and other.context and not same(row.context, other.context, similarity):
-        return ""
-    if row.history and other.history and normal_form(said_before(row)) != normal_form(said_before(other)):
+    apart = row.context and other.context and not same(row.context, other.context, similarity)
+    histories = {normal_form(said_before(one)) for one in (row, other) if one.history}
+    if apart or len(histories) > 1:
         return ""
     if a == b:
         return "exact"
@@ -93,33 +93,11 @@ def compare(row: Row, other: Row, similarity: float) -> str:
     return "near" if same(a, b, similarity) else ""
 
 
-def _equal_pairs(train: np.ndarray, others: np.ndarray) -> Iterator[tuple[int, int]]:
-    by_hash = defaultdict(list)
-    for number, key in enumerate(others.tolist()):
-        by_hash[key].append(number)
-    for at in np.flatnonzero(np.isin(train, others)):
-        for other in by_hash[int(train[at])]:
-            yield int(at), other
-
-
-def _group_overlaps(table, train: np.ndarray, others: Sequence[Row]) -> Iterator[Overlap]:
-    groups: dict[str, int] = {}
-    for number, other in enumerate(others):
-        for key in other.group:
-            groups.setdefault(key, number)
-    for number, row in _among(table, train, ["group"]) if groups else ():
-        if shared := [key for key in row.group if key in groups]:
-            yield Overlap("group", number, groups[shared[0]], 0.0)
-
-
 def groups_are_known(table, train: np.ndarray, others: Sequence[Row]) -> bool:
     """Whether training and evaluation rows are grouped by a column that both have; else nothing is known of groups."""
-
-    def columns(rows: Iterable[Row]) -> set[str]:
-        return {key.partition("=")[0] for row in rows for key in row.group}
-
-    wanted = columns(others)
-    return any(wanted & columns([row]) for _, row in _among(table, train, ["group"]))
+    wanted = {key.partition("=")[0] for row in others for key in row.group}
+    trained = (key.partition("=")[0] for _, row in _among(table, train, ["group"]) for key in row.group)
+    return any(column in wanted for column in trained)
 
 
 def _among(table, numbers: np.ndarray, columns: Sequence[str]) -> Iterator[tuple[int, Row]]:
@@ -130,20 +108,16 @@ def _among(table, numbers: np.ndarray, columns: Sequence[str]) -> Iterator[tuple
 
 
 def answers_in_train(table, train: np.ndarray, others: Sequence[Row]) -> dict[str, int]:
-    """How many evaluation answers stand word for word among the training answers.
+    """How many evaluation answers stand word for word among the training answers: `seen` of `rows`.
 
-    Returns:
-        `rows` evaluated, `seen` of them, `long` answers of five words and more, `long_seen` of these. Short
-        answers are shared by many questions by nature, so this is reported and blocks nothing.
+    `long` are those of five words and more, `long_seen` of these. Short answers are shared by many questions by
+    nature, so this is reported and blocks nothing.
     """
-    wanted: dict[str, list[int]] = defaultdict(list)
-    for number, other in enumerate(others):
-        wanted[normal_form(other.answer)].append(number)
-    seen: set[int] = set()
-    for _, row in _among(table, train, ["references"]):
-        seen.update(wanted.pop(normal_form(row.answer), ()))
-    long = {n for n, other in enumerate(others) if len(words(other.answer)) >= _LONG_ANSWER}
-    return {"rows": len(others), "seen": len(seen), "long": len(long), "long_seen": len(long & seen)}
+    asked = [normal_form(other.answer) for other in others]
+    trained = set(asked).intersection(normal_form(row.answer) for _, row in _among(table, train, ["references"]))
+    long = [answer for answer in asked if len(answer.split()) >= _LONG_ANSWER]
+    seen, long_seen = (sum(answer in trained for answer in answers) for answers in (asked, long))
+    return {"rows": len(others), "seen": seen, "long": len(long), "long_seen": long_seen}
 
 
 def between(
@@ -155,22 +129,19 @@ def between(
     data,
     policy: str,
 ) -> dict[str, Any]:
-    """Compares two sets and does what the policy says.
+    """Compares the rows `inside` some sides with evaluation rows and does what the policy says.
 
     Args:
-        rows: the working table; under `drop` its rows that leak are taken out.
-        sketches: of its rows.
+        rows: under the policy `drop` those that leak are taken out.
+        sketches: of these rows.
         inside: the sides whose rows count as training rows.
         others: evaluation rows.
-        where: what is compared, e.g. `train and test`.
+        where: what is compared, e.g. `train and test`, for the error of `enforce`.
         data: the recipe's data section.
         policy: `block`, `warn` or `drop`.
 
     Returns:
         `report`'s counts and examples, and `answer_in_train`.
-
-    Raises:
-        UserError: as `enforce`.
     """
     train = np.flatnonzero(np.isin(rows.sides, inside))
     found = overlaps(rows.table, sketches, train, others, data.near_duplicate_similarity)
@@ -185,48 +156,24 @@ def between(
 
 
 def report(table, found: Sequence[Overlap], others: Sequence[Row]) -> dict[str, Any]:
-    """Counts by kind, with examples side by side.
-
-    Args:
-        table: `datasets.Dataset`, see `ftlib.data.table`.
-        found: from `overlaps`.
-        others: the evaluation rows.
-
-    Returns:
-        kind -> {train_rows, other_rows, examples: [{train, other, similarity}]}.
-    """
+    """What `overlaps` found, by kind: {train_rows, other_rows, examples: [{train, other, similarity}]}."""
     out = {}
     for kind in KINDS:
         of_kind = [overlap for overlap in found if overlap.kind == kind]
-        first = of_kind[:_EXAMPLES]
-        rows = fetch(table, [overlap.row for overlap in first])
-        examples = [
-            {
-                "train": shown(rows[overlap.row].row),
-                "other": shown(others[overlap.other]),
-                "similarity": overlap.similarity,
-            }
-            for overlap in first
-        ]
+        rows = fetch(table, [overlap.row for overlap in of_kind[:_EXAMPLES]])
         out[kind] = {
             "train_rows": len({overlap.row for overlap in of_kind}),
             "other_rows": len({overlap.other for overlap in of_kind}),
-            "examples": examples,
+            "examples": [
+                {"train": shown(rows[row].row), "other": shown(others[other]), "similarity": similarity}
+                for _, row, other, similarity in of_kind[:_EXAMPLES]
+            ],
         }
     return out
 
 
 def enforce(found: Sequence[Overlap], policy: str, where: str) -> None:
-    """Stops where the recipe says so.
-
-    Args:
-        found: overlaps.
-        policy: `block`, `warn` or `drop`.
-        where: what was compared, e.g. `train and test`.
-
-    Raises:
-        UserError: the policy is `block` and there is any overlap.
-    """
+    """Raises UserError where the policy is `block` and there is any overlap; `where` says what was compared."""
     if found and policy == "block":
         counts = ", ".join(f"{sum(o.kind == kind for o in found)} {kind}" for kind in KINDS)
         raise UserError.of(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ftlib.data.table import Judged
+from ftlib.errors import UserError
 from ftlib.rows import as_json
 
 # What would have kept rows of a reason, where a setting decides.
@@ -21,11 +23,8 @@ _SETTINGS = {
 }
 
 
-class Ledger:
-    """Counts rows in, kept and rejected, and writes the rejected ones to a file as they come.
-
-    Args:
-        path: the file for rejected rows (JSON lines); an earlier one is replaced.
+class Ledger(AbstractContextManager):
+    """Counts rows in, kept and rejected, and writes the rejected ones to a file (JSON lines) as they come.
 
     Attributes:
         rows_in: rows read, good and bad.
@@ -39,9 +38,6 @@ class Ledger:
         self.changed: Counter[str] = Counter()
         self._file = Path(path).open("w", encoding="utf-8", newline="\n")  # noqa: SIM115 - closed by close()
 
-    def __enter__(self) -> Ledger:
-        return self
-
     def __exit__(self, *error: object) -> None:
         self.close()
 
@@ -53,7 +49,7 @@ class Ledger:
         """Notes that a row goes; its texts are written as they are, so personal data must be masked before."""
         entry, reason, detail = judged
         self.rejected[reason] += 1
-        beside: dict[str, Any] = {name: getattr(entry, name) for name in ("place", "changes", "pii")}
+        beside = {name: getattr(entry, name) for name in ("place", "changes", "pii")}
         record = {"id": entry.row.id, "reason": reason, "detail": detail} | as_json(entry.row) | beside
         self._file.write(json.dumps({k: v for k, v in record.items() if v}, ensure_ascii=False) + "\n")
 
@@ -69,20 +65,17 @@ class Ledger:
             for reason, rows in self.rejected.most_common()
         ]
 
-    def advice(self) -> str:
-        """What to change about the largest loss; "" where nothing was lost."""
-        if not self.rejected:
-            return ""
-        reason, rows = self.rejected.most_common(1)[0]
-        change = _SETTINGS.get(reason, "look at these rows in the data")
-        return f"{rows} of {self.rows_in} rows were rejected as {reason}: {change}"
+    def stop(self, after: str, expected: str) -> NoReturn:
+        """Raises UserError: what was expected `after` a step is not there; it says what to do about the most lost."""
+        to_do = "bring more rows or raise data.split.val_fraction"
+        for reason, rows in self.rejected.most_common(1):
+            change = _SETTINGS.get(reason, "look at these rows in the data")
+            to_do = f"{rows} of {self.rows_in} rows were rejected as {reason}: {change}"
+        found = f"none of {self.rows_in} rows in; rejected: {dict(self.rejected)}"
+        raise UserError.of(f"data after {after}", expected, found, to_do)
 
     def balance(self, kept: int) -> None:
-        """Asserts that rows in = kept + rejected.
-
-        Args:
-            kept: rows that stay, over all splits.
-        """
+        """Asserts that rows in = kept (over all splits) + rejected."""
         self._file.flush()
         gone = sum(self.rejected.values())
         assert self.rows_in == kept + gone, f"{self.rows_in} rows in, but {kept} kept and {gone} rejected"

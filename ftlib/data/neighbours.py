@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from itertools import count as numbered
 
 import numpy as np
 
@@ -24,31 +24,12 @@ _PAIRS_AT_ONCE = 50_000
 
 
 def signatures(texts: Iterable[str], count: int) -> np.ndarray:
-    """MinHash signatures.
-
-    Args:
-        texts: one text a row.
-        count: number of rows.
-
-    Returns:
-        uint32 array (count, PERMUTATIONS).
-    """
+    """MinHash signatures of `count` texts: uint32 array (count, PERMUTATIONS)."""
     from datasketch import MinHash
 
-    out = np.empty((count, PERMUTATIONS), dtype=np.uint32)
-    sets = (shingles(text) for text in texts)
-    for row, sketch in enumerate(MinHash.generator(sets, num_perm=PERMUTATIONS, hashfunc=zlib.crc32)):
-        out[row] = sketch.hashvalues
-    return out
-
-
-@lru_cache(maxsize=8)
-def bands(similarity: float) -> tuple[int, int]:
-    """(number of bands, rows a band) that find pairs of this Jaccard similarity."""
-    from datasketch import MinHashLSH
-
-    index = MinHashLSH(threshold=max(0.05, similarity - _MARGIN), num_perm=PERMUTATIONS, weights=(0.2, 0.8))
-    return index.b, index.r
+    made = MinHash.generator(map(shingles, texts), num_perm=PERMUTATIONS, hashfunc=zlib.crc32)
+    each = np.dtype((np.uint32, PERMUTATIONS))
+    return np.fromiter((sketch.hashvalues for sketch in made), dtype=each, count=count)
 
 
 def pairs(
@@ -66,8 +47,15 @@ def pairs(
     Yields:
         Two int64 arrays i, j with i < j, whose estimated similarity is not far below `similarity`.
     """
-    keys = _keys(sketches, numbers, *bands(similarity))
-    for band in range(keys.shape[1]):
+    from datasketch import MinHashLSH
+
+    index = MinHashLSH(threshold=max(0.05, similarity - _MARGIN), num_perm=PERMUTATIONS, weights=(0.2, 0.8))
+    rng = np.random.default_rng(1)  # any odd multipliers do; fixed, so that results repeat
+    mix = rng.integers(1, 2**63, size=index.r, dtype=np.uint64) | np.uint64(1)
+    keys = np.empty((len(sketches), index.b), np.uint64)  # the bucket of every row in every band
+    for band in range(index.b):
+        block = sketches[:, band * index.r : (band + 1) * index.r].astype(np.uint64)
+        keys[:, band] = (block * mix).sum(axis=1, dtype=np.uint64) ^ numbers
         for i, j in _within_buckets(keys[:, band], first):
             new = ~(keys[i, :band] == keys[j, :band]).any(axis=1)  # else an earlier band has shown the pair
             i, j = i[new], j[new]
@@ -76,55 +64,29 @@ def pairs(
                 yield i[likely], j[likely]
 
 
-def _keys(sketches: np.ndarray, numbers: np.ndarray, count: int, width: int) -> np.ndarray:
-    """The bucket of every row in every band, uint64 (n, bands)."""
-    rng = np.random.default_rng(1)  # any odd multipliers do; fixed, so that results repeat
-    mix = rng.integers(1, 2**63, size=width, dtype=np.uint64) | np.uint64(1)
-    keys = np.empty((len(sketches), count), np.uint64)
-    for band in range(count):
-        block = sketches[:, band * width : (band + 1) * width].astype(np.uint64)
-        keys[:, band] = (block * mix).sum(axis=1, dtype=np.uint64) ^ numbers
-    return keys
-
-
 def _within_buckets(key: np.ndarray, first: int | None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Pairs of rows with the same key, collected over many buckets to keep numpy busy."""
+    """Pairs of rows with the same key: each row with the next of its bucket, then with the next but one, ..."""
     order = np.argsort(key, kind="stable")
-    edges = np.flatnonzero(np.diff(key[order])) + 1
-    starts, ends = np.concatenate([[0], edges]), np.concatenate([edges, [len(key)]])
-    held: list[tuple[np.ndarray, np.ndarray]] = []
-    size = 0
-    for at in np.flatnonzero(ends - starts > 1):
-        held.append(_all_pairs(np.sort(order[starts[at] : ends[at]]), first))
-        size += len(held[-1][0])
-        if size > _PAIRS_AT_ONCE:
-            yield np.concatenate([h[0] for h in held]), np.concatenate([h[1] for h in held])
-            held, size = [], 0
-    if size:
-        yield np.concatenate([h[0] for h in held]), np.concatenate([h[1] for h in held])
-
-
-def _all_pairs(members: np.ndarray, first: int | None) -> tuple[np.ndarray, np.ndarray]:
-    if first is not None:
-        before, after = members[members < first][:_CROWD], members[members >= first]
-        return np.repeat(before, len(after)), np.tile(after, len(before))
-    if len(members) <= _CROWD:
-        i, j = np.triu_indices(len(members), k=1)
-        return members[i], members[j]
-    steps = [(members[:-step], members[step:]) for step in range(1, _NEXT + 1)]
-    return np.concatenate([s[0] for s in steps]), np.concatenate([s[1] for s in steps])
+    _, start, bucket, size = np.unique(key[order], return_index=True, return_inverse=True, return_counts=True)
+    at = np.arange(len(key))
+    rank = at - start[bucket]
+    if first is not None:  # such rows stand first in their buckets
+        at = at[(order < first) & (rank < _CROWD)]
+    for step in numbered(1):
+        at = at[rank[at] + step < size[bucket[at]]]
+        if first is None and step > _NEXT:
+            at = at[size[bucket[at]] <= _CROWD]
+        if not len(at):
+            return
+        for part in range(0, len(at), _PAIRS_AT_ONCE):
+            here = at[part : part + _PAIRS_AT_ONCE]
+            i, j = order[here], order[here + step]
+            across = j >= (first or 0)
+            yield i[across], j[across]
 
 
 def components(count: int, one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Which rows are joined, directly or through others.
-
-    Args:
-        count: number of rows.
-        one, other: int64 (m,), the rows of each joined pair.
-
-    Returns:
-        int32 (count,), equal for rows that are joined.
-    """
+    """int32 (count,), equal for rows that are joined by pairs `one`, `other` (int64), directly or through others."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -27,20 +28,14 @@ STEPS = ("load", "clean", "deduplicate", "split", "check_leakage", "save", "audi
 _AUDITED = 100_000  # training rows that the audit looks at, at most
 
 
-class Preparation:
+class Preparation(AbstractContextManager):
     """One data set on its way through the room.
 
-    Each step is a method, reads what earlier ones left, and returns a summary to look at. Rows stay in Arrow files;
-    what is held in memory are numbers per row. Use it as a context manager, so that the working files go.
-
-    Args:
-        recipe: the run's recipe.
-        folder: where the stage's files go.
-        interactive: whether to draw progress bars.
+    Each step is a method, reads what earlier ones left, and returns a summary to look at; what can't go on raises
+    UserError. Rows stay in Arrow files; what is held in memory are numbers per row. Use it as a context manager, so
+    that the working files go.
 
     Attributes:
-        renderer: the prompt renderer.
-        ledger: counts and reasons.
         raw: the rows as loaded, see `ftlib.data.table`.
         rows: WorkingTable of the rows that passed the checks, mended.
         test: the test rows.
@@ -60,9 +55,6 @@ class Preparation:
         self.leaks: dict[str, Any] = {"policy": recipe.data.leakage}
         self.test: list[Row] = []
 
-    def __enter__(self) -> Preparation:
-        return self
-
     def __exit__(self, *error: object) -> None:
         self.close()
 
@@ -73,14 +65,7 @@ class Preparation:
         shutil.rmtree(self._work, ignore_errors=True)
 
     def load(self) -> dict[str, Any]:
-        """Reads `data.path` (and `data.test_path`).
-
-        Returns:
-            rows, unreadable, formats, notes, columns, test_rows.
-
-        Raises:
-            UserError: nothing to read, a bad row where `data.on_bad_row` is `fail`, or a column that no record has.
-        """
+        """Reads `data.path` (and `data.test_path`): rows, unreadable, formats, notes, columns, test_rows."""
         data = self.recipe.data
         with self._timed("load") as done:
             loaded = load.load(data.path, self._work / "loaded.arrow", data, watch=self._watch("read"))
@@ -93,62 +78,46 @@ class Preparation:
             for judged in loaded.bad:
                 self.ledger.reject(judged)
         if not len(loaded.table):
-            self._nothing_left("load")
-        summary = {"rows": self.ledger.rows_in, "unreadable": len(loaded.bad), "formats": loaded.formats}
-        self.report["load"] = summary | {"notes": loaded.notes, "test_rows": len(self.test)}
+            self.ledger.stop("load", "at least one row")
+        summary = {"rows": self.ledger.rows_in, "unreadable": len(loaded.bad), "formats": dict(loaded.formats)}
+        self.report["load"] = summary | {"notes": dict(loaded.notes), "test_rows": len(self.test)}
         return self.report["load"] | {"columns": sorted(loaded.columns)}
 
     def clean(self) -> dict[str, Any]:
-        """Mends, masks and checks every row; those that can't stay go to rejected.jsonl.
-
-        Returns:
-            changed: rows by change, pii: rows by kind, rejected: rows by reason.
-
-        Raises:
-            UserError: no row is left.
-        """
+        """Mends, masks and checks every row: changed, pii, learned (habits of the data), rejected (by reason)."""
         data, count = self.recipe.data, len(self.raw)
         with self._timed("learn habits", count):
             answers = (entry.row for entry in each(self.raw, ["references"]))
             usual = checks.habits(self._watch("learn habits", count)(answers), count)
-        pii: dict[str, int] = dict.fromkeys(data.pii.kinds, 0)
+        pii = Counter(dict.fromkeys(data.pii.kinds, 0))
         with self._timed("clean", count):
             counter = checks.token_counter(self.renderer.tokenizer)
             checker = checks.Checker(data, usual, counter, checks.template_overhead(self.renderer))
             kept = self._passed(checker.judged(self._watch("clean", count)(each(self.raw))), pii)
             self.rows = WorkingTable(write_entries(kept, self._work / "checked.arrow"), self.ledger)
         if not len(self.rows):
-            self._nothing_left("the checks")
+            self.ledger.stop("the checks", "at least one row")
         learned = {"phrases": sorted(usual.phrases.opening | usual.phrases.closing), "full_stops": usual.punctuated}
-        self.report["clean"] = {"changed": dict(self.ledger.changed), "pii": pii, "learned": learned}
+        self.report["clean"] = {"changed": dict(self.ledger.changed), "pii": dict(pii), "learned": learned}
         return self.report["clean"] | {"rejected": dict(self.ledger.rejected)}
 
-    def _passed(self, judged: Iterable[Judged], pii: dict[str, int]) -> Iterator[Entry]:
+    def _passed(self, judged: Iterable[Judged], pii: Counter[str]) -> Iterator[Entry]:
         for one in judged:
             self.ledger.changed.update(one.entry.changes)
-            for kind in one.entry.pii:
-                pii[kind] += 1
+            pii.update(one.entry.pii)
             if one.reason:
                 self.ledger.reject(one)
             else:
                 yield one.entry
 
-    def _nothing_left(self, after: str) -> None:
-        found = f"none of {self.ledger.rows_in}; rejected: {dict(self.ledger.rejected)}"
-        raise UserError.of(f"data after {after}", "at least one row", found, self.ledger.advice())
-
     def deduplicate(self) -> dict[str, Any]:
-        """Finds rows that ask the same: copies go, contradictions are decided by `data.contradictions`.
-
-        Returns:
-            clusters and their sizes, contradictions (counts), examples of both.
-        """
+        """Finds rows that ask the same: copies go, `data.contradictions` decides about several answers."""
         data, table, count = self.recipe.data, self.rows.table, len(self.rows)
+        policy, created = data.contradictions, data.columns.created
         with self._timed("sketch", count):
             self.sketches = duplicates.sketch_table(table, self._watch("sketch", count))
         with self._timed("deduplicate", count):
-            alike, policy, created = data.near_duplicate_similarity, data.contradictions, data.columns.created
-            found = duplicates.resolve(table, self.sketches, alike, policy, created)
+            found = duplicates.resolve(table, self.sketches, data.near_duplicate_similarity, policy, created)
             involved = [*found.rejected, *(v.instead for v in found.rejected.values() if v.instead >= 0)]
             ids = {number: entry.row.id for number, entry in fetch(table, involved, ["id"]).items()}
             self.rows.reject({n: (v.reason, ids.get(v.instead, "")) for n, v in found.rejected.items()})
@@ -157,39 +126,23 @@ class Preparation:
         return self.report["duplicates"] | {"rejected": dict(self.ledger.rejected)}
 
     def split(self) -> dict[str, Any]:
-        """Gives every row its side; the test set comes from the split where no file gives it.
-
-        Returns:
-            rows by side, and the strata with their validation shares.
-
-        Raises:
-            UserError: no row is left for training or validation.
-        """
-        data, working = self.recipe.data, self.rows
-        from_file = data.test_path is not None
+        """Gives every row its side, the test set its rows where no file does: rows by side, and strata."""
+        data, working, from_file = self.recipe.data, self.rows, self.recipe.data.test_path is not None
         with self._timed("split", len(working)):
-            working.sides = split.assign(
-                working.table, working.alive, data.split, self.recipe.seed, from_file, data.columns.created
-            )
+            table, created = working.table, data.columns.created
+            working.sides = split.assign(table, working.alive, data.split, self.recipe.seed, from_file, created)
             self.test = self.test if from_file else list(working.on(TEST))
         counts = {name: working.count(at) for at, name in enumerate(NAMES)}
         self.report["split"] = {"rows": counts | {"test": len(self.test)}, "method": data.split.method}
         if data.split.stratify_by:
-            self.report["split"]["strata"] = split.strata(working.table, working.sides, data.split.stratify_by)
+            self.report["split"]["strata"] = split.strata(table, working.sides, data.split.stratify_by)
         working.require("the split")
         return self.report["split"]
 
     def check_leakage(self, policy: str | None = None) -> dict[str, Any]:
-        """Compares training with validation and test rows, and with evaluation files.
+        """Compares training with validation and test rows, and with evaluation files: overlaps by pair of sets.
 
-        Args:
-            policy: `block`, `warn` or `drop` to try another than the recipe's; then nothing is noted for leakage.json.
-
-        Returns:
-            Overlaps by pair of sets, with counts and examples; of the recipe's policy, what goes to leakage.json.
-
-        Raises:
-            UserError: overlaps, where the policy is `block`; or too few rows are left.
+        Another `policy` (`block`, `warn` or `drop`) than the recipe's is a trial, not noted for leakage.json.
         """
         data = self.recipe.data
         trial, policy = policy is not None, policy or data.leakage
@@ -200,8 +153,7 @@ class Preparation:
             found["train_and_test"] = compare(inside, self.test, "train and test")
             val = list(self.rows.on(VAL))  # after the test set: what leaked there is gone
             found["train_and_val"] = compare((TRAIN,), val, "train and val")
-            choices = self.recipe.evaluate.choices_path
-            for path in [*data.decontaminate, *([choices] if choices else [])]:
+            for path in filter(None, [*data.decontaminate, self.recipe.evaluate.choices_path]):
                 entry = decontaminate.against(path, self.rows, data.decontaminate_ngram, policy)
                 found[f"train_and_{Path(path).name}"] = entry
         self.rows.require("the leakage check")
@@ -209,11 +161,7 @@ class Preparation:
         return found
 
     def save(self) -> dict[str, int]:
-        """Writes train.jsonl, val.jsonl, test.jsonl and leakage.json.
-
-        Returns:
-            Rows by file.
-        """
+        """Writes train.jsonl, val.jsonl, test.jsonl and leakage.json; returns rows by file."""
         kept = int((self.rows.sides >= 0).sum())
         with self._timed("save", kept):
             written = {"test": rows.write(self.folder / "test.jsonl", self.test)}
@@ -228,11 +176,7 @@ class Preparation:
         return written
 
     def audit(self) -> dict[str, Any]:
-        """Measures what was made, and the detectors where the truth is known; writes audit.json and counterfactuals.
-
-        Returns:
-            What goes to audit.json.
-        """
+        """Measures what was made, and the detectors where the truth is known; writes audit.json and counterfactuals."""
         recipe, report = self.recipe, self.report
         train = list(islice(self.rows.on(TRAIN), _AUDITED))
         with self._timed("audit", len(train)):
@@ -247,7 +191,7 @@ class Preparation:
 
     def _score(self) -> dict[str, Any]:
         self.ledger.close()
-        rejected = list(jsonl.iterate(self.folder / "rejected.jsonl"))
+        rejected = jsonl.read(self.folder / "rejected.jsonl")
         checked = each(self.rows.table, ("id", "changes", "pii"))
         kept = ({"id": entry.row.id, "changes": entry.changes, "pii": entry.pii} for entry in checked)
         planted = truth.read(self.recipe.data.truth_path)
@@ -267,13 +211,7 @@ class Preparation:
 
 
 def prepare(run) -> Path:
-    """The whole room at once, as notebook 01 does it step by step.
-
-    Args:
-        run: `ftlib.run.Run`.
-
-    Returns:
-        The stage's folder.
+    """The whole room at once, as notebook 01 does it step by step; returns the stage's folder.
 
     Raises:
         UserError: wherever a step finds the user's input wrong; nothing is left half-written.

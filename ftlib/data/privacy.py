@@ -58,6 +58,7 @@ _SECRET_SIGNS = (
     "sk-", "sk_", "pk-", "pk_", "rk-", "rk_", "hf_", "ghp_", "gho_", "ghu_", "ghr_", "ghs_", "github_pat_", "glpat-",
     "xox", "akia", "asia", "aiza", "eyj", "-----begin", "://", "password", "npm_", "sg.", "pypi-", "dop_v1_", "bearer ",
 )  # fmt: skip
+_NAMED_SECRET_SIGNS = ("pass", "pwd", "key", "secret", "token")
 _EMAIL_SIGNS = ("[at", "(at", "{at", " dot ")
 _SOME_DIGITS = re.compile(r"\d(?:[\s().\-/]{0,3}\d){5}")
 _TWO_DIGITS = re.compile(r"[A-Za-z]{2}\d\d")
@@ -81,7 +82,7 @@ def scan(text: str, kinds: Collection[str], regions: Sequence[str] = (), allow: 
     """Finds personal data.
 
     Args:
-        text: any text.
+        text: what is searched.
         kinds: some of `email, phone, card, iban, ip, secret`.
         regions: ISO 3166 countries whose national phone formats count; international ones always do.
         allow: texts (an address, a domain) whose carriers are not reported.
@@ -90,38 +91,26 @@ def scan(text: str, kinds: Collection[str], regions: Sequence[str] = (), allow: 
         Places in order, not overlapping; where two kinds claim one place, the stricter check wins.
     """
     taken: list[Found] = []
-    regions = tuple(regions)
-    for kind in _ORDER:
-        if kind in kinds:
-            for found in _FINDERS[kind](text, regions):
-                free = all(found.end <= other.start or found.start >= other.end for other in taken)
-                if free and not any(item in text[found.start : found.end] for item in allow):
-                    taken.append(found)
+    for kind in (kind for kind in _FINDERS if kind in kinds):
+        for start, end in _FINDERS[kind](text, tuple(regions)):
+            free = all(end <= other.start or start >= other.end for other in taken)
+            if free and not any(item in text[start:end] for item in allow):
+                taken.append(Found(kind, start, end))
     return sorted(taken, key=lambda found: found.start)
 
 
 def mask(text: str, found: Sequence[Found]) -> str:
-    """Replaces each place by its kind in brackets, e.g. `[email]`.
-
-    Args:
-        text: the text that was scanned.
-        found: places in order, not overlapping.
-    """
-    parts, at = [], 0
-    for place in found:
-        parts += [text[at : place.start], f"[{place.kind}]"]
-        at = place.end
-    return "".join(parts) + text[at:]
+    """The text that was scanned with its kind in brackets at each place, e.g. `[email]`."""
+    for kind, start, end in reversed(found):
+        text = f"{text[:start]}[{kind}]{text[end:]}"
+    return text
 
 
 def redact(text: str, kinds: Collection[str], regions: Sequence[str] = (), allow: Collection[str] = ()):
     """Scans and masks until nothing is found, because a mask can part what hung together before.
 
-    Args:
-        text, kinds, regions, allow: as for `scan`.
-
     Returns:
-        (masked text, kinds found in order).
+        (masked text, kinds found in order); arguments as for `scan`.
     """
     found_kinds: list[str] = []
     while found := scan(text, kinds, regions, allow):
@@ -135,68 +124,66 @@ def actions(kinds: Collection[str], default: str, by_kind: Mapping[str, str]) ->
     return {kind: by_kind.get(kind, default) for kind in kinds}
 
 
-def _secrets(text: str, regions: tuple[str, ...]) -> Iterator[Found]:
+def _secrets(text: str, regions: tuple[str, ...]) -> Iterator[tuple[int, int]]:
     folded = text.casefold()
     if not text.isascii() or any(sign in folded for sign in _SECRET_SIGNS):
         for match in _SECRETS.finditer(text):
             if not match.group().startswith("["):  # a mask from an earlier pass
-                yield Found("secret", *match.span())
-    if "pass" in folded or "pwd" in folded or "key" in folded or "secret" in folded or "token" in folded:
+                yield match.span()
+    if any(sign in folded for sign in _NAMED_SECRET_SIGNS):
         for match in _NAMED_SECRET.finditer(text):
             value = match["value"].rstrip(".!?)")
             if not value.startswith("[") and not value.isalpha() and len(value) > 5:
-                yield Found("secret", match.start("value"), match.start("value") + len(value))
+                yield match.start("value"), match.start("value") + len(value)
 
 
-def _emails(text: str, regions: tuple[str, ...]) -> Iterator[Found]:
-    folded = text.casefold()
-    if "@" in text or any(sign in folded for sign in _EMAIL_SIGNS):
-        for match in _EMAIL.finditer(text):
-            yield Found("email", *match.span())
+def _emails(text: str, regions: tuple[str, ...]) -> Iterator[tuple[int, int]]:
+    if "@" in text or any(sign in text.casefold() for sign in _EMAIL_SIGNS):
+        yield from (match.span() for match in _EMAIL.finditer(text))
 
 
-def _ibans(text: str, regions: tuple[str, ...]) -> Iterator[Found]:
+def _ibans(text: str, regions: tuple[str, ...]) -> Iterator[tuple[int, int]]:
     from stdnum import iban
 
     for match in _IBAN.finditer(text) if _TWO_DIGITS.search(text) else ():
         words = re.split(r"([ -])", match.group())
         while words:  # the pattern may run on into the next capital words
             if iban.is_valid("".join(words), check_country=False):
-                yield Found("iban", match.start(), match.start() + len("".join(words)))
+                yield match.start(), match.start() + len("".join(words))
                 break
             words = words[:-2]
 
 
-def _cards(text: str, regions: tuple[str, ...]) -> Iterator[Found]:
+def _cards(text: str, regions: tuple[str, ...]) -> Iterator[tuple[int, int]]:
     from stdnum import luhn
 
     for match in _DIGITS.finditer(text) if _MANY_DIGITS.search(text) else ():
         number = re.sub(r"\D", "", match.group())
         if _ISSUERS.fullmatch(number) and luhn.is_valid(number):
-            yield Found("card", *match.span())
+            yield match.span()
 
 
-def _addresses(text: str, regions: tuple[str, ...]) -> Iterator[Found]:
-    for match in (
-        *(_IPV4.finditer(text) if text.count(".") > 2 else ()),
-        *(_IPV6.finditer(text) if "::" in text or text.count(":") > 4 else ()),
-    ):
+def _addresses(text: str, regions: tuple[str, ...]) -> Iterator[tuple[int, int]]:
+    four = _IPV4.finditer(text) if text.count(".") > 2 else ()
+    six = _IPV6.finditer(text) if "::" in text or text.count(":") > 4 else ()
+    for match in (*four, *six):
         try:
-            address = ipaddress.ip_address(match.group())
+            unspecified = ipaddress.ip_address(match.group()).is_unspecified
         except ValueError:
             continue
-        if not address.is_unspecified and not _VERSION.search(text[max(0, match.start() - 40) : match.start()]):
-            yield Found("ip", *match.span())
+        if not unspecified and not _VERSION.search(_before(match)):
+            yield match.span()
 
 
-def _phones(text: str, regions: tuple[str, ...]) -> Iterator[Found]:
-    if not _SOME_DIGITS.search(text):
-        return
-    for match in _PHONE.finditer(text):
-        if _NAMED_NUMBER.search(text[max(0, match.start() - 40) : match.start()]):
-            continue
-        if any(_is_phone(match.group().strip(), region) for region in (None, *regions)):
-            yield Found("phone", *match.span())
+def _before(match: re.Match[str]) -> str:
+    return match.string[max(0, match.start() - 40) : match.start()]
+
+
+def _phones(text: str, regions: tuple[str, ...]) -> Iterator[tuple[int, int]]:
+    for match in _PHONE.finditer(text) if _SOME_DIGITS.search(text) else ():
+        number = match.group().strip()
+        if not _NAMED_NUMBER.search(_before(match)) and any(_is_phone(number, where) for where in (None, *regions)):
+            yield match.span()
 
 
 @lru_cache(maxsize=65536)
@@ -205,9 +192,8 @@ def _is_phone(candidate: str, region: str | None) -> bool:
     import phonenumbers
 
     international = candidate.startswith(("+", "00"))
-    if international != (region is None) or _DATE.fullmatch(candidate):
-        return False
-    if candidate.isdigit() and not candidate.startswith("0"):  # a bare number; asked first, for it is quick
+    bare = candidate.isdigit() and not candidate.startswith("0")  # asked first, for it is quick
+    if international != (region is None) or _DATE.fullmatch(candidate) or bare:
         return False
     try:
         number = phonenumbers.parse(re.sub(r"^00", "+", candidate), region)
@@ -215,19 +201,10 @@ def _is_phone(candidate: str, region: str | None) -> bool:
         return False
     if international:  # the plus sign says what it is; ranges that are assigned today may not be tomorrow's
         return phonenumbers.is_possible_number(number)
-    if not phonenumbers.is_valid_number(number):
-        return False
     national = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.NATIONAL)
     grouped = re.findall(r"\d+", candidate) == re.findall(r"\d+", national) and not candidate.isdigit()
-    return candidate.startswith(("0", "(")) or grouped
+    return phonenumbers.is_valid_number(number) and (candidate.startswith(("0", "(")) or grouped)
 
 
-_FINDERS = {
-    "secret": _secrets,
-    "email": _emails,
-    "iban": _ibans,
-    "card": _cards,
-    "ip": _addresses,
-    "phone": _phones,
-}
-_ORDER = tuple(_FINDERS)
+# Where two claim one place, the first has it.
+_FINDERS = {"secret": _secrets, "email": _emails, "iban": _ibans, "card": _cards, "ip": _addresses, "phone": _phones}

@@ -28,11 +28,9 @@ class Prompt(NamedTuple):
 
 
 class Example(NamedTuple):
-    """A tokenized row.
+    """A tokenized row: of a causal model two lists of one length, with labels of -100 where nothing is trained.
 
-    Of a causal model both lists have the same length and `labels` is -100 where nothing is trained; of an
-    encoder-decoder `input_ids` is what the encoder reads and `labels` what the decoder is to write, each with its
-    end-of-sequence token.
+    Of an encoder-decoder, what the encoder reads and what the decoder is to write, each with end-of-sequence.
     """
 
     input_ids: list[int]
@@ -52,8 +50,7 @@ class Renderer:
         template: the name of the one used; never `auto`.
 
     Raises:
-        UserError: the template is unknown or broken or shows no system message, or the tokenizer has no
-            end-of-sequence token.
+        UserError: the template is unknown or broken, or the tokenizer has no end-of-sequence token.
     """
 
     def __init__(self, template: str, tokenizer, system: str | None = None, *, encoder_decoder: bool = False):
@@ -78,21 +75,19 @@ class Renderer:
         ]
 
     def text(self, row: Row, passages: str = "", examples: Iterable[Row] = ()) -> str:
-        """Text up to where the answer starts, to the character.
+        """Text up to where the answer starts, to the character, with the begin-of-sequence token written out.
 
         Args:
             row: whose answer is wanted; a plain text without turns is continued as it is, without a template.
             passages: retrieved text; it stands before the row's own context.
             examples: rows shown with their answers as earlier turns.
-
-        Returns:
-            The rendered prompt, with the begin-of-sequence token written out if the tokenizer has one.
         """
-        if not row.turns:
-            context = self._inert(joined(passages, row.context))
-            text = self._opening() + (context + "\n\n" if context else "")
-        else:
+        if row.turns:
             text = self._template.render(self._said(row, passages, examples), True)
+        else:  # generation needs at least one token to go on from
+            begin = self.tokenizer.bos_token or ("" if self.encoder_decoder else self.tokenizer.eos_token)
+            context = self._inert(joined(passages, row.context))
+            text = begin + (context + "\n\n" if context else "")
         return text.rstrip() if self.encoder_decoder else text
 
     def prompt(self, row: Row, passages: str = "", examples: Iterable[Row] = ()) -> Prompt:
@@ -104,18 +99,12 @@ class Renderer:
     def example(self, row: Row, *, max_tokens: int | None = None) -> Example:
         """Token ids and labels of a whole row; only the answer and the end-of-sequence token are trained.
 
-        Args:
-            row: with its answer.
-            max_tokens: length after which the trainer would truncate, or None.
-
-        Returns:
-            Example.
-
         Raises:
-            UserError: with the row, when nothing would be trained, the answer's start is not found, truncation
-                would cut the answer, or BOS/EOS is missing or doubled.
+            UserError: with the row, when nothing would be trained, the answer's start is not found, truncation to
+                `max_tokens` would cut the answer, or BOS/EOS is missing or doubled.
         """
-        where = _shown(row)
+        question, answer = (text if len(text) <= _SHOWN else text[:_SHOWN] + "…" for text in (row.question, row.answer))
+        where = f"row {row.id}: question {question!r}, answer {answer!r}"
         prompt = self.text(row)
         tail = self._answer_and_end(row, prompt, where)
         prompt_ids = self._encode(prompt)
@@ -148,10 +137,6 @@ class Renderer:
             if token in text:
                 text = text.replace(token, token[0] + " " + token[1:])
         return text
-
-    def _opening(self) -> str:
-        """What a text without a question begins with; generation needs at least one token to go on from."""
-        return self.tokenizer.bos_token or ("" if self.encoder_decoder else self.tokenizer.eos_token)
 
     def _ending(self) -> list[int]:
         """What an encoder's input ends with; a causal model's prompt goes on with the answer."""
@@ -190,34 +175,20 @@ class Renderer:
 def check(
     example: Example, tokenizer, *, max_tokens: int | None = None, where: str = "row", encoder_decoder: bool = False
 ) -> None:
-    """Raises where training on `example` would teach something else than meant.
-
-    Args:
-        example: ids and labels.
-        tokenizer: the tokenizer that made them.
-        max_tokens: length after which the trainer would truncate, or None.
-        where: the row, for the message.
-        encoder_decoder: whether ids and labels are two sequences and not one.
+    """Raises where training on `example` would teach something else than meant; `where` names the row.
 
     Raises:
-        UserError: lengths differ, no trained token, the answer is cut, BOS/EOS missing or doubled.
+        UserError: lengths differ, no trained token, more than `max_tokens`, BOS/EOS missing or doubled.
     """
     ids, labels = example
     bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
     longest = max(len(ids), len(labels))
     trained = [label for label in labels if label != IGNORED]
+    unequal, cut = not encoder_decoder and len(ids) != len(labels), max_tokens is not None and longest > max_tokens
     problems = (
-        (
-            not encoder_decoder and len(ids) != len(labels),
-            "one label a token",
-            f"{len(ids)} tokens and {len(labels)} labels",
-        ),
+        (unequal, "one label a token", f"{len(ids)} tokens and {len(labels)} labels"),
         (not trained, "at least one trained token", "every label is -100"),
-        (
-            max_tokens is not None and longest > max_tokens,
-            f"at most {max_tokens} tokens, so that truncation does not cut the answer",
-            f"{longest} tokens",
-        ),
+        (cut, f"at most {max_tokens} tokens, so that truncation does not cut the answer", f"{longest} tokens"),
         (bos is not None and ids[:1] != [bos], f"{tokenizer.bos_token} first", "it is missing"),
         # Where one token is both, the second may be the end of an empty turn.
         (bos is not None and bos != eos and ids[:2] == [bos, bos], f"{tokenizer.bos_token} once", "it is doubled"),
@@ -228,10 +199,3 @@ def check(
     for wrong, expected, found in problems:
         if wrong:
             raise UserError.of(where, expected, found, "look at the row with ftlib.data.figures.mask_text(...)")
-
-
-def _shown(row: Row) -> str:
-    def short(text: str) -> str:
-        return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
-
-    return f"row {row.id}: question {short(row.question)!r}, answer {short(row.answer)!r}"

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import zip_longest
 
 from rapidfuzz.distance import OSA, Levenshtein
 
@@ -19,6 +20,7 @@ _ONE_SLIP = 2 * SHINGLE - 1  # shingles that two swapped letters can change
 _SLACK = 0.05  # share of words that may be new or missing in long texts
 _WORD = re.compile(r"(?:(?<![^\W_])[-+])?\d+(?:[.,]\d+)*[^\W_]*|[^\W_]+(?:['’][^\W_]+)?", re.UNICODE)
 _POLITE = ("please", "thanks", "thank", "you", "hi", "hello", "hey", "dear", "all", "team", "there", "kindly")
+_Content = tuple[tuple[str, bool], ...]  # (word, must be equal)
 _FILLER = frozenset(("a", "an", "the", "just", "quick", "question", "so", "um", "well", *_POLITE))
 
 
@@ -34,13 +36,8 @@ def normal_form(text: str) -> str:
     return " ".join(words(text))
 
 
-def fingerprint(*texts: str) -> int:
-    """64 bits of a hash over the normalized texts, the same on every machine."""
-    return digest(*(normal_form(text) for text in texts))
-
-
 def digest(*texts: str) -> int:
-    """64 bits of a hash over texts as they stand."""
+    """64 bits of a hash over texts as they stand, the same on every machine."""
     return int.from_bytes(blake2b("\x1f".join(texts).encode(), digest_size=8).digest(), "little")
 
 
@@ -65,12 +62,7 @@ def jaccard(a: str, b: str) -> float:
 def same(a: str, b: str, similarity: float) -> bool:
     """Whether two texts say the same but for slips and filler words.
 
-    Args:
-        a, b: texts.
-        similarity: least Jaccard similarity of their shingles, 0..1; a short text may always have one slip.
-
-    Returns:
-        True where they are near-duplicates.
+    `similarity` is the least Jaccard similarity of their shingles, 0..1; a short text may always have one slip.
     """
     if a == b or normal_form(a) == normal_form(b):
         return True
@@ -87,16 +79,9 @@ def same(a: str, b: str, similarity: float) -> bool:
     return jaccard(a, b) >= least and _unmatched(one, other, allowed) <= allowed
 
 
-def _numbers(content: tuple[tuple[str, bool], ...]) -> list[str]:
-    return [word for word, exact in content if exact and any(char.isdigit() for char in word)]
-
-
-_Content = tuple[tuple[str, bool], ...]
-
-
 @lru_cache(maxsize=1 << 14)
 def _content(text: str) -> _Content:
-    """(word, must be equal) without filler and doubled words; numbers, codes and names must be equal."""
+    """Words without fillers and doubled ones; numbers, codes and names must be equal."""
     found: list[tuple[str, bool]] = []
     shouting = text.isupper()
     for position, raw in enumerate(_WORD.findall(text if text.isascii() else unicodedata.normalize("NFKC", text))):
@@ -105,6 +90,10 @@ def _content(text: str) -> _Content:
         if word not in _FILLER and (not found or found[-1][0] != word):
             found.append((word, name or any(char.isdigit() for char in raw)))
     return tuple(found)
+
+
+def _numbers(content: _Content) -> list[str]:
+    return [word for word, exact in content if exact and any(char.isdigit() for char in word)]
 
 
 def _without_slips_of_fillers(content: _Content, other: str) -> _Content:
@@ -116,15 +105,11 @@ def _without_slips_of_fillers(content: _Content, other: str) -> _Content:
 def _unmatched(one: _Content, other: _Content, allowed: int) -> int:
     """Words without a partner; a name or number without one counts as too many."""
     missing = 0
-    for tag, i, i_end, j, j_end in Levenshtein.opcodes([w for w, _ in one], [w for w, _ in other]):
-        if tag == "replace":  # as many words on either side
-            apart = [pair for pair in zip(one[i:i_end], other[j:j_end], strict=True) if not _equal(*pair)]
-            missing += len(apart)
-            lost = [word for pair in apart for word in pair]
-        else:
-            lost = [] if tag == "equal" else [*one[i:i_end], *other[j:j_end]]
-            missing += len(lost)
-        if any(exact for _, exact in lost):
+    for _, i, i_end, j, j_end in Levenshtein.opcodes([w for w, _ in one], [w for w, _ in other]):
+        # As many words on either side, or none on one.
+        apart = [pair for pair in zip_longest(one[i:i_end], other[j:j_end]) if None in pair or not _equal(*pair)]
+        missing += len(apart)
+        if any(word[1] for pair in apart for word in pair if word):
             return allowed + 1
     return missing
 

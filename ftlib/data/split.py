@@ -8,15 +8,14 @@ each stratum got is reported with its interval.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 
 from ftlib import rows as row_values
 from ftlib.data.neighbours import components
-from ftlib.data.similar import fingerprint
-from ftlib.data.table import NAMES, SAID, TEST, TRAIN, VAL, each, said_before
+from ftlib.data.similar import digest, normal_form
+from ftlib.data.table import NAMES, SAID, TEST, TRAIN, VAL, each, said_before, subject
 from ftlib.errors import UserError
 from ftlib.stats import wilson
 
@@ -25,37 +24,26 @@ _APART = "\x1f"  # between the keys of a row that belongs to several groups
 
 def share(seed: int, salt: str, key: str) -> float:
     """A number in [0, 1) that depends on nothing but its arguments."""
-    digest = blake2b(f"{seed}\x1f{salt}\x1f{key}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") / 2**64
+    return digest(str(seed), salt, key) / 2**64
 
 
 def side(seed: int, key: str, val_fraction: float, test_fraction: float) -> int:
-    """TRAIN, VAL or TEST for a group.
-
-    Args:
-        seed: the recipe's seed.
-        key: the group.
-        val_fraction: share of groups for validation, 0..1.
-        test_fraction: share of groups for the test set, 0 where a file gives it.
-    """
+    """TRAIN, VAL or TEST for a group `key`; the fractions are shares of groups, 0..1 (no test rows: 0)."""
     if share(seed, "test", key) < test_fraction:
         return TEST
     return VAL if share(seed, "val", key) < val_fraction else TRAIN
 
 
 def assign(table, alive: np.ndarray, recipe, seed: int, test_from_file: bool, created: str | None = None) -> np.ndarray:
-    """The side of every row.
+    """The side of every row: int8 (n,) of TRAIN, VAL, TEST; -1 where it takes no part.
 
     Args:
-        table: `datasets.Dataset`, see `ftlib.data.table`.
+        table: the working table.
         alive: bool (n,), rows that take part.
         recipe: the recipe's `data.split`.
-        seed: the recipe's seed.
+        seed: of the hash.
         test_from_file: whether the test set is given, so that no row is taken for it.
-        created: the column with the rows' dates, for a temporal split.
-
-    Returns:
-        int8 (n,) of TRAIN, VAL, TEST; -1 where a row takes no part.
+        created: the dates' column, of a temporal split.
 
     Raises:
         UserError: a temporal split without dates.
@@ -69,8 +57,7 @@ def assign(table, alive: np.ndarray, recipe, seed: int, test_from_file: bool, cr
         present = {keys[row] for row in np.flatnonzero(alive)}
         by_key = {key: side(seed, key, recipe.val_fraction, test_fraction) for key in present}
         _fill_empty(by_key, seed, [(VAL, "val")] + [(TEST, "test")] * (test_fraction > 0))
-    for row in np.flatnonzero(alive):
-        sides[row] = by_key[keys[row]]
+    sides[alive] = [by_key[keys[row]] for row in np.flatnonzero(alive)]
     return sides
 
 
@@ -88,8 +75,10 @@ def group_keys(table) -> list[str]:
     Rows without a group are grouped by what they ask (with history and context), so that it never stands on both
     sides.
     """
-    # One text a row: a million tuples would be as large as the texts in them.
-    raw = [_APART.join(entry.row.group) or _asked(entry.row) for entry in each(table, ("group", *SAID))]
+    raw = []  # one text a row: a million tuples would be as large as the texts in them
+    for row in (entry.row for entry in each(table, ("group", *SAID))):
+        asked = (subject(row), *(text for text in (row.context, said_before(row)) if text))
+        raw.append(_APART.join(row.group) or f"{digest(*map(normal_form, asked)):016x}")
     if not any(_APART in key for key in raw):
         return raw
     keys = sorted({part for key in raw for part in key.split(_APART)})
@@ -99,11 +88,6 @@ def group_keys(table) -> list[str]:
     labels = components(len(keys), pairs[:, 0], pairs[:, 1]).tolist()
     smallest = dict(zip(reversed(labels), reversed(keys), strict=True))
     return [smallest[labels[number[key.partition(_APART)[0]]]] for key in raw]
-
-
-def _asked(row) -> str:
-    beside = [text for text in (row.context, said_before(row)) if text]
-    return f"{fingerprint(row.question or row.answer, *beside):016x}"
 
 
 def _temporal(
@@ -122,25 +106,20 @@ def _temporal(
             f"{sum(not date for date in dates)} groups without one",
             "name the column in data.columns.created or use method: hash",
         )
-    test_from = recipe.test_from or (_quantile(dates, 1 - test_fraction) if test_fraction else "\uffff")
-    val_from = recipe.val_from or _quantile(dates, 1 - test_fraction - recipe.val_fraction)
+
+    def quantile(q: float) -> str:
+        return dates[min(len(dates) - 1, int(q * len(dates)))]
+
+    test_from = recipe.test_from or quantile(1 - test_fraction)
+    val_from = recipe.val_from or quantile(1 - test_fraction - recipe.val_fraction)
     return {k: TEST if test_fraction and d >= test_from else VAL if d >= val_from else TRAIN for k, d in latest.items()}
 
 
-def _quantile(values: list[str], q: float) -> str:
-    return values[min(len(values) - 1, int(q * len(values)))]
-
-
 def strata(table, sides: np.ndarray, column: str) -> dict[str, Any]:
-    """How each stratum was shared out, with the 95 % interval (Wilson) of its validation share.
-
-    Args:
-        table: `datasets.Dataset`.
-        sides: from `assign`.
-        column: one of the owner's columns.
+    """How each value of one of the owner's columns was shared out, as `assign` gave the sides.
 
     Returns:
-        stratum -> {train, val, test, val_share, val_share_ci95}.
+        stratum -> {train, val, test, val_share, val_share_ci95 (Wilson)}.
     """
     counts: dict[str, Counter[int]] = defaultdict(Counter)
     for entry, at in zip(each(table, ["meta"]), sides.tolist(), strict=True):

@@ -8,18 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice, pairwise, repeat
+from itertools import islice, repeat, starmap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ftlib import rows as row_values
-from ftlib.errors import UserError
 from ftlib.rows import Row, Turn
-
-if TYPE_CHECKING:
-    from ftlib.data.ledger import Ledger
 
 TRAIN, VAL, TEST = 0, 1, 2
 NAMES = ("train", "val", "test")
@@ -29,23 +25,24 @@ Watch = Callable[[Iterable[Any]], Iterable[Any]]
 
 
 class Entry(NamedTuple):
-    """A row and what is known of it.
-
-    Attributes:
-        row: the row.
-        format: the shape it was recognised by.
-        place: file, line and byte it came from.
-        notes: embedded templates that were unwrapped.
-        changes: what was mended.
-        pii: kinds of personal data that were found.
-    """
+    """A row and what is known of it."""
 
     row: Row
-    format: str = ""
-    place: str = ""
-    notes: Sequence[str] = ()
-    changes: Sequence[str] = ()
-    pii: Sequence[str] = ()
+    format: str = ""  # the shape it was recognised by
+    place: str = ""  # file, line and byte it came from
+    notes: Sequence[str] = ()  # embedded templates that were unwrapped
+    changes: Sequence[str] = ()  # what was mended
+    pii: Sequence[str] = ()  # kinds of personal data that were found
+
+
+def _turns(said: Iterable[Sequence[str]] = ()) -> tuple[Turn, ...]:
+    return tuple(starmap(Turn, said))
+
+
+_COLUMNS = (*Row._fields, *Entry._fields[1:])
+# What is no text stands in the file as JSON; this is what it becomes again.
+_KINDS = {"turns": _turns, "meta": dict, **dict.fromkeys(("references", "group", "notes", "changes", "pii"), tuple)}
+_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class Judged(NamedTuple):
@@ -56,40 +53,26 @@ class Judged(NamedTuple):
     detail: str = ""
 
 
-def _schema():
-    import pyarrow as pa
-
-    text = pa.large_string()
-    turn = pa.struct([("role", pa.string()), ("content", text)])
-    texts = [(name, text) for name in ("id", "context", "meta", "format", "place")]
-    lists = [(name, pa.list_(text)) for name in ("references", "group", "notes", "changes", "pii")]
-    return pa.schema([("turns", pa.list_(turn)), *texts, *lists])
-
-
 def write_entries(entries: Iterable[Entry], arrow_file: Path):
-    """Writes entries to an Arrow stream file and maps it into memory.
-
-    Args:
-        entries: in order.
-        arrow_file: where the table goes.
+    """Writes entries, in order, to an Arrow stream file.
 
     Returns:
-        `datasets.Dataset`; `each` and `fetch` make entries of it again.
+        `datasets.Dataset` over the file; `each` and `fetch` make entries of it again.
     """
     import datasets
     import pyarrow as pa
 
-    schema = _schema()
+    schema = pa.schema([(name, pa.large_string()) for name in _COLUMNS])
     with pa.OSFile(str(arrow_file), "wb") as sink, pa.ipc.new_stream(sink, schema) as stream:
         for batch in batched(entries):
             stream.write_batch(pa.RecordBatch.from_pylist([_record(entry) for entry in batch], schema))
     return datasets.Dataset.from_file(str(arrow_file))
 
 
-def batched(items: Iterable[Any], size: int = BATCH_ROWS) -> Iterator[list[Any]]:
-    """Lists of up to `size` items."""
+def batched(items: Iterable[Any]) -> Iterator[list[Any]]:
+    """Lists of up to BATCH_ROWS items."""
     items = iter(items)
-    while batch := list(islice(items, size)):
+    while batch := list(islice(items, BATCH_ROWS)):
         yield batch
 
 
@@ -99,7 +82,7 @@ def each(table, columns: Sequence[str] | None = None) -> Iterator[Entry]:
     The file is read, not mapped: pages of a mapped file that a pass has touched count as memory of this process.
 
     Args:
-        table: `datasets.Dataset` as `write_entries` makes it.
+        table: from `write_entries`.
         columns: only these parts of each entry are filled, or all if None.
     """
     import pyarrow as pa
@@ -120,55 +103,33 @@ def fetch(table, numbers: Sequence[int] | np.ndarray, columns: Sequence[str] | N
     return dict(zip(wanted.tolist(), (entry for batch in batches for entry in _entries(batch)), strict=True))
 
 
-def _record(entry: Entry) -> dict[str, Any]:
-    row = entry.row
-    meta = json.dumps(dict(row.meta), ensure_ascii=False)
-    turns = [{"role": role, "content": content} for role, content in row.turns]
-    return entry._asdict() | row._asdict() | {"turns": turns, "meta": meta}
-
-
-_LISTS = ("turns", "references", "group", "notes", "changes", "pii")
+def _record(entry: Entry) -> dict[str, str]:
+    values = zip(_COLUMNS, (*entry.row, *entry[1:]), strict=True)
+    return {name: _json(value) if name in _KINDS else value for name, value in values}
 
 
 def _entries(batch) -> Iterator[Entry]:
     """The entries of a record batch; columns that it lacks stay empty."""
-    found = {name: _values(batch.column(name)) for name in batch.schema.names}
-    if "meta" in found:
-        found["meta"] = map(json.loads, found["meta"])
-
-    def column(name: str) -> Iterable[Any]:
-        return found.get(name) or repeat(() if name in _LISTS else {} if name == "meta" else "", batch.num_rows)
-
-    rows = map(Row, *map(column, Row._fields))
-    return map(Entry, rows, *map(column, Entry._fields[1:]))
-
-
-def _values(array) -> list[Any]:
-    """What a column holds; lists are cut out of one list of all their items, ten times as fast as `to_pylist`."""
-    import pyarrow as pa
-
-    if not pa.types.is_list(array.type):
-        return array.to_pylist()
-    offsets = array.offsets.to_pylist()
-    items = array.values
-    fields = [items.field(name).to_pylist() for name in Turn._fields] if pa.types.is_struct(items.type) else []
-    listed = list(map(Turn, *fields)) if fields else items.to_pylist()
-    return [tuple(listed[start:end]) for start, end in pairwise(offsets)]
+    found = dict(zip(batch.schema.names, (array.to_pylist() for array in batch.columns), strict=True))
+    for name in found.keys() & _KINDS:  # all of a batch at once is faster than one by one
+        found[name] = list(map(_KINDS[name], json.loads(f"[{','.join(found[name])}]")))
+    columns = [found.get(name) or repeat(_KINDS.get(name, str)(), batch.num_rows) for name in _COLUMNS]
+    rows = map(Row, *columns[: len(Row._fields)])
+    return map(Entry, rows, *columns[len(Row._fields) :])
 
 
 class WorkingTable:
     """Checked rows, and of each whether it is still in and on which side.
 
-    Args:
-        table: from `write_entries`.
-        ledger: where rejected rows are noted.
+    What goes is noted in a `ftlib.data.ledger.Ledger`.
 
     Attributes:
+        table: from `write_entries`.
         alive: bool (n,), which rows are still in.
         sides: int8 (n,), TRAIN, VAL, TEST; -1 before the split and for rows that are out.
     """
 
-    def __init__(self, table, ledger: Ledger):
+    def __init__(self, table, ledger):
         self.table, self._ledger = table, ledger
         self.alive = np.ones(len(table), dtype=bool)
         self.sides = np.full(len(table), -1, dtype=np.int8)
@@ -177,11 +138,7 @@ class WorkingTable:
         return len(self.table)
 
     def reject(self, reasons: Mapping[int, tuple[str, str]]) -> None:
-        """Takes rows out and notes why; a row that is out already stays so.
-
-        Args:
-            reasons: row number -> (reason, detail).
-        """
+        """Takes rows out and notes why: row number -> (reason, detail); a row that is out already stays so."""
         numbers = [number for number in sorted(reasons) if self.alive[number]]
         for block in batched(numbers):
             for number, entry in fetch(self.table, block).items():
@@ -205,22 +162,10 @@ class WorkingTable:
         return [shown(found[int(number)].row, beside) for number in numbers]
 
     def require(self, after: str) -> None:
-        """Stops where nothing is left to train or to validate with.
-
-        Args:
-            after: the step that has just been taken, for the message.
-
-        Raises:
-            UserError: no row for training or none for validation.
-        """
+        """Raises UserError where nothing is left to train or to validate with after a step."""
         for at, name in ((TRAIN, "training"), (VAL, "validation")):
             if not self.count(at):
-                raise UserError.of(
-                    f"data after {after}",
-                    f"at least one row for {name}",
-                    f"none of {self._ledger.rows_in} rows in; rejected: {dict(self._ledger.rejected)}",
-                    self._ledger.advice() or "bring more rows or raise data.split.val_fraction",
-                )
+                self._ledger.stop(after, f"at least one row for {name}")
 
 
 def shown(row: Row, beside: str | None = None) -> dict[str, str]:
@@ -233,3 +178,13 @@ def shown(row: Row, beside: str | None = None) -> dict[str, str]:
 def said_before(row: Row) -> str:
     """All that was said before the question, one turn a line; "" where nothing was."""
     return "\n".join(f"{turn.role}: {turn.content}" for turn in row.history)
+
+
+def subject(row: Row) -> str:
+    """What a row is compared by: its question, or its text where it has none."""
+    return row.question or row.answer
+
+
+def all_text(row: Row) -> str:
+    """Every turn, the context and the answer in one line."""
+    return " ".join((*(turn.content for turn in row.turns), row.context, row.answer))

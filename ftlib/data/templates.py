@@ -87,16 +87,10 @@ class ChatTemplate:
     What it has no place for stands where it has one: a system message opens the first question, a tool's output is
     shown as a user's turn, and where turns must alternate an empty question stands before an opening answer.
 
-    Args:
-        template: as of `template_source`.
-        tokenizer: a Hugging Face tokenizer.
-        encoder_decoder: whether the model has an encoder.
-
-    Attributes:
-        name: `tokenizer`, a name of NAMED or a path; never `auto`.
+    Its `name` is `tokenizer`, one of NAMED or a path; never `auto`.
 
     Raises:
-        UserError: the template is unknown or broken.
+        UserError: the template is unknown (arguments as of `template_source`) or broken.
     """
 
     def __init__(self, template: str, tokenizer, encoder_decoder: bool = False):
@@ -108,23 +102,15 @@ class ChatTemplate:
         self._strict = not self._shows(*(["system"] * (not self._systemless)), "assistant", "user")
 
     def render(self, said: Sequence[Said], add_generation_prompt: bool) -> str:
-        """The turns as text, with the begin-of-sequence token written out if the tokenizer has one.
-
-        Args:
-            said: the turns.
-            add_generation_prompt: whether to end with the mark that an answer follows.
-        """
-        return self._written(self._fitted(list(said)), add_generation_prompt)
-
-    def _fitted(self, said: list[Said]) -> list[Said]:
-        """The same with what the template has no place for where it has one."""
+        """The turns as text, with the begin-of-sequence token written out, and the mark of an answer if one follows."""
+        said = list(said)
         if self._toolless:
             said = [turn._replace(role="user") if turn.role == "tool" else turn for turn in said]
         if self._systemless and said[0].role == "system":
             said = [said[0]._replace(role="user"), *said[1:]]
             if said[1].role == "user":
                 said[:2] = [said[1]._replace(text=joined(said[0].text, said[1].text))]
-        return _alternating(said) if self._strict else said
+        return self._written(_alternating(said) if self._strict else said, add_generation_prompt)
 
     def _shows(self, *roles: str) -> bool:
         """Whether the template shows a turn of each of these roles, in this order."""
@@ -147,12 +133,9 @@ class ChatTemplate:
                 **_FIXED,
             )
         except (TemplateError, TypeError) as error:
-            raise UserError.of(
-                f"prompt.template = {self.name}",
-                "a Jinja chat template that renders user and assistant messages in turn",
-                str(error),
-                "mend the template or choose another",
-            ) from error
+            wanted = "a Jinja chat template that renders user and assistant messages in turn"
+            hint = "mend the template or choose another"
+            raise UserError.of(f"prompt.template = {self.name}", wanted, str(error), hint) from error
         bos = self._tokenizer.bos_token
         return bos + text if bos and not text.startswith(bos) else text
 
@@ -175,16 +158,13 @@ def _alternating(said: Sequence[Said]) -> list[Said]:
 
 
 def template_source(template: str, tokenizer, encoder_decoder: bool = False) -> tuple[str, str]:
-    """The chat template that a recipe's `prompt.template` stands for.
+    """Name (never `auto`) and Jinja source of the chat template that a recipe's `prompt.template` stands for.
 
     Args:
         template: `auto` (the tokenizer's own, else `alpaca`; `plain` for an encoder-decoder), `tokenizer`, `alpaca`,
             `llama2`, `chatml`, `plain`, or the path of a file that ends in `.jinja`.
         tokenizer: a Hugging Face tokenizer.
         encoder_decoder: whether the model has an encoder; chat templates are made for those that have none.
-
-    Returns:
-        Its name (never `auto`) and its Jinja source.
 
     Raises:
         UserError: unknown name, unreadable file, or a tokenizer without a chat template.
@@ -200,21 +180,15 @@ def template_source(template: str, tokenizer, encoder_decoder: bool = False) -> 
         try:
             return template, path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise UserError.of(
-                f"prompt.template = {template}", "a readable Jinja file in UTF-8", str(error), "check the path"
-            ) from error
-    raise UserError.of(
-        "prompt.template",
-        "auto, tokenizer, " + ", ".join(NAMED) + " or the path of a .jinja file",
-        repr(template),
-        "name one of these in the recipe",
-    )
+            wanted = "a readable Jinja file in UTF-8"
+            raise UserError.of(f"prompt.template = {template}", wanted, str(error), "check the path") from error
+    known = f"auto, tokenizer, {', '.join(NAMED)} or the path of a .jinja file"
+    raise UserError.of("prompt.template", known, repr(template), "name one of these in the recipe")
 
 
 def _tokenizers_own(tokenizer) -> str:
     own = tokenizer.chat_template
-    if isinstance(own, dict):
-        own = own.get("default")
+    own = own.get("default") if isinstance(own, dict) else own
     if not own:
         raise UserError.of(
             "prompt.template = tokenizer",

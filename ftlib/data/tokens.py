@@ -11,15 +11,11 @@ import numpy as np
 from ftlib.errors import UserError
 from ftlib.recipe_sections import ModelRecipe
 
+_NONE_THERE = (OSError, ValueError, KeyError, TypeError)  # what transformers raises where it finds nothing it can read
+
 
 def load_tokenizer(model: ModelRecipe):
     """The tokenizer of the recipe's base model, with a padding token: the end-of-sequence token where it has none.
-
-    Args:
-        model: the recipe's section of that name: `base`, `revision` and `trust_remote_code` are read.
-
-    Returns:
-        A Hugging Face tokenizer.
 
     Raises:
         UserError: there is none under that path or name, or it has no end-of-sequence token.
@@ -27,14 +23,11 @@ def load_tokenizer(model: ModelRecipe):
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            model.base, revision=model.revision, trust_remote_code=model.trust_remote_code
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        tokenizer = _from_hub(AutoTokenizer, model)
+    except _NONE_THERE as error:
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise UserError.of(
-            f"model.base = {model.base}", "a model folder or hub name with a tokenizer", reason, "check the name"
-        ) from error
+        wanted = "a model folder or hub name with a tokenizer"
+        raise UserError.of(f"model.base = {model.base}", wanted, reason, "check the name") from error
     require_eos(tokenizer)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
@@ -44,109 +37,72 @@ def load_tokenizer(model: ModelRecipe):
 def require_eos(tokenizer) -> None:
     """Raises UserError where a tokenizer has no end-of-sequence token, without which no answer would ever end."""
     if tokenizer.eos_token_id is None:
-        raise UserError.of(
-            "model.base", "a tokenizer with an end-of-sequence token", "none", "set eos_token in its config"
-        )
+        wanted = "a tokenizer with an end-of-sequence token"
+        raise UserError.of("model.base", wanted, "none", "set eos_token in its config")
 
 
 def is_encoder_decoder(model: ModelRecipe) -> bool:
-    """Whether the base model reads with an encoder and writes with a decoder, as T5 does.
+    """Whether the base model reads with an encoder and writes with a decoder, as T5 does, by its config.
 
-    Args:
-        model: the recipe's section of that name.
-
-    Returns:
-        What its config says; False where it has none that can be read (loading the model says why).
+    False where it has none that can be read (loading the model says why).
     """
     from transformers import AutoConfig
 
     try:
-        config = AutoConfig.from_pretrained(
-            model.base, revision=model.revision, trust_remote_code=model.trust_remote_code
-        )
-    except (OSError, ValueError, KeyError, TypeError):
+        return bool(_from_hub(AutoConfig, model).is_encoder_decoder)
+    except _NONE_THERE:
         return False
-    return bool(config.is_encoder_decoder)
+
+
+def _from_hub(kind, model: ModelRecipe):
+    return kind.from_pretrained(model.base, revision=model.revision, trust_remote_code=model.trust_remote_code)
 
 
 def percentiles(lengths: np.ndarray) -> dict[str, float | int]:
     """Count, mean, median, 95th percentile and maximum of token lengths."""
     if not len(lengths):
         return {"rows": 0}
-    low, high = np.percentile(lengths, [50, 95])
-    return {
-        "rows": len(lengths),
-        "tokens": int(lengths.sum()),
-        "mean": round(float(lengths.mean()), 1),
-        "median": float(low),
-        "p95": float(high),
-        "max": int(lengths.max()),
-    }
+    median, high = np.percentile(lengths, [50, 95])
+    rounded = {"mean": round(float(lengths.mean()), 1), "median": float(median), "p95": float(high)}
+    return {"rows": len(lengths), "tokens": int(lengths.sum()), **rounded, "max": int(lengths.max())}
 
 
 def forecast(lengths: np.ndarray, max_length: int, batch_rows: int, seed: int = 0) -> dict[str, float]:
-    """Share of the computed tokens that are real ones, for three ways to form batches.
-
-    Args:
-        lengths: tokens of each row.
-        max_length: capacity of a packed sequence in tokens.
-        batch_rows: rows of a padded batch.
-        seed: of the shuffle.
+    """Share of the computed tokens that are real ones, for three ways to form batches of rows of these lengths.
 
     Returns:
         `padded` (random batches, each padded to its longest row), `grouped` (batches of similar length),
-        `packed` (first-fit decreasing into sequences of `max_length`, the classic bin packing bound of 11/9).
+        `packed` (best-fit decreasing into sequences of `max_length`, the classic bin packing bound of 11/9).
     """
     lengths = np.minimum(np.asarray(lengths, dtype=np.int64), max_length)
     if not len(lengths):
         return {"padded": 0.0, "grouped": 0.0, "packed": 0.0}
-    shuffled = np.random.default_rng(seed).permutation(lengths)
-    total = float(lengths.sum())
-    return {
-        "padded": round(total / _padded(shuffled, batch_rows), 4),
-        "grouped": round(total / _padded(np.sort(lengths), batch_rows), 4),
-        "packed": round(total / (max_length * pack(lengths, max_length)), 4),
+    computed = {
+        "padded": _padded(np.random.default_rng(seed).permutation(lengths), batch_rows),
+        "grouped": _padded(np.sort(lengths), batch_rows),
+        "packed": max_length * pack(lengths, max_length),
     }
+    return {name: round(float(lengths.sum()) / tokens, 4) for name, tokens in computed.items()}
 
 
-def _padded(lengths: np.ndarray, batch_rows: int) -> float:
-    starts = np.arange(0, len(lengths), batch_rows)
-    rows = np.diff([*starts, len(lengths)])
-    return float((np.maximum.reduceat(lengths, starts) * rows).sum())
+def _padded(lengths: np.ndarray, batch_rows: int) -> int:
+    return sum(
+        len(batch) * int(batch.max()) for batch in np.split(lengths, range(batch_rows, len(lengths), batch_rows))
+    )
 
 
 def pack(lengths: np.ndarray, max_length: int) -> int:
-    """Number of sequences that best-fit decreasing needs.
-
-    Args:
-        lengths: tokens of each row, each at most `max_length`.
-        max_length: capacity in tokens.
-    """
-    room = np.zeros(max_length + 1, dtype=np.int64)  # open sequences by remaining tokens
-    sequences = 0
-    for length, rows in zip(*(a[::-1] for a in np.unique(lengths, return_counts=True)), strict=True):
-        while rows:
-            fitting = np.flatnonzero(room[length:])
-            if len(fitting):
-                at = int(fitting[0]) + length
-                placed = min(int(rows), int(room[at]))  # one row into each open sequence of this room
-            else:
-                each = max_length // int(length)
-                at, placed = max_length, max(1, int(rows) // each)
-                room[at] += placed
-                sequences += placed
-            room[at] -= placed
-            room[at - length] += placed
-            rows -= placed
-    return sequences
+    """Number of sequences of `max_length` tokens that best-fit decreasing needs for rows of these lengths."""
+    room = np.zeros(max_length + 1, dtype=np.int64)  # sequences by tokens that still fit
+    room[max_length] = len(lengths)
+    for length in np.sort(lengths)[::-1].tolist():
+        fullest = length + int(np.argmax(room[length:] > 0))
+        room[[fullest, fullest - length]] += -1, 1
+    return len(lengths) - int(room[max_length])
 
 
 def coverage(texts: Iterable[str], tokenizer) -> dict[str, Any]:
-    """How the tokenizer's vocabulary fits the data.
-
-    Args:
-        texts: the training texts.
-        tokenizer: a Hugging Face tokenizer.
+    """How the tokenizer's vocabulary fits the training texts.
 
     Returns:
         `words`, `tokens_per_word`, `words_in_one_token` (share), `vocabulary_used` (share), `unknown` (share

@@ -12,82 +12,46 @@ from typing import Any
 
 from ftlib import jsonl
 
+_PII = ("email", "phone", "card", "iban", "ip", "secret")
+_DETECTORS = ("html", "mojibake", "exact_duplicate", "near_duplicate", "duplicate", "contradiction", "leak", "pii")
+_DETECTORS += (*_PII, "empty", "truncated", "overlong", "language", "boilerplate")
 # detector -> kinds of planted defects that it is to find
-_FINDS = {
-    "html": {"html"},
-    "mojibake": {"mojibake"},
-    "exact_duplicate": {"exact_duplicate"},
-    "near_duplicate": {"near_duplicate"},
+_FINDS = {name: {name} for name in _DETECTORS} | {
     "duplicate": {"exact_duplicate", "near_duplicate"},
-    "contradiction": {"contradiction"},
     "leak": {"leak_exact", "leak_near"},
-    "pii": {"email", "phone", "card", "iban", "ip", "secret"},
-    "email": {"email"},
-    "phone": {"phone"},
-    "card": {"card"},
-    "iban": {"iban"},
-    "ip": {"ip"},
-    "secret": {"secret"},
-    "empty": {"empty"},
-    "truncated": {"truncated"},
-    "overlong": {"overlong"},
+    "pii": set(_PII),
     "language": {"wrong_language"},
     "boilerplate": {"boilerplate_only", "boilerplate_around"},
 }
 # A slip that normalization undoes (two question marks) makes a near copy an exact one: either name is right for it.
-_ALSO_RIGHT = {
-    "exact_duplicate": {"near_duplicate"},
-    "near_duplicate": {"exact_duplicate"},
-}
+_ALSO_RIGHT = {"exact_duplicate": {"near_duplicate"}, "near_duplicate": {"exact_duplicate"}}
 
 
 def read(path: str | Path) -> dict[str, list[dict[str, Any]]]:
-    """The planted defects.
-
-    Args:
-        path: JSON lines of `{"id": ..., "defects": [{"kind": ..., ...}]}`.
-
-    Returns:
-        id -> defects.
-    """
+    """The planted defects by id, of JSON lines of `{"id": ..., "defects": [{"kind": ..., ...}]}`."""
     return {row["id"]: row.get("defects", []) for row in jsonl.iterate(path)}
 
 
 def flags(rows: Iterable[Mapping[str, Any]], rejected: Iterable[Mapping[str, Any]]) -> dict[str, set[str]]:
-    """What each detector said.
-
-    Args:
-        rows: all rows that were checked, with id, changes and pii.
-        rejected: the rows of rejected.jsonl.
-
-    Returns:
-        detector -> ids.
-    """
+    """detector -> ids: by all rows that were checked (id, changes, pii), and by those of rejected.jsonl."""
     found: dict[str, set[str]] = defaultdict(set)
     for row in rows:
-        for change in row.get("changes", ()):
-            found[{"encoding": "mojibake"}.get(change, change)].add(row["id"])
-        for kind in row.get("pii", ()):
-            found[kind].add(row["id"])
-            found["pii"].add(row["id"])
+        kinds = row.get("pii", ())
+        for name in (*row.get("changes", ()), *kinds, *(["pii"] if kinds else [])):
+            found["mojibake" if name == "encoding" else name].add(row["id"])
     for row in rejected:
         reason = row["reason"]
-        found["leak" if reason.startswith("leak_") else reason].add(row["id"])
-        if reason.endswith("_duplicate"):
-            found["duplicate"].add(row["id"])
+        copied = ["duplicate"] if reason.endswith("_duplicate") else []
+        for name in ("leak" if reason.startswith("leak_") else reason, *copied):
+            found[name].add(row["id"])
     return found
 
 
 def score(planted: Mapping[str, list[dict[str, Any]]], found: Mapping[str, set[str]], copies: Mapping[str, str]):
-    """Precision and recall of each detector whose defect was planted.
+    """Precision and recall of each detector whose defect was `planted` (from `read`), by what `flags` found.
 
     A planted copy and its original are the same for a detector, so either of the two may be the one that it rejects,
-    and it counts only if the pair is the planted pair.
-
-    Args:
-        planted: from `read`.
-        found: from `flags`.
-        copies: id of a rejected duplicate or contradiction -> id of the row that stays in its place.
+    and it counts only if the pair is the planted pair; `copies` are rejected ids -> ids that stay in their place.
 
     Returns:
         detector -> {precision, recall, n (planted), found, missed: ids, wrong: ids}; precision is None where nothing
@@ -101,16 +65,13 @@ def score(planted: Mapping[str, list[dict[str, Any]]], found: Mapping[str, set[s
         targets = {row for row, defects in planted.items() if any(d["kind"] in kinds for d in defects)}
         if not targets:
             continue
+        also = _ALSO_RIGHT.get(detector, set())
         flagged = set(found.get(detector, ()))
-        right_kinds = kinds | _ALSO_RIGHT.get(detector, set())
-        also = set().union(*(found.get(other, set()) for other in _ALSO_RIGHT.get(detector, ())))
-        copied = any(d["kind"] in right_kinds and "of" in d for defects in planted.values() for d in defects)
-        if copied:
-            right = {row for row in flagged if frozenset((row, copies.get(row, ""))) in pairs}
-            reached = {row for row in flagged | also if frozenset((row, copies.get(row, ""))) in pairs}
-            reached |= {copies[row] for row in reached}
-        else:
-            right, reached = flagged & targets, flagged
+        right, reached = flagged & targets, flagged
+        if any(d["kind"] in kinds | also and "of" in d for defects in planted.values() for d in defects):
+            named = flagged.union(*(found.get(other, ()) for other in also))
+            paired = {row for row in named if frozenset((row, copies.get(row, ""))) in pairs}
+            right, reached = flagged & paired, paired | {copies[row] for row in paired}
         missed, wrong = sorted(targets - reached), sorted(flagged - right)
         out[detector] = {
             "precision": round(len(right) / len(flagged), 4) if flagged else None,

@@ -182,6 +182,7 @@ def stale_slopes(measured: Sequence[Staleness], systems: Systems) -> Figure:
     right.set_title("Repeats the old answer")
     percent_axis(left.yaxis)
     percent_axis(right.xaxis)
+    right.set_xticks([0, 0.5, 1])
     return figure
 
 

@@ -10,54 +10,50 @@ import html
 from ftlib.review.store import Shown
 
 STYLE = """<style>
-.ft-review { font-family: var(--jp-ui-font-family, system-ui, sans-serif); color: var(--jp-ui-font-color1, #22272e);
-  max-width: 980px; padding: 18px 20px; border: 1px solid var(--jp-border-color2, #dfe3e8); border-radius: 14px;
-  background: var(--jp-layout-color1, #fff); box-shadow: 0 1px 3px rgba(0,0,0,.06); overflow: visible; }
+.ft-review { --ft-ink: var(--jp-ui-font-color1, #22272e); --ft-quiet: var(--jp-ui-font-color2, #667);
+  --ft-line: var(--jp-border-color2, #dfe3e8); --ft-shade: var(--jp-layout-color2, #f3f4f6);
+  font-family: var(--jp-ui-font-family, system-ui, sans-serif); color: var(--ft-ink); max-width: 980px;
+  padding: 18px 20px; border: 1px solid var(--ft-line); border-radius: 14px; overflow: visible;
+  background: var(--jp-layout-color1, #fff); box-shadow: 0 1px 3px rgba(0,0,0,.06); }
 .ft-review .ft-label { font-size: 11px; font-weight: 600; letter-spacing: .07em; text-transform: uppercase;
-  color: var(--jp-ui-font-color2, #667); margin-bottom: 4px; }
+  color: var(--ft-quiet); margin-bottom: 4px; }
 .ft-review .ft-text { white-space: pre-wrap; overflow-wrap: anywhere; unicode-bidi: isolate; line-height: 1.45; }
 .ft-review .ft-question .ft-text { font-size: 19px; font-weight: 600; }
 .ft-review .ft-context { max-height: 180px; overflow: auto; font-size: 13px; margin-top: 8px; padding: 8px 12px;
-  border-left: 3px solid var(--jp-border-color2, #dfe3e8); }
+  border-left: 3px solid var(--ft-line); }
 .ft-review .ft-history { max-height: 220px; overflow: auto; font-size: 13.5px; margin-bottom: 12px; }
-.ft-review .ft-history .ft-turn { margin: 4px 0; padding: 5px 12px; border-radius: 9px;
-  background: var(--jp-layout-color2, #f3f4f6); }
-.ft-review .ft-history .ft-by-assistant { margin-left: 36px; }
+.ft-review .ft-turn { margin: 4px 0; padding: 5px 12px; border-radius: 9px; background: var(--ft-shade); }
+.ft-review .ft-by-assistant { margin-left: 36px; }
 .ft-review .ft-accepted { margin-top: 12px; padding: 8px 14px; border-radius: 9px; font-size: 15px;
   background: color-mix(in srgb, #009e73 11%, transparent); }
-.ft-review .ft-answer { border: 1px solid var(--jp-border-color2, #dfe3e8); border-radius: 11px; padding: 12px 16px;
-  min-height: 74px; max-height: 260px; overflow: auto; background: var(--jp-layout-color0, #fbfcfd); font-size: 16px;
+.ft-review .ft-answer { border: 1px solid var(--ft-line); border-radius: 11px; padding: 12px 16px; min-height: 74px;
+  max-height: 260px; overflow: auto; background: var(--jp-layout-color0, #fbfcfd); font-size: 16px;
   box-sizing: border-box; }
 .ft-review .ft-empty { opacity: .6; font-style: italic; }
 .ft-review .ft-bar { height: 7px; border-radius: 4px; background: var(--jp-border-color3, #e8ebef); overflow: hidden; }
 .ft-review .ft-bar > div { height: 100%; background: #0072b2; border-radius: 4px; transition: width .25s; }
-.ft-review .ft-counts { display: flex; justify-content: space-between; font-size: 12.5px; margin-bottom: 5px;
-  color: var(--jp-ui-font-color2, #667); line-height: 1.4; }
-.ft-review .ft-chip { display: inline-block; padding: 0 9px; border-radius: 10px; line-height: 19px;
-  margin-left: 6px; letter-spacing: 0; text-transform: none;
-  background: color-mix(in srgb, #0072b2 13%, transparent); }
+.ft-review :is(.ft-counts, .ft-status, .ft-hint) { font-size: 12.5px; color: var(--ft-quiet); line-height: 1.5; }
+.ft-review .ft-counts { display: flex; justify-content: space-between; margin-bottom: 5px; }
+.ft-review .ft-chip { display: inline-block; padding: 0 9px; border-radius: 10px; line-height: 19px; margin-left: 6px;
+  letter-spacing: 0; text-transform: none; background: color-mix(in srgb, #0072b2 13%, transparent); }
 .ft-review .ft-done { text-align: center; padding: 30px 10px; font-size: 17px; line-height: 1.6; }
-.ft-review .ft-status { font-size: 12.5px; color: var(--jp-ui-font-color2, #667); min-height: 19px; line-height: 1.5; }
+.ft-review .ft-status { min-height: 19px; }
 .ft-review .ft-problem { color: #b3261e; font-weight: 600; white-space: pre-wrap; }
-.ft-review .ft-hint { font-size: 12.5px; color: var(--jp-ui-font-color2, #667); line-height: 30px; }
+.ft-review .ft-hint { line-height: 30px; }
 .ft-review kbd { padding: 1px 6px; border: 1px solid var(--jp-border-color1, #bbb); border-radius: 4px;
-  background: var(--jp-layout-color2, #f3f4f6); font: 11.5px var(--jp-code-font-family, monospace); }
+  background: var(--ft-shade); font: 11.5px var(--jp-code-font-family, monospace); }
 .ft-review button.ft-verdict { border-radius: 10px; height: 44px; font-size: 13.5px; font-weight: 600; margin: 0;
-  padding: 0 5px; color: var(--jp-ui-font-color1, #22272e);
-  border: 1px solid color-mix(in srgb, var(--ft-ink) 45%, transparent);
-  background: color-mix(in srgb, var(--ft-ink) 12%, transparent); transition: background .12s; }
-.ft-review button.ft-verdict:hover:enabled { background: color-mix(in srgb, var(--ft-ink) 26%, transparent); }
-.ft-review button.ft-verdict::before { margin-right: 8px; padding: 1px 6px; border-radius: 5px; font-size: 12px;
-  color: #fff; background: var(--ft-ink); }
-.ft-review .ft-first, .ft-review .ft-second { --ft-ink: #0072b2; }
-.ft-review .ft-both_right { --ft-ink: #00795a; }
-.ft-review .ft-both_wrong { --ft-ink: #c04f00; }
-.ft-review .ft-unsure { --ft-ink: #6b7280; }
-.ft-review .ft-first::before { content: "1"; } .ft-review .ft-second::before { content: "2"; }
-.ft-review .ft-both_right::before { content: "3"; } .ft-review .ft-both_wrong::before { content: "4"; }
-.ft-review .ft-unsure::before { content: "5"; }
-.ft-review button.ft-plain { border-radius: 9px; height: 32px; background: transparent; margin: 0;
-  color: var(--jp-ui-font-color1, #22272e); border: 1px solid var(--jp-border-color2, #dfe3e8); }
+  padding: 0 5px; color: var(--ft-ink); border: 1px solid color-mix(in srgb, var(--ft-own) 45%, transparent);
+  background: color-mix(in srgb, var(--ft-own) 12%, transparent); transition: background .12s; }
+.ft-review button.ft-verdict:hover:enabled { background: color-mix(in srgb, var(--ft-own) 26%, transparent); }
+.ft-review button.ft-verdict::before { content: var(--ft-key); margin-right: 8px; padding: 1px 6px; border-radius: 5px;
+  font-size: 12px; color: #fff; background: var(--ft-own); }
+.ft-review .ft-first { --ft-own: #0072b2; --ft-key: "1"; } .ft-review .ft-second { --ft-own: #0072b2; --ft-key: "2"; }
+.ft-review .ft-both_right { --ft-own: #00795a; --ft-key: "3"; }
+.ft-review .ft-both_wrong { --ft-own: #c04f00; --ft-key: "4"; }
+.ft-review .ft-unsure { --ft-own: #6b7280; --ft-key: "5"; }
+.ft-review button.ft-plain { border-radius: 9px; height: 32px; background: transparent; margin: 0; color: var(--ft-ink);
+  border: 1px solid var(--ft-line); }
 .ft-review select, .ft-review input, .ft-review textarea { border-radius: 8px !important; }
 .ft-review .ft-side, .ft-review .ft-side .widget-html-content { height: 100%; margin: 0; }
 .ft-review .ft-side .ft-answer { height: 100%; }
@@ -74,30 +70,27 @@ def escaped(text: str) -> str:
     return html.escape(text) if text.strip() else '<span class="ft-empty">(empty)</span>'
 
 
+def _labelled(kind: str, label: str, text: str) -> str:
+    """A text under its label, both of them HTML."""
+    inner = f'<div class="ft-label">{label}</div><div class="ft-text">{text}</div>'
+    return f'<div class="ft-{kind}">{inner}</div>'
+
+
 def question_card(shown: Shown, slice_name: str = "") -> str:
     """The earlier turns and the context, if any, the question and the accepted answers."""
     chip = f'<span class="ft-chip">{html.escape(slice_name.replace("_", " "))}</span>' if slice_name else ""
-    turns = "".join(
-        f'<div class="ft-turn ft-by-{html.escape(turn.role)}"><div class="ft-label">{html.escape(turn.role)}</div>'
-        f'<div class="ft-text">{escaped(turn.content)}</div></div>'
-        for turn in shown.history
-    )
+    said = [(html.escape(turn.role), escaped(turn.content)) for turn in shown.history]
+    turns = "".join(_labelled(f"turn ft-by-{role}", role, text) for role, text in said)
     history = f'<div class="ft-history"><div class="ft-label">Before that</div>{turns}</div>' if turns else ""
     given = f'<div class="ft-context ft-text">{html.escape(shown.context)}</div>' if shown.context else ""
+    asked = _labelled("question", f"Question {chip}", escaped(shown.question))
     answers = "  <b>or</b>  ".join(map(escaped, shown.accepted))
-    return (
-        f'{history}<div class="ft-question"><div class="ft-label">Question {chip}</div>'
-        f'<div class="ft-text">{escaped(shown.question)}</div>{given}</div>'
-        f'<div class="ft-accepted"><div class="ft-label">Expected</div><div class="ft-text">{answers}</div></div>'
-    )
+    return history + asked + given + _labelled("accepted", "Expected", answers)
 
 
 def answer_card(place: int, text: str) -> str:
     """One answer; `place` is 1 or 2 and says nothing of the system behind it."""
-    return (
-        f'<div class="ft-answer"><div class="ft-label">Answer {place}</div>'
-        f'<div class="ft-text">{escaped(text)}</div></div>'
-    )
+    return _labelled("answer", f"Answer {place}", escaped(text))
 
 
 def progress_card(done: int, total: int, goal: int, note: str = "") -> str:

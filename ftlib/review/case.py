@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ftlib.evaluate.metrics import is_refusal, normalize
-from ftlib.evaluate.scores import expects_refusal
 from ftlib.review.training_index import Key, TrainingIndex
 from ftlib.rows import Row
 
@@ -18,25 +17,15 @@ QUANTITY = re.compile(r"(?<![\w.,-])([-+\u2212]?\d+(?:[.,]\d+)*)\s*([^\W\d_]+|[%
 
 @dataclass(frozen=True)
 class Case:
-    """A generated answer that did not match, and what it should have been.
+    """A generated answer that did not match, and what it should have been."""
 
-    Attributes:
-        row: the test row.
-        prediction: the generated text; "" where there was none.
-        refusal: the sentence that declines.
-        index: the index of the training rows.
-        also: further sentences that decline.
-        near_miss_similarity: character similarity from which an answer counts as a slip, in 0..1.
-        mixup_max_subjects: with more holders than this a value is common and names no culprit.
-    """
-
-    row: Row
-    prediction: str
-    refusal: str
+    row: Row  # of the test set
+    prediction: str  # "" where there was none
+    refusal: str  # the sentence that declines
     index: TrainingIndex
-    also: Sequence[str] = ()
-    near_miss_similarity: float = 0.8
-    mixup_max_subjects: int = 3
+    also: Sequence[str] = ()  # further sentences that decline
+    near_miss_similarity: float = 0.8  # share of agreeing characters from which an answer counts as a slip
+    mixup_max_subjects: int = 3  # with more holders than this a value is common and names no culprit
 
     @cached_property
     def said(self) -> str:
@@ -67,11 +56,6 @@ class Case:
     def refused(self) -> bool:
         """Whether the model declined."""
         return is_refusal(self.prediction, self.refusal, self.also)
-
-    @cached_property
-    def unanswerable(self) -> bool:
-        """Whether declining was the right answer."""
-        return expects_refusal(self.row, self.refusal, self.also)
 
 
 def quantities(text: str) -> tuple[tuple[float, str], ...]:

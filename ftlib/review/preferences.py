@@ -13,20 +13,16 @@ from ftlib.stats.agreement import cohen_kappa, krippendorff_alpha
 
 
 def ratings_report(ratings: Sequence[Rating], automatic: Mapping[tuple[str, str], str]) -> dict[str, Any]:
-    """Everything that goes into agreement.json.
+    """Counts, alpha of the verdicts, kappa of each pair of reviewers, people's categories against the rules'.
 
     Args:
-        ratings: what counts now (`store.current_ratings(...).values()`).
+        ratings: what counts now (`store.current_ratings(...).values()`); "unsure" counts as no label.
         automatic: (item, system) -> category that the rules gave, "acceptable" where the metric found no error.
-
-    Returns:
-        Counts, alpha of the verdicts over all reviewers, kappa of each pair of reviewers, and people's categories
-        against the rules'. "unsure" counts as no label.
     """
     decided = [rating for rating in ratings if rating.verdict != "unsure"]
     by_item = defaultdict(dict)
     for rating in decided:
-        by_item[(rating.item, rating.version)][rating.reviewer] = rating.verdict
+        by_item[rating.rated][rating.reviewer] = rating.verdict
     return {
         "ratings": len(ratings),
         "items": len({rating.item for rating in ratings}),
@@ -50,20 +46,15 @@ def _pairs(by_item: Mapping[tuple[str, str], Mapping[str, str]]) -> list[dict[st
 
 
 def _categories(ratings: Sequence[Rating], automatic: Mapping[tuple[str, str], str]) -> dict[str, Any]:
-    people, rules, clusters = [], [], []
-    for rating in ratings:
-        for system, said in rating.categories.items():
-            if (rating.item, system) in automatic:
-                people.append(said)
-                rules.append(automatic[(rating.item, system)])
-                clusters.append(rating.item)
-    if not people:
+    said = [((rating.item, system), one) for rating in ratings for system, one in rating.categories.items()]
+    found = [(item, one, automatic[item, system]) for (item, system), one in said if (item, system) in automatic]
+    if not found:
         return {"n": 0, "agreement": None, "kappa": None}
-    same = mean_ci95([float(a == b) for a, b in zip(people, rules, strict=True)], clusters)
-    differing = Counter((a, b) for a, b in zip(people, rules, strict=True) if a != b)
+    items, people, rules = zip(*found, strict=True)
+    differing = Counter((a, b) for _, a, b in found if a != b)
     return {
-        "n": len(people),
-        "agreement": same._asdict(),
+        "n": len(found),
+        "agreement": mean_ci95([float(a == b) for _, a, b in found], items)._asdict(),
         "kappa": cohen_kappa(people, rules)._asdict(),
         "disagreements": [{"people": a, "rules": b, "count": n} for (a, b), n in differing.most_common()],
     }
@@ -72,12 +63,7 @@ def _categories(ratings: Sequence[Rating], automatic: Mapping[tuple[str, str], s
 def preferred_share(ratings: Sequence[Rating], system: str) -> Interval | None:
     """How often reviewers who prefer one answer prefer this system's; None where nobody prefers any.
 
-    Args:
-        ratings: what counts now, of one pair of systems; who finds both right, both wrong or is unsure prefers none.
-        system: the system.
-
-    Returns:
-        Interval over the preferring ratings, ratings of one question clustered.
+    Who finds both right, both wrong or is unsure prefers none. The ratings of one question are one cluster.
     """
     chosen = [rating for rating in ratings if rating.verdict not in NO_PREFERENCE]
     if not chosen:
@@ -86,16 +72,9 @@ def preferred_share(ratings: Sequence[Rating], system: str) -> Interval | None:
 
 
 def preference_pairs(ratings: Sequence[Rating], shown: Mapping[str, Shown]) -> list[dict[str, Any]]:
-    """Pairs of a chosen and a rejected answer, for preference training.
+    """Pairs of a chosen and a rejected answer, for preference training; `shown` holds the texts of each version.
 
-    Args:
-        ratings: what counts now.
-        shown: version -> the texts that were rated.
-
-    Returns:
-        One row `{"id", "version", "question", "history", "context", "chosen", "rejected", "chosen_system",
-        "votes_for", "votes_against"}` for each item where more reviewers prefer one answer than the other and the two
-        differ.
+    There is one for each item where more reviewers prefer one answer than the other and the two differ.
     """
     votes: dict[str, Counter[str]] = defaultdict(Counter)
     for rating in ratings:
@@ -107,18 +86,8 @@ def preference_pairs(ratings: Sequence[Rating], shown: Mapping[str, Shown]) -> l
         chosen, rejected = sorted(texts.answers, key=lambda system: -count[system])
         if count[chosen] == count[rejected] or texts.answers[chosen] == texts.answers[rejected]:
             continue
-        pairs.append(
-            {
-                "id": texts.item,
-                "version": version,
-                "question": texts.question,
-                "history": [turn._asdict() for turn in texts.history],
-                "context": texts.context,
-                "chosen": texts.answers[chosen],
-                "rejected": texts.answers[rejected],
-                "chosen_system": chosen,
-                "votes_for": count[chosen],
-                "votes_against": count[rejected],
-            }
-        )
+        asked = {"id": texts.item, "version": version, "question": texts.question, "context": texts.context}
+        said = {"chosen": texts.answers[chosen], "rejected": texts.answers[rejected], "chosen_system": chosen}
+        votes = {"votes_for": count[chosen], "votes_against": count[rejected]}
+        pairs.append(asked | {"history": [turn._asdict() for turn in texts.history]} | said | votes)
     return pairs

@@ -53,15 +53,6 @@ CREATE TRIGGER shown_never_changes BEFORE UPDATE ON shown
 CREATE TRIGGER shown_never_goes BEFORE DELETE ON shown
     BEGIN SELECT RAISE(ABORT, 'what was shown is append-only'); END;
 """
-SET_VERSION_1_ASIDE = """
-DROP TRIGGER ratings_never_change;
-DROP TRIGGER ratings_never_go;
-DROP TRIGGER shown_never_changes;
-DROP TRIGGER shown_never_goes;
-DROP INDEX ratings_by_reviewer;
-ALTER TABLE shown RENAME TO shown_1;
-ALTER TABLE ratings RENAME TO ratings_1;
-"""
 
 
 class Shown(NamedTuple):
@@ -96,19 +87,27 @@ class Rating(NamedTuple):
     seconds: float
     undoes: int | None
 
+    @property
+    def rated(self) -> tuple[str, str]:
+        """What was rated: the item, in this version."""
+        return self.item, self.version
+
 
 def make_tables(db: sqlite3.Connection, found: int) -> None:
-    """Make the tables inside the open transaction; what a file of version 1 holds is taken over whole.
+    """Make the tables inside the open transaction; a file of version 1 is taken over whole (`found` is 0 of a new one).
 
-    Args:
-        db: the database.
-        found: its schema version; 0 of a new file.
+    Statements are run one by one: `executescript` would commit the open transaction.
     """
-    if found:
-        _execute(db, SET_VERSION_1_ASIDE)
-    _execute(db, SCHEMA)
-    if found:
-        _take_over_version_1(db)
+    shown, ratings = _take_out_version_1(db) if found else ([], [])
+    part = ""
+    for line in SCHEMA.splitlines():
+        part += f"{line}\n"
+        if sqlite3.complete_statement(part):
+            db.execute(part)
+            part = ""
+    for table, lines in (("shown", shown), ("ratings", ratings)):
+        for line in lines:
+            add_row(db, table, line)
     db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     db.execute(f"PRAGMA user_version = {VERSION}")
 
@@ -120,29 +119,20 @@ def add_row(db: sqlite3.Connection, table: str, row: Sequence[Any]) -> int:
     return int(db.execute(f"INSERT {known}INTO {table} VALUES (?{', ?' * (len(plain) - 1)})", plain).lastrowid or 0)
 
 
-def _take_over_version_1(db: sqlite3.Connection) -> None:
-    """Copy what version 1 holds; the same texts keep their ratings, under the hash that they have now.
+def _take_out_version_1(db: sqlite3.Connection) -> tuple[list[Sequence[Any]], list[Sequence[Any]]]:
+    """What the tables of version 1 hold, as rows of this version's, and the tables gone with all that hangs on them.
 
-    Its two systems are the names of the columns in which their answers stood.
+    Its two systems are the names of the columns in which their answers stood. The same texts keep their ratings, under
+    the hash that they have now.
     """
-    systems = [column[1] for column in db.execute("PRAGMA table_info(shown_1)")][5:]
-    seen = {}
-    for version, item, question, context, accepted, *texts in db.execute("SELECT * FROM shown_1").fetchall():
+    systems = [column[1] for column in db.execute("PRAGMA table_info(shown)")][5:]
+    seen, ratings = {}, []
+    for version, item, question, context, accepted, *texts in db.execute("SELECT * FROM shown"):
         answers = dict(zip(systems, texts, strict=True))
         seen[version] = Shown(item, question, (), context, tuple(json.loads(accepted)), answers)
-        add_row(db, "shown", (seen[version].version, *seen[version]))
-    for row in db.execute("SELECT * FROM ratings_1 ORDER BY id").fetchall():
+    for row in db.execute("SELECT * FROM ratings ORDER BY id"):
         said = {system: category for system, category in zip(systems, row[6:8], strict=True) if category}
-        add_row(db, "ratings", (*row[:3], seen[row[3]].version, *row[4:6], said, *row[8:]))
-    db.execute("DROP TABLE ratings_1")
-    db.execute("DROP TABLE shown_1")
-
-
-def _execute(db: sqlite3.Connection, script: str) -> None:
-    """Run a script's statements one by one; `executescript` would commit the open transaction."""
-    part = ""
-    for line in script.strip().splitlines():
-        part += line + "\n"
-        if sqlite3.complete_statement(part):
-            db.execute(part)
-            part = ""
+        ratings.append((*row[:3], seen[row[3]].version, *row[4:6], said, *row[8:]))
+    db.execute("DROP TABLE ratings")
+    db.execute("DROP TABLE shown")
+    return [(each.version, *each) for each in seen.values()], ratings

@@ -11,12 +11,6 @@ from ftlib.errors import UserError
 from ftlib.review.store import NO_PREFERENCE, Rating, Shown, Store, current_ratings
 from ftlib.rows import Row, Turn, value
 
-SCOPES = {
-    "all": "all questions",
-    "differ": "the two answers differ",
-    "any_wrong": "at least one is wrong",
-    "one_right": "exactly one is right",
-}
 CHOICES = ("first", "second", "both_right", "both_wrong", "unsure")
 
 
@@ -32,15 +26,13 @@ class Item(NamedTuple):
         """The test row's id."""
         return self.shown.item
 
-    def is_in(self, slice_name: str, scope: str) -> bool:
-        """Whether the item passes the filters; "" stands for every slice."""
-        if slice_name and self.slice != slice_name:
-            return False
-        if scope == "differ":
-            return len(set(self.shown.answers.values())) > 1
-        if scope == "any_wrong":
-            return not all(self.right.values())
-        return scope != "one_right" or len(set(self.right.values())) > 1
+
+SCOPES = {  # what the filter is called, and which items pass it
+    "all": ("all questions", lambda item: True),
+    "differ": ("the two answers differ", lambda item: len(set(item.shown.answers.values())) > 1),
+    "any_wrong": ("at least one is wrong", lambda item: not all(item.right.values())),
+    "one_right": ("exactly one is right", lambda item: len(set(item.right.values())) > 1),
+}
 
 
 def items_of(
@@ -49,16 +41,13 @@ def items_of(
     right: Mapping[str, Mapping[str, bool]],
     slice_column: str | None = None,
 ) -> list[Item]:
-    """Items for every test row.
+    """An item for every test row.
 
     Args:
         rows: the test rows.
         predictions: (row id, system) -> generated text.
         right: system -> row id -> whether the metric calls the answer right; of the two systems that are compared.
         slice_column: `data.columns.slice`, or None.
-
-    Returns:
-        One Item per row.
 
     Raises:
         UserError: these are not two systems whose names can stand for a verdict.
@@ -70,8 +59,8 @@ def items_of(
     for row in rows:
         answers = {system: _storable(predictions[(row.id, system)]) for system in right}
         history = tuple(Turn(turn.role, _storable(turn.content)) for turn in row.history)
-        accepted = tuple(map(_storable, row.references))
-        shown = Shown(row.id, _storable(row.question), history, _storable(row.context), accepted, answers)
+        question, context, *accepted = map(_storable, (row.question, row.context, *row.references))
+        shown = Shown(row.id, question, history, context, tuple(accepted), answers)
         items.append(Item(shown, value(row, slice_column), {system: right[system][row.id] for system in right}))
     return items
 
@@ -93,22 +82,14 @@ class Session:
     """
 
     def __init__(self, items: Sequence[Item], store: Store, reviewer: str, *, seed: int = 0) -> None:
-        """Start at the first item that this reviewer has not rated.
+        """Start at the first item (of `items_of`) that this reviewer has not rated; one without a name rates nothing.
 
-        Args:
-            items: everything there is to review.
-            store: where ratings go.
-            reviewer: who; "" until a name is known, and then nothing can be rated.
-            seed: of the order and of the blinding.
+        The seed is that of the common order and of the blinding.
         """
         self.store, self.seed, self.reviewer = store, seed, reviewer.strip()
         self._all = sorted(items, key=lambda item: _hash(seed, item.id))
-        self.slice, self.scope = "", "all"
-        self.items = self._all
-        self.position = 0
-        self._since = time.monotonic()
         self._reload()
-        self.to_first_open()
+        self.choose()
 
     @property
     def slices(self) -> list[str]:
@@ -136,15 +117,15 @@ class Session:
     @property
     def rating(self) -> Rating | None:
         """This reviewer's rating of the item on the screen, if there is one."""
-        return None if self.item is None else self._rated.get((self.item.id, self.item.shown.version, self.reviewer))
+        return self._rating_of(self.item) if self.item else None
 
     @property
     def done(self) -> int:
         """How many items under the filters this reviewer has rated."""
-        return sum(self._is_rated(item) for item in self.items)
+        return sum(self._rating_of(item) is not None for item in self.items)
 
-    def _is_rated(self, item: Item) -> bool:
-        return (item.id, item.shown.version, self.reviewer) in self._rated
+    def _rating_of(self, item: Item) -> Rating | None:
+        return self._rated.get((item.id, item.shown.version, self.reviewer))
 
     def _reload(self) -> None:
         self._history = self.store.history(self.reviewer) if self.reviewer else []
@@ -152,20 +133,22 @@ class Session:
 
     def choose(self, slice_name: str = "", scope: str = "all") -> None:
         """Filter the items and go to the first open one; "" stands for every slice."""
-        self.slice, self.scope = slice_name, scope
-        self.items = [item for item in self._all if item.is_in(slice_name, scope)]
-        self.to_first_open()
+        passes = SCOPES[scope][1]
+        self.items = [item for item in self._all if slice_name in ("", item.slice) and passes(item)]
+        self._to_first_open(0)
 
     def move(self, step: int) -> None:
         """Go `step` items on (or back), staying within the items and the end."""
-        self.position = min(max(self.position + step, 0), len(self.items))
-        self._since = time.monotonic()
+        self._go(min(max(self.position + step, 0), len(self.items)))
 
-    def to_first_open(self, start: int = 0) -> None:
+    def _to_first_open(self, start: int) -> None:
         """Go to the first unrated item from `start` on, else to the first unrated one at all, else to the end."""
-        places = [*range(start, len(self.items)), *range(min(start, len(self.items)))]
-        self.position = next((p for p in places if not self._is_rated(self.items[p])), len(self.items))
-        self._since = time.monotonic()
+        open_places = [place for place, item in enumerate(self.items) if self._rating_of(item) is None]
+        after = [place for place in open_places if place >= start]
+        self._go((after or open_places or [len(self.items)])[0])
+
+    def _go(self, place: int) -> None:
+        self.position, self._since = place, time.monotonic()
 
     def rate(
         self, choice: str, *, category_first: str = "", category_second: str = "", comment: str = ""
@@ -174,8 +157,7 @@ class Session:
 
         Args:
             choice: one of `CHOICES`, as seen on the screen.
-            category_first: what is wrong with the answer shown first; "" for nothing said.
-            category_second: the same for the second.
+            category_first, category_second: what is wrong with the answer shown there; "" for nothing said.
             comment: free text.
 
         Returns:
@@ -183,47 +165,37 @@ class Session:
         """
         if self.item is None or not self.reviewer:
             return None
-        order = self.order
+        first, second = self.order
         saved = self.store.rate(
             self.item.shown,
             self.reviewer,
-            dict(zip(("first", "second"), order, strict=True)).get(choice, choice),
-            first_system=order[0],
-            categories=dict(zip(order, (category_first, category_second), strict=True)),
+            {"first": first, "second": second}.get(choice, choice),
+            first_system=first,
+            categories={first: category_first, second: category_second},
             comment=comment,
             seconds=time.monotonic() - self._since,
         )
         self._reload()
-        self.to_first_open(self.position + 1)
+        self._to_first_open(self.position + 1)
         return saved
 
     def undo(self) -> bool:
         """Take back this reviewer's latest rating by adding a new one, and show that item again.
 
-        The item then counts as it did before: with the earlier rating if there was one, else as not rated.
-
-        Returns:
-            False where there is nothing to take back under the present filters.
+        The item then counts as it did before: with the earlier rating if there was one, else as not rated. Returns
+        False where there is nothing to take back under the present filters.
         """
         places = {(item.id, item.shown.version): place for place, item in enumerate(self.items)}
         undone = {rating.undoes for rating in self._history}
-        standing = [
-            r for r in self._history if r.undoes is None and r.id not in undone and (r.item, r.version) in places
-        ]
-        if not standing:
+        standing = [rating for rating in self._history if rating.undoes is None and rating.id not in undone]
+        last = next((rating for rating in reversed(standing) if rating.rated in places), None)
+        if last is None:
             return False
-        last = standing.pop()
-        before = next((r for r in reversed(standing) if (r.item, r.version) == (last.item, last.version)), None)
-        self.position = places[(last.item, last.version)]
-        self.store.rate(
-            self.items[self.position].shown,
-            self.reviewer,
-            before.verdict if before else "withdrawn",
-            first_system=last.first_system,
-            categories=before.categories if before else {},
-            comment=before.comment if before else "",
-            undoes=last.id,
-        )
+        earlier = [rating for rating in standing if rating.rated == last.rated and rating is not last]
+        withdrawn = last._replace(verdict="withdrawn", categories={}, comment="")
+        said = earlier[-1] if earlier else withdrawn
+        self._go(places[last.rated])
+        texts = {"categories": said.categories, "comment": said.comment, "first_system": last.first_system}
+        self.store.rate(self.item.shown, self.reviewer, said.verdict, undoes=last.id, **texts)
         self._reload()
-        self._since = time.monotonic()
         return True

@@ -36,55 +36,47 @@ class Transitions(NamedTuple):
 
     kept_right: tuple[str, ...]
     fixed: tuple[str, ...]
-    regressed: tuple[str, ...]
+    regressed: tuple[str, ...]  # right in the first, wrong in the second
     kept_wrong: tuple[str, ...]
     p_value: float
 
     @property
     def n(self) -> int:
         """Number of rows."""
-        return len(self.kept_right) + len(self.fixed) + len(self.regressed) + len(self.kept_wrong)
+        return sum(map(len, self[:4]))
 
 
 def answer_type(row: Row, refusal: str, also: Sequence[str] = ()) -> str:
     """What kind of answer a row asks for: refusal, yes/no, quantity, code, word, phrase or sentence."""
-    answer = row.answer.strip()
+    answer, words = row.answer, len(row.answer.split())
     if expects_refusal(row, refusal, also):
         return "refusal"
-    if answer.lower().rstrip(".") in ("yes", "no"):
+    if answer.strip().lower().rstrip(".") in ("yes", "no"):
         return "yes/no"
-    if quantities(answer) and len(answer.split()) <= 3:
+    if quantities(answer) and words <= 3:
         return "quantity"
-    if re.search(r"\d", answer) and len(answer.split()) == 1:
+    if re.search(r"\d", answer) and words == 1:
         return "code"
-    words = len(answer.split())
     return "word" if words == 1 else "phrase (2-4 words)" if words <= 4 else "sentence (5+ words)"
 
 
 def band(count: int, edges: Sequence[int]) -> str:
     """The band of a count: with edges (1, 3) one of "0", "1-2", "3+"."""
-    starts = [0, *edges]
-    index = sum(count >= edge for edge in edges)
-    if index == len(edges):
-        return f"{starts[index]}+"
-    last = starts[index + 1] - 1
-    return f"{starts[index]}" if last == starts[index] else f"{starts[index]}-{last}"
+    first = max((edge for edge in edges if edge <= count), default=0)
+    last = min((edge - 1 for edge in edges if edge > count), default=None)
+    return f"{first}+" if last is None else f"{first}" if last == first else f"{first}-{last}"
 
 
 def dimensions(
     rows: Sequence[Row], index: TrainingIndex, more: Iterable[str], refusal: str, also: Sequence[str] = ()
 ) -> dict[str, Dimension]:
-    """The ways in which these rows are sliced; one that does not divide them is left out.
+    """The ways in which test rows are sliced, by name; one that does not divide these rows is left out.
 
     Args:
         rows: the test rows.
-        index: the index of the training rows (it counts the wordings that training saw of a fact).
+        index: it counts the wordings that training saw of a fact.
         more: columns by whose values rows are cut beside `data.columns.slice` (`review.dimensions`).
-        refusal: the sentence that declines.
-        also: further sentences that decline.
-
-    Returns:
-        Name -> function from a test row to its value.
+        refusal, also: the sentences that decline.
     """
     columns = index.columns
     named = dict.fromkeys(name for name in (columns.slice, *more) if name)
@@ -111,28 +103,23 @@ def _attribute(row: Row, column: str | None) -> str:
 def error_rates(
     rows: Iterable[Row], wrong: Mapping[str, bool], ways: Mapping[str, Dimension], fact: str | None = None
 ) -> list[SliceRate]:
-    """Error rate for every value of every dimension.
+    """Error rate for every value of every dimension, values in order.
 
     Args:
         rows: the test rows.
         wrong: row id -> whether the answer was wrong.
         ways: the dimensions.
         fact: the column that names facts (`data.columns.fact`): rows that share one are one cluster.
-
-    Returns:
-        One SliceRate per (dimension, value), values in order.
     """
-    groups: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        for name, value_of in ways.items():
-            groups.setdefault((name, value_of(row)), []).append(row)
-    order = {name: place for place, name in enumerate(ways)}
-    ordered = sorted(groups.items(), key=lambda item: (order[item[0][0]], _natural(item[0][1])))
-    rates = []
-    for (name, shared), members in ordered:
-        found = mean_ci95([float(wrong[row.id]) for row in members], [cluster(row, fact) for row in members])
-        errors = sum(wrong[row.id] for row in members)
-        rates.append(SliceRate(name, shared, found.n, errors, found.mean, found.low, found.high))
+    rates, rows = [], list(rows)
+    for name, value_of in ways.items():
+        groups: dict[str, list[Row]] = {}
+        for row in rows:
+            groups.setdefault(value_of(row), []).append(row)
+        for shared, members in sorted(groups.items(), key=lambda item: _natural(item[0])):
+            errors = [wrong[row.id] for row in members]
+            found = mean_ci95([*map(float, errors)], [cluster(row, fact) for row in members])
+            rates.append(SliceRate(name, shared, found.n, sum(errors), found.mean, found.low, found.high))
     return rates
 
 
@@ -141,31 +128,16 @@ def _natural(text: str) -> tuple:
 
 
 def worst_slices(rates: Iterable[SliceRate], *, overall: float, min_rows: int, top: int = 10) -> list[SliceRate]:
-    """Slices whose error rate is above the overall rate beyond doubt, worst lower limit first.
+    """The `top` slices of `min_rows` or more whose whole interval lies above the overall rate, worst lower limit first.
 
-    Args:
-        rates: from `error_rates`.
-        overall: error rate over all rows, 0..1.
-        min_rows: smaller slices are left out.
-        top: how many at most.
-
-    Returns:
-        Slices with `low > overall`; empty where none stands out. The limits are not corrected for the number of
-        slices looked at: take them as where to look first.
+    The limits are not corrected for the number of slices looked at: take them as where to look first.
     """
     standing_out = [rate for rate in rates if rate.n >= min_rows and rate.low > overall]
     return sorted(standing_out, key=lambda rate: (-rate.low, -rate.n, rate.dimension, rate.value))[:top]
 
 
 def transitions(before: Mapping[str, bool], after: Mapping[str, bool]) -> Transitions:
-    """Compare two systems row by row.
-
-    Args:
-        before: row id -> whether the first system was right.
-        after: row id -> whether the second was right.
-
-    Returns:
-        Transitions; `regressed` holds the rows that the first has right and the second wrong.
+    """Compare two systems (row id -> whether it was right) row by row.
 
     Raises:
         ValueError: the two do not cover the same rows.

@@ -11,8 +11,8 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from ftlib.errors import UserError
@@ -20,6 +20,7 @@ from ftlib.review.schema import APPLICATION_ID, NO_PREFERENCE, VERSION, Rating, 
 from ftlib.rows import Turn
 
 BUSY_SECONDS = 30.0
+BEGIN = "BEGIN IMMEDIATE"  # take the write lock at once: a reader that turns writer could meet a busy error
 MOVE_AWAY = "move this file away; a new one is made in its place"
 
 
@@ -33,15 +34,13 @@ class Store:
     def __init__(self, path: str | Path) -> None:
         """Open or create the file.
 
-        Args:
-            path: where it is; its folder must exist.
-
         Raises:
             UserError: the file is something else, or was written by a newer version.
         """
         self.path = Path(path)
         try:
             with closing(self._open()) as db:
+                _use_wal(db)
                 self._prepare(db)
         except sqlite3.OperationalError as error:
             fix = "check that the folder exists, is writable and on a local disk"
@@ -56,14 +55,13 @@ class Store:
         return db
 
     def _prepare(self, db: sqlite3.Connection) -> None:
-        _use_wal(db)
-        with _transaction(db):
-            found = db.execute("PRAGMA user_version").fetchone()[0]
-            owner = db.execute("PRAGMA application_id").fetchone()[0]
-            tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        with db:  # commits, or rolls back what an error cut short
+            db.execute(BEGIN)
+            questions = ("PRAGMA user_version", "PRAGMA application_id", "SELECT count(*) FROM sqlite_master")
+            found, owner, tables = (db.execute(each).fetchone()[0] for each in questions)
             if tables and owner != APPLICATION_ID:
-                found = "another program's SQLite database"
-                raise UserError.of(str(self.path), "a database of ratings", found, MOVE_AWAY)
+                other = "another program's SQLite database"
+                raise UserError.of(str(self.path), "a database of ratings", other, MOVE_AWAY)
             if found > VERSION:
                 fix = "update ftlib: this file was written by a newer one"
                 raise UserError.of(str(self.path), f"schema version {VERSION} or older", f"version {found}", fix)
@@ -82,20 +80,13 @@ class Store:
         seconds: float = 0.0,
         undoes: int | None = None,
     ) -> int:
-        """Add one rating and return when it is on the disk.
+        """Add one rating of what was shown and return its id when it is on the disk.
 
         Args:
-            shown: the texts that the reviewer saw.
-            reviewer: who; not empty.
             verdict: the better system's name or one of `NO_PREFERENCE`.
-            first_system: whose answer stood first.
             categories: system -> the reviewer's category for its answer; empty ones are left out.
-            comment: free text.
             seconds: how long the item was on the screen.
             undoes: id of the rating that this one takes back.
-
-        Returns:
-            The new rating's id.
 
         Raises:
             ValueError: a verdict or a system that is not among those shown, or no reviewer.
@@ -108,7 +99,8 @@ class Store:
             raise ValueError(f"no rating: verdict {verdict!r}, first {first_system!r}, {said}, reviewer {reviewer!r}")
         values = (None, time.time(), shown.item, shown.version, reviewer, verdict, said, comment, first_system)
         try:
-            with closing(self._open()) as db, _transaction(db):
+            with closing(self._open()) as db, db:
+                db.execute(BEGIN)
                 add_row(db, "shown", (shown.version, *shown))
                 return add_row(db, "ratings", (*values, max(0.0, seconds), undoes))
         except sqlite3.OperationalError as error:
@@ -126,19 +118,12 @@ class Store:
         """Version -> the texts that were rated."""
         with closing(self._open()) as db:
             rows = db.execute("SELECT * FROM shown").fetchall()
-        return {row[0]: _shown(*row[1:]) for row in rows}
+        return {row[0]: _shown(row) for row in rows}
 
 
 def current_ratings(history: Sequence[Rating]) -> dict[tuple[str, str, str], Rating]:
-    """What counts now: the latest rating of each (item, version, reviewer), withdrawn ones left out.
-
-    Args:
-        history: ratings, oldest first.
-
-    Returns:
-        (item, version, reviewer) -> Rating.
-    """
-    latest: Mapping[tuple[str, str, str], Rating] = {(r.item, r.version, r.reviewer): r for r in history}
+    """What counts now: the latest rating of each (item, version, reviewer), withdrawn ones left out."""
+    latest = {(*rating.rated, rating.reviewer): rating for rating in history}  # oldest first
     return {key: rating for key, rating in latest.items() if rating.verdict != "withdrawn"}
 
 
@@ -154,17 +139,7 @@ def _use_wal(db: sqlite3.Connection) -> None:
             time.sleep(0.02)
 
 
-@contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[None]:
-    db.execute("BEGIN IMMEDIATE")  # take the write lock at once: a reader that turns writer could meet a busy error
-    try:
-        yield
-    except BaseException:
-        db.execute("ROLLBACK")
-        raise
-    db.execute("COMMIT")
-
-
-def _shown(item: str, question: str, history: str, context: str, accepted: str, answers: str) -> Shown:
+def _shown(row: Sequence[str]) -> Shown:
+    _, item, question, history, context, accepted, answers = row
     turns = tuple(Turn(*turn) for turn in json.loads(history))
     return Shown(item, question, turns, context, tuple(json.loads(accepted)), json.loads(answers))

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ftlib.evaluate.metrics import is_scorable
-from ftlib.evaluate.scores import is_right
+from ftlib.evaluate.scores import expects_refusal, is_right
 from ftlib.review.case import Case, quantities, skeleton
 from ftlib.review.training_index import contains, plain_words
 from ftlib.rows import Row
@@ -55,7 +55,8 @@ def _malformed(case: Case) -> str | None:
 
 
 def _missed_refusal(case: Case) -> str | None:
-    return f"not answerable, but the answer was {case.prediction!r}" if case.unanswerable else None
+    unanswerable = expects_refusal(case.row, case.refusal, case.also)
+    return f"not answerable, but the answer was {case.prediction!r}" if unanswerable else None
 
 
 def _untaught_refusal(case: Case) -> str | None:
@@ -79,9 +80,8 @@ def _repetition(case: Case) -> str | None:
 
 
 def _question_copy(case: Case) -> str | None:
-    if len(case.said.split()) >= 4 and (contains(case.question, case.said) or contains(case.said, case.question)):
-        return "repeats the question's words in the question's order"
-    return None
+    copied = contains(case.question, case.said) or contains(case.said, case.question)
+    return "repeats the question's words in the question's order" if copied and len(case.said.split()) >= 4 else None
 
 
 def _wrong_option(case: Case) -> str | None:
@@ -100,11 +100,7 @@ def _extra_text(case: Case) -> str | None:
 
 def _is_anothers(case: Case, text: str) -> bool:
     """Whether `text` occurs in the answer only as a part of other subjects' longer names."""
-    said, short, own = (
-        plain_words(case.prediction),
-        plain_words(text),
-        [plain_words(each) for each in case.row.references],
-    )
+    said, short, *own = map(plain_words, (case.prediction, text, *case.row.references))
     others = case.index.others_named(said, short, own)
     rest = f" {said} "
     for name in others:
@@ -123,15 +119,13 @@ def _wrong_unit(case: Case) -> str | None:
 
 
 def _training_conflict(case: Case) -> str | None:
-    if case.said in case.index.taught(case.keys):
-        return "a training row gives this very answer to this fact: training and test data contradict each other"
-    return None
+    told = "a training row gives this very answer to this fact: training and test data contradict each other"
+    return told if case.said in case.index.taught(case.keys) else None
 
 
 def _entity_mixup(case: Case) -> str | None:
-    if 0 < len(case.holders) <= case.mixup_max_subjects:
-        return f"the same attribute of {', '.join(case.holders)}"
-    return None
+    few = 0 < len(case.holders) <= case.mixup_max_subjects
+    return f"the same attribute of {', '.join(case.holders)}" if few else None
 
 
 def _attribute_mixup(case: Case) -> str | None:
@@ -147,8 +141,7 @@ def _common_value(case: Case) -> str | None:
 def _wrong_number(case: Case) -> str | None:
     said = quantities(case.prediction)
     for reference in case.row.references:
-        same_form = bool(said) and bool(quantities(reference)) and skeleton(case.prediction) == skeleton(reference)
-        if same_form:
+        if said and quantities(reference) and skeleton(case.prediction) == skeleton(reference):
             return f"the form of {reference!r} with another number"
     return None
 
@@ -159,13 +152,9 @@ def _incomplete(case: Case) -> str | None:
 
 
 def _near_miss(case: Case) -> str | None:
-    def likeness(text: str) -> float:
-        return difflib.SequenceMatcher(None, case.said, text, autojunk=False).ratio()
-
-    best = max(case.accepted, key=likeness, default="")
-    if best and likeness(best) >= case.near_miss_similarity:
-        return f"{likeness(best):.0%} of the characters of {best!r} agree"
-    return None
+    alike = ((difflib.SequenceMatcher(None, case.said, each, autojunk=False).ratio(), each) for each in case.accepted)
+    share, best = max(alike, key=lambda each: each[0], default=(0.0, ""))
+    return f"{share:.0%} of the characters of {best!r} agree" if share >= case.near_miss_similarity else None
 
 
 def _other_answer(case: Case) -> str | None:
@@ -203,15 +192,9 @@ LABELS = {rule.name: rule.label for rule in RULES}
 
 
 def categorize(row: Row, prediction: str | None, **options: Any) -> Finding:
-    """The category of one wrong answer: the first rule of `RULES` that gives evidence.
+    """The category of one wrong answer (None: there was none): the first rule that gives evidence, as the last does.
 
-    Args:
-        row: the test row.
-        prediction: what the system said; None where generation gave nothing.
-        **options: the other fields of `Case`: `refusal`, `index`, further refusals and thresholds.
-
-    Returns:
-        Finding(category, evidence); the last rule always gives evidence.
+    `options` are the other fields of `Case`.
     """
     case = Case(row, prediction or "", **options)
     return next(Finding(rule.name, evidence) for rule in RULES if (evidence := rule.test(case)) is not None)
@@ -221,9 +204,8 @@ def errors_of(rows: Iterable[Row], items: Iterable[dict[str, Any]], **options: A
     """One record for every wrong answer of every system.
 
     Args:
-        rows: the test rows.
-        items: scored answers to them, from `scores.score_generations`.
-        **options: as of `categorize`.
+        rows, items: the test rows and `scores.score_generations` of them.
+        **options: the other fields of `Case`.
 
     Returns:
         Records `{"id", "system", "category", "evidence", "question", "prediction", "answer", "slice", "cluster"}`, in
@@ -240,18 +222,6 @@ def errors_of(rows: Iterable[Row], items: Iterable[dict[str, Any]], **options: A
 
 
 def category_shares(errors: Sequence[Mapping[str, Any]]) -> dict[str, Interval]:
-    """Each category's share of the errors, in the order of the rules, with clustered 95 % limits.
-
-    Args:
-        errors: records of `errors_of`, usually of one system; at least one.
-
-    Returns:
-        Category -> Interval over the errors; categories that do not occur are left out.
-    """
-    found = {error["category"] for error in errors}
-    clusters = [error["cluster"] for error in errors]
-    return {
-        name: mean_ci95([float(error["category"] == name) for error in errors], clusters)
-        for name in CATEGORIES
-        if name in found
-    }
+    """Each category's share of the errors (of `errors_of`), in the order of the rules, with clustered 95 % limits."""
+    found, clusters = [error["category"] for error in errors], [error["cluster"] for error in errors]
+    return {name: mean_ci95([float(one == name) for one in found], clusters) for name in CATEGORIES if name in found}

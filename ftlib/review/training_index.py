@@ -25,15 +25,9 @@ Key = tuple[str, str]  # (subject, attribute)
 
 
 def with_truth(rows: Iterable[Row], truth: Iterable[Mapping[str, Any]], columns: ColumnsRecipe) -> Iterator[Row]:
-    """Rows with the subjects and facts that a truth file has for them; for data sets whose origin is known.
+    """Rows with the subjects and facts that a truth file (objects with `id` and these columns) has for them.
 
-    Args:
-        rows: training rows.
-        truth: objects with `id` and these columns.
-        columns: `data.columns`.
-
-    Yields:
-        The rows; what a row has itself stays, as do rows that the truth does not know.
+    What a row has itself stays, as do rows that the truth does not know.
     """
     names = [name for name in (columns.subject, columns.fact) if name]
     known = {str(line["id"]): {name: line[name] for name in names if name in line} for line in truth}
@@ -43,7 +37,7 @@ def with_truth(rows: Iterable[Row], truth: Iterable[Mapping[str, Any]], columns:
 
 
 def wording(row: Row) -> str:
-    """All that was asked, in one text: history, question, context. Another history is another question."""
+    """All that was asked, in one text: history, question, context; another history is another question."""
     return "\n".join(text for text in (*(turn.content for turn in row.turns), row.context) if text)
 
 
@@ -54,40 +48,23 @@ def plain_words(text: str) -> str:
 
 @dataclass(frozen=True)
 class TrainingIndex:
-    """Normalized training answers, by what they say something about.
+    """Normalized training answers, by what they say something about."""
 
-    Attributes:
-        columns: `data.columns`; its `fact` and `subject` name the columns that are read.
-        has_facts: whether a training row names its fact.
-        answers: (subject, attribute) -> answers given to that very question.
-        keys_of: answer -> the (subject, attribute) pairs that have it.
-        question_of: answer -> one training question it answers.
-        wordings: (subject, attribute) -> distinct normalized wordings.
-        names: the subjects' names, as `plain_words` writes them.
-    """
-
-    columns: ColumnsRecipe
-    has_facts: bool
-    answers: dict[Key, set[str]] = field(default_factory=lambda: defaultdict(set))
-    keys_of: dict[str, set[Key]] = field(default_factory=lambda: defaultdict(set))
-    question_of: dict[str, str] = field(default_factory=dict)
-    wordings: dict[Key, set[str]] = field(default_factory=lambda: defaultdict(set))
-    names: set[str] = field(default_factory=set)
+    columns: ColumnsRecipe  # its `fact` and `subject` name the columns that are read
+    has_facts: bool  # whether a training row names its fact
+    answers: dict[Key, set[str]] = field(default_factory=lambda: defaultdict(set))  # given to that very question
+    keys_of: dict[str, set[Key]] = field(default_factory=lambda: defaultdict(set))  # of what an answer is a value
+    question_of: dict[str, str] = field(default_factory=dict)  # one training question that an answer answers
+    wordings: dict[Key, set[str]] = field(default_factory=lambda: defaultdict(set))  # distinct ones, normalized
+    names: set[str] = field(default_factory=set)  # the subjects', as `plain_words` writes them
 
     @classmethod
     def of(
         cls, train_rows: Iterable[Row], columns: ColumnsRecipe, refusal: str, also: Sequence[str] = ()
     ) -> TrainingIndex:
-        """Index the training rows.
+        """Index the training rows; those that decline (`refusal` or one of `also`) teach no fact and are left out.
 
-        Args:
-            train_rows: the rows; those that decline teach no fact and are left out.
-            columns: `data.columns`.
-            refusal: the sentence that declines.
-            also: further sentences that decline.
-
-        Returns:
-            The index; rows about two or more facts only enter `question_of` and `names`.
+        Rows about two or more facts only enter `question_of` and `names`.
         """
         rows = [row for row in train_rows if not expects_refusal(row, refusal, also)]
         index = cls(columns, any(values(row, columns.fact) for row in rows))
@@ -101,14 +78,11 @@ class TrainingIndex:
         if self.has_facts:
             return f"Wrong answers are traced by the facts that the column {self.columns.fact!r} names."
         if self.names:
-            return (
-                f"No training row names its fact: wrong answers are traced by the subject (column "
-                f"{self.columns.subject!r}) and the pattern of the question, which is weaker."
-            )
-        return (
-            "No training row names its fact or its subject (data.columns.fact, data.columns.subject): whether an "
-            "answer was learned for another subject or another attribute cannot be told."
-        )
+            how = f"the subject (column {self.columns.subject!r}) and the pattern of the question, which is weaker"
+            return f"No training row names its fact: wrong answers are traced by {how}."
+        missing = "its fact or its subject (data.columns.fact, data.columns.subject)"
+        told = "whether an answer was learned for another subject or another attribute cannot be told"
+        return f"No training row names {missing}: {told}."
 
     def _add(self, row: Row) -> None:
         answer, keys = normalize(row.answer), self._own_keys(row)
@@ -135,9 +109,7 @@ class TrainingIndex:
     def keys(self, row: Row, accepted: Collection[str]) -> tuple[Key, ...]:
         """The (subject, attribute) pairs that a test row may be about.
 
-        Args:
-            row: the test row.
-            accepted: its right answers, normalized; without facts they say which question patterns fit.
+        Without facts its right answers (`accepted`, normalized) say which question patterns fit.
         """
         own = self._own_keys(row)
         if self.has_facts or not any(subject for subject, _ in own):
@@ -151,10 +123,8 @@ class TrainingIndex:
 
     def holders(self, keys: Collection[Key], answer: str) -> tuple[str, ...]:
         """Other subjects that have `answer` (normalized) for one of the keys' attributes, sorted."""
-        having = self.keys_of.get(answer, ())
-        return tuple(
-            sorted({s for s, name in having for subject, own in keys if name == own and s not in ("", subject)})
-        )
+        having = [key for key in self.keys_of.get(answer, ()) if key[0]]
+        return tuple(sorted({s for s, name in having for subject, own in keys if name == own and s != subject}))
 
     def other_attributes(self, keys: Collection[Key], answer: str) -> tuple[str, ...]:
         """Attributes of the keys' subjects, other than the keys' own, whose value is `answer`, sorted."""
@@ -162,21 +132,12 @@ class TrainingIndex:
         return tuple(sorted({name for subject, name in self.keys_of.get(answer, ()) if subject in subjects} - asked))
 
     def others_named(self, text: str, part: str, own: Collection[str]) -> tuple[str, ...]:
-        """Longer names that hold `part` and are those of subjects that are not meant, longest first.
+        """Longer names in `text` that hold `part` and are those of subjects that are not meant, longest first.
 
-        Args:
-            text: where they are looked for, in plain words.
-            part: a short form, in plain words.
-            own: right answers, in plain words; a name that stands in one of them is meant.
+        A name that stands in one of the right answers (`own`) is meant. All texts are `plain_words`.
         """
-        found = [
-            name
-            for name in self.names
-            if name != part
-            and contains(name, part)
-            and contains(text, name)
-            and not any(contains(o, name) for o in own)
-        ]
+        longer = [name for name in self.names if name != part and contains(name, part) and contains(text, name)]
+        found = [name for name in longer if not any(contains(each, name) for each in own)]
         return tuple(sorted(found, key=lambda name: (-len(name), name)))
 
     def training_wordings(self, row: Row) -> int | None:

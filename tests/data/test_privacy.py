@@ -2,11 +2,17 @@
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftlib.data import privacy
+from ftlib.data.boilerplate import Phrases
+from ftlib.data.checks import Checker, Habits, Overhead
+from ftlib.data.table import Entry
+from ftlib.recipe_sections import DataRecipe
+from tests.data import made
 
 KINDS = ("email", "phone", "card", "iban", "ip", "secret")
 REGIONS = ("US", "GB", "DE", "FR")
@@ -81,3 +87,38 @@ def test_places_do_not_overlap_and_are_in_order():
 
 def test_actions_by_kind():
     assert privacy.actions(["ip", "email"], "mask", {"ip": "report"}) == {"ip": "report", "email": "mask"}
+
+
+def judged_with(meta, **data):
+    """A row with these columns beside question and answer, as the checks leave it, and the reason why it goes."""
+    recipe = DataRecipe.model_validate({"path": "none", "language": None, **data})
+    usual = Habits(Phrases(frozenset(), frozenset()), punctuated=False)
+    checker = Checker(recipe, usual, lambda texts: np.ones(len(texts), dtype=int), Overhead(5, 0))
+    (found,) = checker.judged([Entry(made.row("r", "How heavy is it?", "340 g", **meta))])
+    return found.entry.row.meta, found.entry.pii, found.reason
+
+
+def test_personal_data_in_columns_that_play_no_part_is_masked():
+    mail, phone = "anna@example.com", "+49 30 23125 123"
+    meta = {"note": f"from {mail}", "tags": ["new", {"by": phone}], "votes": 7, "none": None, "sort": "  <b>as it is "}
+    kept = {"note": "from [email]", "tags": ["new", {"by": "[phone]"}]}
+    assert judged_with(meta) == (meta | kept, ["email", "phone"], "")
+    assert judged_with({"note": "as it came"}) == ({"note": "as it came"}, [], "")
+    assert judged_with(meta, pii={"kinds": ["phone"]})[0] == meta | {"tags": kept["tags"]}
+    assert judged_with(meta, pii={"allow": ["example.com"]})[0]["note"] == meta["note"]
+
+
+def test_columns_that_play_a_part_stay_as_they_are():
+    """They are keys: masked, all rows of one customer would be in one group, slice or fact."""
+    mail = "anna@example.com"
+    parts = {part: part for part in ("slice", "subject", "fact", "documents", "created")}
+    meta = dict.fromkeys([*parts, "customer", "kind"], mail)
+    data = {"columns": parts, "split": {"group_by": ["customer"], "stratify_by": "kind"}}
+    assert judged_with(meta | {"note": mail}, **data)[0] == meta | {"note": "[email]"}
+
+
+def test_actions_count_for_columns_too():
+    meta = {"note": "from anna@example.com"}
+    assert judged_with(meta, pii={"action": "report"}) == (meta, ["email"], "")
+    masked, _, reason = judged_with(meta, pii={"actions": {"email": "drop"}})
+    assert reason == "pii_email" and masked == {"note": "from [email]"}, "a rejected row is written down, too"

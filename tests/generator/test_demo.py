@@ -40,7 +40,7 @@ def test_an_error_page_is_about_one_code(demo: Demo) -> None:
     texts = demo.texts()
     for article in demo.articles:
         if article.kind == "errors":
-            code, = article.subject.errors
+            (code,) = article.subject.errors
             assert texts[article.id].startswith(f"# {article.product} error {code}\n")
             assert [fact.subject for fact in article.facts] == [f"error {code} on the {article.product}"] * 2
 

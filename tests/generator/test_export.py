@@ -45,8 +45,14 @@ def test_counts_of_the_embedded_company(exported) -> None:
     assert 700 <= exported.counts["facts"] <= 1000
     assert exported.counts["articles"] == len(list((exported.folder / "articles").glob("*.md"))) >= 60
     sizes = Counter(row["slice"] for row in exported.test)
-    assert sizes == {"trained_fact": 240, "untrained_fact": 60, "unanswerable": 60, "procedure": 45, "policy": 45,
-                     "comparison": 45}
+    assert sizes == {
+        "trained_fact": 240,
+        "untrained_fact": 60,
+        "unanswerable": 60,
+        "procedure": 45,
+        "policy": 45,
+        "comparison": 45,
+    }
 
 
 def test_readme_names_the_counts(exported) -> None:
@@ -61,8 +67,16 @@ def test_truth_covers_every_answer_and_every_planted_defect(exported) -> None:
     planted = Counter(defect["kind"] for row in exported.truth.values() for defect in row["defects"])
     for plant, count in (mess.MENDABLE | mess.SPOILING).items():
         assert planted[plant.__name__] == count
-    assert {"exact_duplicate", "near_duplicate", "contradiction", "wrong_language", "leak_exact", "leak_near",
-            "boilerplate_only", "boilerplate_around"} <= set(planted)
+    assert {
+        "exact_duplicate",
+        "near_duplicate",
+        "contradiction",
+        "wrong_language",
+        "leak_exact",
+        "leak_near",
+        "boilerplate_only",
+        "boilerplate_around",
+    } <= set(planted)
 
 
 def test_rows_without_a_defect_are_clean(exported, demo: Demo) -> None:
@@ -168,8 +182,9 @@ def test_compared_pairs_of_the_test_are_not_in_training(exported) -> None:
     assert not trained & tested
 
 
-@pytest.mark.parametrize(("name", "low", "high"), [("unanswerable", 0.17, 0.22), ("comparison", 0.03, 0.06),
-                                                   ("reading", 0.06, 0.12)])
+@pytest.mark.parametrize(
+    ("name", "low", "high"), [("unanswerable", 0.17, 0.22), ("comparison", 0.03, 0.06), ("reading", 0.06, 0.12)]
+)
 def test_shares_of_the_export(exported, name: str, low: float, high: float) -> None:
     share = sum(row["slice"] == name for row in exported.truth.values()) / len(exported.truth)
     assert low <= share <= high
@@ -178,5 +193,6 @@ def test_shares_of_the_export(exported, name: str, low: float, high: float) -> N
 def test_some_conversations_have_several_turns(exported) -> None:
     lines = jsonl.read(exported.folder / "raw" / "messages.jsonl")
     assert sum(len(line["messages"]) > 2 for line in lines) >= 30
-    assert all([m["role"] for m in line["messages"]] == ["user", "assistant"] * (len(line["messages"]) // 2)
-               for line in lines)
+    assert all(
+        [m["role"] for m in line["messages"]] == ["user", "assistant"] * (len(line["messages"]) // 2) for line in lines
+    )

@@ -4,7 +4,8 @@ from data.generator.attribute import Attribute
 
 DATA = (
     Attribute(
-        "data_retention", "Readings stored for",
+        "data_retention",
+        "Readings stored for",
         ("30 days", "45 days", "60 days", "90 days", "12 months", "24 months", "36 months"),
         (
             "How long does {s} store my readings in the cloud?",
@@ -25,7 +26,8 @@ DATA = (
         ),
     ),
     Attribute(
-        "data_location", "Data centre",
+        "data_location",
+        "Data centre",
         ("in Iceland", "in Portugal", "in Finland", "in Austria", "in Ireland", "in Estonia", "in Belgium"),
         (
             "Where does {s} store customer data?",
@@ -46,7 +48,8 @@ DATA = (
         ),
     ),
     Attribute(
-        "data_contact", "Deletion requests go to",
+        "data_contact",
+        "Deletion requests go to",
         ("the privacy officer", "the legal team", "the data desk", "the cloud team", "the company secretary"),
         (
             "Who at {s} deletes my personal data?",
@@ -70,7 +73,8 @@ DATA = (
 
 PASSWORDS = (
     Attribute(
-        "password_length", "Password length",
+        "password_length",
+        "Password length",
         ("10 characters", "12 characters", "14 characters", "20 characters", "21 characters", "24 characters"),
         (
             "How long must a password be for a {s} account?",
@@ -91,7 +95,8 @@ PASSWORDS = (
         ),
     ),
     Attribute(
-        "password_change", "Password change",
+        "password_change",
+        "Password change",
         ("every 30 days", "every 45 days", "every 60 days", "every 90 days", "every 12 months", "only after a breach"),
         (
             "How often must I change my {s} password?",
@@ -112,7 +117,9 @@ PASSWORDS = (
         ),
     ),
     Attribute(
-        "lockout_attempts", "Lockout after", ("3 attempts", "5 attempts", "7 attempts", "10 attempts", "12 attempts"),
+        "lockout_attempts",
+        "Lockout after",
+        ("3 attempts", "5 attempts", "7 attempts", "10 attempts", "12 attempts"),
         (
             "After how many wrong passwords does {s} lock an account?",
             "How many login attempts does {s} allow?",
@@ -135,9 +142,17 @@ PASSWORDS = (
 
 FIRMWARE = (
     Attribute(
-        "release_rhythm", "Firmware releases",
-        ("every 2 weeks", "every 3 weeks", "every 5 weeks", "every 7 weeks", "every 10 weeks", "every 12 weeks",
-         "every 20 weeks"),
+        "release_rhythm",
+        "Firmware releases",
+        (
+            "every 2 weeks",
+            "every 3 weeks",
+            "every 5 weeks",
+            "every 7 weeks",
+            "every 10 weeks",
+            "every 12 weeks",
+            "every 20 weeks",
+        ),
         (
             "How often does {s} release new firmware?",
             "At what interval does {s} publish firmware?",
@@ -157,7 +172,9 @@ FIRMWARE = (
         ),
     ),
     Attribute(
-        "firmware_support", "Firmware support", ("2 years", "3 years", "5 years", "7 years", "10 years", "12 years"),
+        "firmware_support",
+        "Firmware support",
+        ("2 years", "3 years", "5 years", "7 years", "10 years", "12 years"),
         (
             "For how many years does {s} support firmware?",
             "How long do {s} instruments get security fixes?",
@@ -177,9 +194,16 @@ FIRMWARE = (
         ),
     ),
     Attribute(
-        "release_notice", "Release notes appear",
-        ("in the newsletter", "on the status page", "in the mobile app", "on the notice board", "in the dealer area",
-         "in the user forum"),
+        "release_notice",
+        "Release notes appear",
+        (
+            "in the newsletter",
+            "on the status page",
+            "in the mobile app",
+            "on the notice board",
+            "in the dealer area",
+            "in the user forum",
+        ),
         (
             "Where does {s} publish its release notes?",
             "Where can I read what changed in {s} firmware?",

@@ -4,7 +4,8 @@ from data.generator.attribute import Attribute
 
 RETURNS = (
     Attribute(
-        "return_window", "Return period",
+        "return_window",
+        "Return period",
         ("7 days", "10 days", "14 days", "21 days", "30 days", "45 days", "60 days", "90 days"),
         (
             "How long do I have to return something I bought from {s}?",
@@ -27,9 +28,15 @@ RETURNS = (
         ),
     ),
     Attribute(
-        "return_condition", "Condition of returned goods",
-        ("in the original box", "with all accessories", "clean and dry", "with an unbroken seal",
-         "without the battery"),
+        "return_condition",
+        "Condition of returned goods",
+        (
+            "in the original box",
+            "with all accessories",
+            "clean and dry",
+            "with an unbroken seal",
+            "without the battery",
+        ),
         (
             "In what condition does {s} want returned goods?",
             "How must an item look when I send it back to {s}?",
@@ -49,7 +56,8 @@ RETURNS = (
         ),
     ),
     Attribute(
-        "restocking_fee", "Restocking fee",
+        "restocking_fee",
+        "Restocking fee",
         ("2 percent", "3 percent", "5 percent", "7 percent", "10 percent", "12 percent", "no fee"),
         (
             "How high is the restocking fee at {s}?",
@@ -73,7 +81,8 @@ RETURNS = (
 
 SHIPPING = (
     Attribute(
-        "shipping_method", "Shipping method",
+        "shipping_method",
+        "Shipping method",
         ("by courier", "by post", "by rail freight", "by cargo bike", "by overnight express", "by pallet service"),
         (
             "How does {s} ship its orders?",
@@ -94,7 +103,8 @@ SHIPPING = (
         ),
     ),
     Attribute(
-        "dispatch_time", "Dispatch time",
+        "dispatch_time",
+        "Dispatch time",
         ("2 working days", "3 working days", "5 working days", "7 working days", "10 working days", "12 working days"),
         (
             "How soon does {s} dispatch an order?",
@@ -115,7 +125,9 @@ SHIPPING = (
         ),
     ),
     Attribute(
-        "free_shipping", "Free shipping from", ("20 euros", "30 euros", "45 euros", "60 euros", "90 euros"),
+        "free_shipping",
+        "Free shipping from",
+        ("20 euros", "30 euros", "45 euros", "60 euros", "90 euros"),
         (
             "From which order value does {s} ship for free?",
             "How much must I spend to get free shipping from {s}?",
@@ -138,7 +150,9 @@ SHIPPING = (
 
 PAYMENT = (
     Attribute(
-        "payment_term", "Payment term", ("7 days", "10 days", "14 days", "21 days", "30 days", "45 days", "60 days"),
+        "payment_term",
+        "Payment term",
+        ("7 days", "10 days", "14 days", "21 days", "30 days", "45 days", "60 days"),
         (
             "What is the payment term on invoices from {s}?",
             "How long do I have to pay a {s} invoice?",
@@ -158,7 +172,8 @@ PAYMENT = (
         ),
     ),
     Attribute(
-        "payment_method", "Preferred payment",
+        "payment_method",
+        "Preferred payment",
         ("bank transfer", "credit card", "direct debit", "prepayment", "cash on delivery", "purchase order"),
         (
             "Which method of payment does {s} prefer?",
@@ -179,7 +194,9 @@ PAYMENT = (
         ),
     ),
     Attribute(
-        "late_fee", "Late payment fee", ("3 euros", "5 euros", "7 euros", "10 euros", "12 euros", "20 euros"),
+        "late_fee",
+        "Late payment fee",
+        ("3 euros", "5 euros", "7 euros", "10 euros", "12 euros", "20 euros"),
         (
             "What fee does {s} charge for late payment?",
             "How much does a payment reminder from {s} cost?",

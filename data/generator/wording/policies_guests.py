@@ -4,9 +4,16 @@ from data.generator.attribute import Attribute
 
 COURSES = (
     Attribute(
-        "course_place", "Courses are held",
-        ("in the training barn", "at the head office", "in the harbour hall", "at the test field", "in the old mill",
-         "in the town library"),
+        "course_place",
+        "Courses are held",
+        (
+            "in the training barn",
+            "at the head office",
+            "in the harbour hall",
+            "at the test field",
+            "in the old mill",
+            "in the town library",
+        ),
         (
             "Where does {s} hold its training courses?",
             "Where do {s} courses take place?",
@@ -26,7 +33,9 @@ COURSES = (
         ),
     ),
     Attribute(
-        "course_length", "Course length", ("2 days", "3 days", "5 days", "7 days", "10 days"),
+        "course_length",
+        "Course length",
+        ("2 days", "3 days", "5 days", "7 days", "10 days"),
         (
             "How long is a training course at {s}?",
             "How many days does a {s} course last?",
@@ -46,7 +55,8 @@ COURSES = (
         ),
     ),
     Attribute(
-        "course_size", "Course size",
+        "course_size",
+        "Course size",
         ("5 people", "7 people", "10 people", "12 people", "14 people", "20 people", "24 people", "30 people"),
         (
             "How many people can join a course at {s}?",
@@ -70,7 +80,9 @@ COURSES = (
 
 SUBSCRIPTION = (
     Attribute(
-        "trial_period", "Free trial", ("7 days", "10 days", "14 days", "21 days", "30 days", "45 days", "60 days"),
+        "trial_period",
+        "Free trial",
+        ("7 days", "10 days", "14 days", "21 days", "30 days", "45 days", "60 days"),
         (
             "How long is the free trial of the {s} cloud plan?",
             "For how many days can I test the {s} subscription for free?",
@@ -90,7 +102,8 @@ SUBSCRIPTION = (
         ),
     ),
     Attribute(
-        "cancel_notice", "Notice to cancel",
+        "cancel_notice",
+        "Notice to cancel",
         ("7 days", "14 days", "21 days", "30 days", "45 days", "60 days", "90 days"),
         (
             "What notice do I have to give {s} to cancel my plan?",
@@ -111,7 +124,8 @@ SUBSCRIPTION = (
         ),
     ),
     Attribute(
-        "billing_rhythm", "Billing",
+        "billing_rhythm",
+        "Billing",
         ("every month", "every quarter", "once a year", "every 2 years", "every 3 years", "twice a year"),
         (
             "How often does {s} bill the cloud plan?",
@@ -135,7 +149,8 @@ SUBSCRIPTION = (
 
 VISITS = (
     Attribute(
-        "showroom_day", "Showroom open",
+        "showroom_day",
+        "Showroom open",
         ("on Mondays", "on Tuesdays", "on Wednesdays", "on Thursdays", "on Fridays", "on Saturdays"),
         (
             "On which day is the {s} showroom open?",
@@ -156,7 +171,8 @@ VISITS = (
         ),
     ),
     Attribute(
-        "visit_booking", "Visits are booked",
+        "visit_booking",
+        "Visits are booked",
         ("by phone", "by e-mail", "at the reception", "through a dealer", "on the website", "with a voucher"),
         (
             "How do I book a visit at {s}?",
@@ -177,7 +193,8 @@ VISITS = (
         ),
     ),
     Attribute(
-        "visitor_gear", "Visitors must wear",
+        "visitor_gear",
+        "Visitors must wear",
         ("safety shoes", "a hair net", "ear plugs", "a white coat", "a yellow vest", "a name badge"),
         (
             "What must visitors wear at {s}?",

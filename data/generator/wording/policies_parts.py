@@ -4,7 +4,8 @@ from data.generator.attribute import Attribute
 
 SPARE_PARTS = (
     Attribute(
-        "parts_years", "Spare parts kept for",
+        "parts_years",
+        "Spare parts kept for",
         ("3 years", "5 years", "7 years", "10 years", "12 years", "14 years", "20 years"),
         (
             "For how many years does {s} keep spare parts?",
@@ -25,9 +26,16 @@ SPARE_PARTS = (
         ),
     ),
     Attribute(
-        "parts_order", "Order spare parts from",
-        ("the online shop", "the parts catalogue", "a local dealer", "the order hotline", "the service portal",
-         "the trade counter"),
+        "parts_order",
+        "Order spare parts from",
+        (
+            "the online shop",
+            "the parts catalogue",
+            "a local dealer",
+            "the order hotline",
+            "the service portal",
+            "the trade counter",
+        ),
         (
             "Where do I order spare parts for {s} products?",
             "How can I order a spare part from {s}?",
@@ -47,7 +55,8 @@ SPARE_PARTS = (
         ),
     ),
     Attribute(
-        "parts_delivery", "Delivery of spare parts",
+        "parts_delivery",
+        "Delivery of spare parts",
         ("2 days", "3 days", "5 days", "7 days", "10 days", "12 days", "14 days"),
         (
             "How long does the delivery of spare parts from {s} take?",
@@ -71,7 +80,8 @@ SPARE_PARTS = (
 
 CERTIFICATES = (
     Attribute(
-        "certificate_validity", "Certificate valid for",
+        "certificate_validity",
+        "Certificate valid for",
         ("12 months", "14 months", "20 months", "24 months", "30 months", "36 months", "48 months"),
         (
             "How long is a calibration certificate from {s} valid?",
@@ -92,9 +102,15 @@ CERTIFICATES = (
         ),
     ),
     Attribute(
-        "certificate_issuer", "Certificates issued by",
-        ("the metrology team", "an outside laboratory", "the quality office", "the national institute",
-         "the test bench crew"),
+        "certificate_issuer",
+        "Certificates issued by",
+        (
+            "the metrology team",
+            "an outside laboratory",
+            "the quality office",
+            "the national institute",
+            "the test bench crew",
+        ),
         (
             "Who issues the calibration certificates of {s}?",
             "Which body signs certificates for {s}?",
@@ -114,7 +130,8 @@ CERTIFICATES = (
         ),
     ),
     Attribute(
-        "certificate_price", "Price of a certificate",
+        "certificate_price",
+        "Price of a certificate",
         ("20 euros", "24 euros", "30 euros", "36 euros", "45 euros", "48 euros", "60 euros", "90 euros"),
         (
             "What does a calibration certificate from {s} cost?",

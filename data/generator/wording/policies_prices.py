@@ -4,7 +4,8 @@ from data.generator.attribute import Attribute
 
 DISCOUNTS = (
     Attribute(
-        "volume_discount", "Volume discount",
+        "volume_discount",
+        "Volume discount",
         ("2 percent", "3 percent", "5 percent", "7 percent", "10 percent", "12 percent", "14 percent", "20 percent"),
         (
             "How large is the volume discount at {s}?",
@@ -25,7 +26,8 @@ DISCOUNTS = (
         ),
     ),
     Attribute(
-        "discount_quantity", "Discount from",
+        "discount_quantity",
+        "Discount from",
         ("5 units", "7 units", "10 units", "12 units", "20 units", "24 units", "30 units", "48 units"),
         (
             "How many units must I buy before {s} gives a discount?",
@@ -46,7 +48,8 @@ DISCOUNTS = (
         ),
     ),
     Attribute(
-        "discount_approval", "Special prices approved by",
+        "discount_approval",
+        "Special prices approved by",
         ("the sales director", "the regional manager", "the key account team", "the finance office", "the export desk"),
         (
             "Who approves special prices at {s}?",
@@ -70,7 +73,8 @@ DISCOUNTS = (
 
 TRADE_IN = (
     Attribute(
-        "trade_in_credit", "Trade-in credit",
+        "trade_in_credit",
+        "Trade-in credit",
         ("10 euros", "12 euros", "20 euros", "24 euros", "30 euros", "45 euros", "60 euros"),
         (
             "How much does {s} pay for an old instrument in exchange for a new one?",
@@ -91,7 +95,9 @@ TRADE_IN = (
         ),
     ),
     Attribute(
-        "trade_in_age", "Oldest trade-in", ("2 years", "3 years", "5 years", "7 years", "10 years", "12 years"),
+        "trade_in_age",
+        "Oldest trade-in",
+        ("2 years", "3 years", "5 years", "7 years", "10 years", "12 years"),
         (
             "How old may a device be for a trade-in at {s}?",
             "Up to what age does {s} accept instruments for trade-in?",
@@ -111,9 +117,16 @@ TRADE_IN = (
         ),
     ),
     Attribute(
-        "recycling_point", "Recycling point",
-        ("any dealer", "the factory gate", "the nearest post office", "the service van", "the town depot",
-         "the repair shop"),
+        "recycling_point",
+        "Recycling point",
+        (
+            "any dealer",
+            "the factory gate",
+            "the nearest post office",
+            "the service van",
+            "the town depot",
+            "the repair shop",
+        ),
         (
             "Where can I hand in a {s} device for recycling?",
             "Where does {s} collect old instruments?",

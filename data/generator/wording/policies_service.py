@@ -4,9 +4,16 @@ from data.generator.attribute import Attribute
 
 CLAIMS = (
     Attribute(
-        "claim_address", "Warranty claims go to",
-        ("the service desk in Lyon", "the claims office in Porto", "the workshop in Graz", "the front desk in Malmo",
-         "the depot in Gdansk", "the help centre in Cork"),
+        "claim_address",
+        "Warranty claims go to",
+        (
+            "the service desk in Lyon",
+            "the claims office in Porto",
+            "the workshop in Graz",
+            "the front desk in Malmo",
+            "the depot in Gdansk",
+            "the help centre in Cork",
+        ),
         (
             "Where do I send a warranty claim to {s}?",
             "Which office of {s} handles warranty claims?",
@@ -26,9 +33,16 @@ CLAIMS = (
         ),
     ),
     Attribute(
-        "claim_proof", "Proof for a claim",
-        ("the invoice number", "a photo of the defect", "the serial number", "the delivery note", "a log file",
-         "the warranty card"),
+        "claim_proof",
+        "Proof for a claim",
+        (
+            "the invoice number",
+            "a photo of the defect",
+            "the serial number",
+            "the delivery note",
+            "a log file",
+            "the warranty card",
+        ),
         (
             "What proof does {s} need for a warranty claim?",
             "What must I attach to a claim at {s}?",
@@ -48,7 +62,8 @@ CLAIMS = (
         ),
     ),
     Attribute(
-        "claim_reply", "Decision on a claim",
+        "claim_reply",
+        "Decision on a claim",
         ("3 days", "5 days", "7 days", "10 days", "14 days", "20 days", "21 days"),
         (
             "How long does {s} take to decide on a claim?",
@@ -72,9 +87,17 @@ CLAIMS = (
 
 SUPPORT = (
     Attribute(
-        "support_hours", "Support hours",
-        ("from 7 to 5", "from 8 to 4", "from 8 to 6", "from 9 to 3", "from 9 to 5", "around the clock",
-         "in the mornings only"),
+        "support_hours",
+        "Support hours",
+        (
+            "from 7 to 5",
+            "from 8 to 4",
+            "from 8 to 6",
+            "from 9 to 3",
+            "from 9 to 5",
+            "around the clock",
+            "in the mornings only",
+        ),
         (
             "When can I reach the support of {s}?",
             "What are the support hours at {s}?",
@@ -94,7 +117,8 @@ SUPPORT = (
         ),
     ),
     Attribute(
-        "support_channel", "First contact",
+        "support_channel",
+        "First contact",
         ("the web form", "the chat window", "a phone call", "a letter", "the mobile app", "a video call"),
         (
             "What is the best way to contact {s} support?",
@@ -115,7 +139,8 @@ SUPPORT = (
         ),
     ),
     Attribute(
-        "first_reply", "First reply",
+        "first_reply",
+        "First reply",
         ("2 hours", "3 hours", "5 hours", "7 hours", "12 hours", "24 hours", "36 hours", "48 hours"),
         (
             "How quickly does {s} support give a first reply?",
@@ -139,9 +164,16 @@ SUPPORT = (
 
 REPAIRS = (
     Attribute(
-        "repair_place", "Repairs are done in",
-        ("the Turin workshop", "the Bergen workshop", "the Leipzig plant", "the Ghent plant", "the Brno laboratory",
-         "the Oulu laboratory"),
+        "repair_place",
+        "Repairs are done in",
+        (
+            "the Turin workshop",
+            "the Bergen workshop",
+            "the Leipzig plant",
+            "the Ghent plant",
+            "the Brno laboratory",
+            "the Oulu laboratory",
+        ),
         (
             "Where does {s} repair its instruments?",
             "In which workshop are {s} devices repaired?",
@@ -161,9 +193,17 @@ REPAIRS = (
         ),
     ),
     Attribute(
-        "repair_time", "Repair time",
-        ("3 working days", "5 working days", "7 working days", "10 working days", "12 working days",
-         "14 working days", "20 working days"),
+        "repair_time",
+        "Repair time",
+        (
+            "3 working days",
+            "5 working days",
+            "7 working days",
+            "10 working days",
+            "12 working days",
+            "14 working days",
+            "20 working days",
+        ),
         (
             "How long does a repair at {s} take?",
             "When do I get my instrument back from repair at {s}?",
@@ -183,7 +223,8 @@ REPAIRS = (
         ),
     ),
     Attribute(
-        "loan_device", "Loan device",
+        "loan_device",
+        "Loan device",
         ("free of charge", "for a small deposit", "on request only", "for dealers only", "at a weekly rate"),
         (
             "Can I get a loan device from {s} during a repair, and how?",

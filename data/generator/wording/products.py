@@ -11,7 +11,9 @@ def _scaled(pattern: str, start: int, stop: int, step: int) -> tuple[str, ...]:
 
 
 PRICE = Attribute(
-    "price", "Price", _scaled("{} euros", 45, 495, 15),
+    "price",
+    "Price",
+    _scaled("{} euros", 45, 495, 15),
     (
         "How much does the {s} cost?",
         "What is the price of the {s}?",
@@ -34,7 +36,9 @@ PRICE = Attribute(
     "more expensive",
 )
 WEIGHT = Attribute(
-    "weight", "Weight", _scaled("{} g", 110, 960, 50) + _scaled("{} g", 80, 800, 90),
+    "weight",
+    "Weight",
+    _scaled("{} g", 110, 960, 50) + _scaled("{} g", 80, 800, 90),
     (
         "How heavy is the {s}?",
         "What does the {s} weigh?",
@@ -56,9 +60,22 @@ WEIGHT = Attribute(
     "heavier",
 )
 INTERFACE = Attribute(
-    "interface", "Interface",
-    ("Modbus", "Ethernet", "Bluetooth", "LoRaWAN", "Zigbee", "Wi-Fi", "Profibus", "CAN bus", "USB",
-     "RS-485", "HART", "IO-Link"),
+    "interface",
+    "Interface",
+    (
+        "Modbus",
+        "Ethernet",
+        "Bluetooth",
+        "LoRaWAN",
+        "Zigbee",
+        "Wi-Fi",
+        "Profibus",
+        "CAN bus",
+        "USB",
+        "RS-485",
+        "HART",
+        "IO-Link",
+    ),
     (
         "Which interface does the {s} use?",
         "How does the {s} send its data?",
@@ -79,9 +96,21 @@ INTERFACE = Attribute(
     ),
 )
 HOUSING = Attribute(
-    "housing", "Housing",
-    ("aluminium", "stainless steel", "polycarbonate", "brass", "ceramic", "titanium", "fibreglass", "zinc",
-     "rubber", "bronze", "nylon"),
+    "housing",
+    "Housing",
+    (
+        "aluminium",
+        "stainless steel",
+        "polycarbonate",
+        "brass",
+        "ceramic",
+        "titanium",
+        "fibreglass",
+        "zinc",
+        "rubber",
+        "bronze",
+        "nylon",
+    ),
     (
         "What is the housing of the {s} made of?",
         "Which material is the case of the {s}?",
@@ -102,7 +131,8 @@ HOUSING = Attribute(
     ),
 )
 COLOUR = Attribute(
-    "colour", "Colour",
+    "colour",
+    "Colour",
     ("black", "white", "grey", "yellow", "orange", "blue", "green", "red", "silver", "beige", "violet", "turquoise"),
     (
         "What colour is the {s}?",
@@ -124,7 +154,8 @@ COLOUR = Attribute(
     ),
 )
 PROTECTION = Attribute(
-    "protection", "Protection class",
+    "protection",
+    "Protection class",
     ("IP20", "IP40", "IP54", "IP55", "IP64", "IP65", "IP66", "IP67", "IP68", "IP69"),
     (
         "What protection class does the {s} have?",
@@ -146,7 +177,9 @@ PROTECTION = Attribute(
     ),
 )
 BATTERY = Attribute(
-    "battery", "Battery life", tuple(f"{n} months" for n in (4, 6, 8, 9, 10, 12, 15, 18, 20, 24, 30, 36, 40, 48, 60)),
+    "battery",
+    "Battery life",
+    tuple(f"{n} months" for n in (4, 6, 8, 9, 10, 12, 15, 18, 20, 24, 30, 36, 40, 48, 60)),
     (
         "How long does the battery of the {s} last?",
         "What is the battery life of the {s}?",
@@ -167,7 +200,9 @@ BATTERY = Attribute(
     ),
 )
 VOLTAGE = Attribute(
-    "voltage", "Supply voltage", tuple(f"{n} V" for n in (3, 5, 6, 7, 9, 12, 15, 18, 24, 36, 48, 60)),
+    "voltage",
+    "Supply voltage",
+    tuple(f"{n} V" for n in (3, 5, 6, 7, 9, 12, 15, 18, 24, 36, 48, 60)),
     (
         "Which supply voltage does the {s} need?",
         "How many volts does the {s} run on?",
@@ -188,8 +223,10 @@ VOLTAGE = Attribute(
     ),
 )
 ACCURACY = Attribute(
-    "accuracy", "Accuracy", tuple(f"{n} percent" for n in (1, 2, 3, 4, 5, 6, 7, 8)) +
-    tuple(f"half a {n}" for n in ("percent", "degree", "bar", "millimetre")),
+    "accuracy",
+    "Accuracy",
+    tuple(f"{n} percent" for n in (1, 2, 3, 4, 5, 6, 7, 8))
+    + tuple(f"half a {n}" for n in ("percent", "degree", "bar", "millimetre")),
     (
         "How accurate is the {s}?",
         "What is the accuracy of the {s}?",
@@ -210,7 +247,9 @@ ACCURACY = Attribute(
     ),
 )
 FIRMWARE = Attribute(
-    "firmware", "Firmware", tuple(f"R{n}" for n in range(11, 40)),
+    "firmware",
+    "Firmware",
+    tuple(f"R{n}" for n in range(11, 40)),
     (
         "Which firmware does the {s} ship with?",
         "What is the current firmware of the {s}?",
@@ -231,7 +270,9 @@ FIRMWARE = Attribute(
     ),
 )
 WARRANTY = Attribute(
-    "warranty", "Warranty", tuple(f"{n} years" for n in (2, 3, 4, 5, 6, 7, 8, 10, 12, 15)),
+    "warranty",
+    "Warranty",
+    tuple(f"{n} years" for n in (2, 3, 4, 5, 6, 7, 8, 10, 12, 15)),
     (
         "How long is the warranty on the {s}?",
         "What warranty does the {s} have?",
@@ -252,9 +293,24 @@ WARRANTY = Attribute(
     ),
 )
 COUNTRY = Attribute(
-    "country", "Made in",
-    ("Norway", "Portugal", "Poland", "Austria", "Japan", "Canada", "Ireland", "Finland", "Chile", "Denmark",
-     "Slovenia", "Vietnam", "Estonia", "Greece"),
+    "country",
+    "Made in",
+    (
+        "Norway",
+        "Portugal",
+        "Poland",
+        "Austria",
+        "Japan",
+        "Canada",
+        "Ireland",
+        "Finland",
+        "Chile",
+        "Denmark",
+        "Slovenia",
+        "Vietnam",
+        "Estonia",
+        "Greece",
+    ),
     (
         "Where is the {s} made?",
         "In which country is the {s} built?",
@@ -275,9 +331,10 @@ COUNTRY = Attribute(
     ),
 )
 INTERVAL = Attribute(
-    "interval", "Sampling interval",
-    tuple(f"every {n} seconds" for n in (2, 5, 10, 15, 20, 30, 40, 45, 50, 60)) +
-    tuple(f"every {n} minutes" for n in (2, 3, 5, 10, 15, 20, 30)),
+    "interval",
+    "Sampling interval",
+    tuple(f"every {n} seconds" for n in (2, 5, 10, 15, 20, 30, 40, 45, 50, 60))
+    + tuple(f"every {n} minutes" for n in (2, 3, 5, 10, 15, 20, 30)),
     (
         "How often does the {s} take a reading?",
         "What is the sampling interval of the {s}?",
@@ -298,5 +355,18 @@ INTERVAL = Attribute(
     ),
 )
 
-PRODUCT_ATTRIBUTES = (PRICE, WEIGHT, INTERFACE, HOUSING, COLOUR, PROTECTION, BATTERY, VOLTAGE, ACCURACY, FIRMWARE,
-                      WARRANTY, COUNTRY, INTERVAL)
+PRODUCT_ATTRIBUTES = (
+    PRICE,
+    WEIGHT,
+    INTERFACE,
+    HOUSING,
+    COLOUR,
+    PROTECTION,
+    BATTERY,
+    VOLTAGE,
+    ACCURACY,
+    FIRMWARE,
+    WARRANTY,
+    COUNTRY,
+    INTERVAL,
+)

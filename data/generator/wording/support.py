@@ -237,39 +237,69 @@ EMPTY_PHRASES = (
 # Whole rows in another language; none of them matters to the knowledge base.
 OTHER_LANGUAGES: dict[str, tuple[tuple[str, str], ...]] = {
     "de": (
-        ("Wie lange dauert die Lieferung nach Österreich und wer bezahlt den Versand?",
-         "Die Lieferung dauert in der Regel eine Woche, und den Versand bezahlt der Kunde selbst."),
-        ("Können Sie mir bitte die Bedienungsanleitung auf Deutsch zuschicken?",
-         "Gerne schicken wir Ihnen die Bedienungsanleitung morgen mit der Post zu."),
-        ("Mein Gerät zeigt nach dem Einschalten nichts mehr an. Was soll ich tun?",
-         "Bitte schalten Sie das Gerät aus und prüfen Sie zuerst die Batterie und den Stecker."),
-        ("Gibt es für Schulen und Vereine einen Rabatt auf Ihre Messgeräte?",
-         "Schulen und Vereine erhalten auf Anfrage einen kleinen Rabatt von uns."),
-        ("Warum habe ich für meine letzte Bestellung noch keine Rechnung bekommen?",
-         "Die Rechnung wird erst nach der vollständigen Lieferung verschickt."),
+        (
+            "Wie lange dauert die Lieferung nach Österreich und wer bezahlt den Versand?",
+            "Die Lieferung dauert in der Regel eine Woche, und den Versand bezahlt der Kunde selbst.",
+        ),
+        (
+            "Können Sie mir bitte die Bedienungsanleitung auf Deutsch zuschicken?",
+            "Gerne schicken wir Ihnen die Bedienungsanleitung morgen mit der Post zu.",
+        ),
+        (
+            "Mein Gerät zeigt nach dem Einschalten nichts mehr an. Was soll ich tun?",
+            "Bitte schalten Sie das Gerät aus und prüfen Sie zuerst die Batterie und den Stecker.",
+        ),
+        (
+            "Gibt es für Schulen und Vereine einen Rabatt auf Ihre Messgeräte?",
+            "Schulen und Vereine erhalten auf Anfrage einen kleinen Rabatt von uns.",
+        ),
+        (
+            "Warum habe ich für meine letzte Bestellung noch keine Rechnung bekommen?",
+            "Die Rechnung wird erst nach der vollständigen Lieferung verschickt.",
+        ),
     ),
     "fr": (
-        ("Combien de temps faut-il pour recevoir une commande en Belgique ?",
-         "Il faut compter environ une semaine pour recevoir votre commande chez vous."),
-        ("Pouvez-vous m'envoyer le mode d'emploi en français, s'il vous plaît ?",
-         "Bien sûr, nous vous envoyons le mode d'emploi par courrier dès demain."),
-        ("Mon appareil ne s'allume plus depuis hier soir. Que dois-je faire ?",
-         "Veuillez d'abord vérifier la pile et le câble avant de nous renvoyer l'appareil."),
-        ("Est-ce que vous proposez une remise pour les écoles et les associations ?",
-         "Les écoles peuvent demander une petite remise auprès de notre service commercial."),
-        ("Pourquoi n'ai-je pas encore reçu la facture de ma dernière commande ?",
-         "La facture est envoyée seulement après la livraison complète de la commande."),
+        (
+            "Combien de temps faut-il pour recevoir une commande en Belgique ?",
+            "Il faut compter environ une semaine pour recevoir votre commande chez vous.",
+        ),
+        (
+            "Pouvez-vous m'envoyer le mode d'emploi en français, s'il vous plaît ?",
+            "Bien sûr, nous vous envoyons le mode d'emploi par courrier dès demain.",
+        ),
+        (
+            "Mon appareil ne s'allume plus depuis hier soir. Que dois-je faire ?",
+            "Veuillez d'abord vérifier la pile et le câble avant de nous renvoyer l'appareil.",
+        ),
+        (
+            "Est-ce que vous proposez une remise pour les écoles et les associations ?",
+            "Les écoles peuvent demander une petite remise auprès de notre service commercial.",
+        ),
+        (
+            "Pourquoi n'ai-je pas encore reçu la facture de ma dernière commande ?",
+            "La facture est envoyée seulement après la livraison complète de la commande.",
+        ),
     ),
     "es": (
-        ("¿Cuánto tiempo tarda en llegar un pedido a las islas Canarias?",
-         "El pedido suele tardar unos diez días en llegar a las islas."),
-        ("¿Me pueden enviar el manual de instrucciones en español, por favor?",
-         "Por supuesto, mañana mismo le enviamos el manual por correo."),
-        ("Mi aparato no se enciende desde ayer por la noche. ¿Qué puedo hacer?",
-         "Primero compruebe la pila y el cable antes de devolvernos el aparato."),
-        ("¿Ofrecen ustedes algún descuento para escuelas y asociaciones?",
-         "Las escuelas pueden solicitar un pequeño descuento a nuestro equipo de ventas."),
-        ("¿Por qué todavía no he recibido la factura de mi último pedido?",
-         "La factura se envía solamente después de la entrega completa del pedido."),
+        (
+            "¿Cuánto tiempo tarda en llegar un pedido a las islas Canarias?",
+            "El pedido suele tardar unos diez días en llegar a las islas.",
+        ),
+        (
+            "¿Me pueden enviar el manual de instrucciones en español, por favor?",
+            "Por supuesto, mañana mismo le enviamos el manual por correo.",
+        ),
+        (
+            "Mi aparato no se enciende desde ayer por la noche. ¿Qué puedo hacer?",
+            "Primero compruebe la pila y el cable antes de devolvernos el aparato.",
+        ),
+        (
+            "¿Ofrecen ustedes algún descuento para escuelas y asociaciones?",
+            "Las escuelas pueden solicitar un pequeño descuento a nuestro equipo de ventas.",
+        ),
+        (
+            "¿Por qué todavía no he recibido la factura de mi último pedido?",
+            "La factura se envía solamente después de la entrega completa del pedido.",
+        ),
     ),
 }

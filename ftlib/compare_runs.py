@@ -51,7 +51,7 @@ def _items(run: Path) -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def _lines(a: dict, b: dict, recipe: Recipe) -> Iterator[tuple[str, ...]]:
-    from ftlib.evaluate.scores import gain, interval
+    from ftlib.evaluate.scores import gain, mean_score
     from ftlib.stats import holm
     from ftlib.tables import interval as span
     from ftlib.tables import number
@@ -63,7 +63,7 @@ def _lines(a: dict, b: dict, recipe: Recipe) -> Iterator[tuple[str, ...]]:
             keys = [k for k in common if k[0] == system and a[k]["refusal_expected"] == (measure == "refused")]
             if keys:
                 before, after = [a[key] for key in keys], [b[key] for key in keys]
-                means = [interval(items, measure, *bootstrap).mean for items in (before, after)]
+                means = [mean_score(items, measure, *bootstrap).mean for items in (before, after)]
                 found.append((system, told, means, gain(after, before, measure, *bootstrap)))
     corrected = holm({place: paired.p_value for place, (*_, paired) in enumerate(found)})
     for place, (system, told, means, paired) in enumerate(found):

@@ -75,7 +75,7 @@ def row_of(value: Mapping[str, Any]) -> Row:
     return Row(str(value["id"]), said, value.get("context") or "", tuple(references), group, meta)
 
 
-def as_json(row: Row) -> dict[str, Any]:
+def row_json(row: Row) -> dict[str, Any]:
     """The row as the JSON object of a line of train.jsonl, val.jsonl or test.jsonl."""
     return row._asdict() | {"turns": [turn._asdict() for turn in row.turns], "meta": dict(row.meta)}
 
@@ -92,7 +92,7 @@ def read(path: str | Path) -> list[Row]:
 
 def write(path: str | Path, rows: Iterable[Row]) -> int:
     """Write rows, whole or not at all; returns how many."""
-    return jsonl.write(path, map(as_json, rows))
+    return jsonl.write(path, map(row_json, rows))
 
 
 def values(row: Row, column: str | None) -> tuple[str, ...]:

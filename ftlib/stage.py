@@ -38,7 +38,7 @@ ROOMS = {
 READS = {
     "01_data": "data prompt.template prompt.system model.base model.revision model.trust_remote_code "
     "train.max_length evaluate.choices_path",
-    "02_train": "model quantization prompt lora train",
+    "02_train": "model quantization prompt lora train data.columns.fact",
     "03_evaluate": "model quantization prompt lora.fused train.max_length evaluate data.columns "
     "systems.{evaluate.systems}",
     "04_review": "review prompt.refusal data.columns data.truth_path evaluate.systems evaluate.refusal_phrases "

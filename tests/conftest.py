@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -91,6 +93,23 @@ def tiny_recipe(tmp_path: Path, tiny_model_dir: Path) -> Path:
     file = tmp_path / "recipe.yaml"
     file.write_text(yaml.safe_dump(recipe, sort_keys=False), encoding="utf-8")
     return file
+
+
+@pytest.fixture(scope="session")
+def ftlib_run():
+    """A function: recipe file, run folder, further arguments -> `ftlib run` in a process of its own, which must do."""
+
+    def run(recipe: Path, out: Path, *more: str) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "ftlib.cli", "run", "--recipe", str(recipe), "--out", str(out), *more],
+            cwd=ROOT,
+            env=os.environ | {"HF_HUB_OFFLINE": "1"},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+
+    return run
 
 
 def _tiny_tokenizer():

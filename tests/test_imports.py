@@ -47,7 +47,7 @@ HEAVY = {
     "jinja2",
 }
 # Words that only say something behind their module's name: `jsonl.read`, `rows.read`, `tables.number`.
-SAID_WITH_THEIR_MODULE = {"as_json", "interval", "iterate", "number", "read", "write"}
+SAID_WITH_THEIR_MODULE = {"iterate", "read", "write"}
 
 
 def room(parts: tuple[str, ...]) -> str:

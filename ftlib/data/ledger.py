@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from ftlib.data.table import Judged
 from ftlib.errors import UserError
-from ftlib.rows import as_json
+from ftlib.rows import row_json
 
 # What would have kept rows of a reason, where a setting decides.
 _SETTINGS = {
@@ -50,7 +50,7 @@ class Ledger(AbstractContextManager):
         entry, reason, detail = judged
         self.rejected[reason] += 1
         beside = {name: getattr(entry, name) for name in ("place", "changes", "pii")}
-        record = {"id": entry.row.id, "reason": reason, "detail": detail} | as_json(entry.row) | beside
+        record = {"id": entry.row.id, "reason": reason, "detail": detail} | row_json(entry.row) | beside
         self._file.write(json.dumps({k: v for k, v in record.items() if v}, ensure_ascii=False) + "\n")
 
     def losses(self) -> list[dict[str, Any]]:

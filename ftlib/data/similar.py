@@ -97,7 +97,7 @@ def _numbers(content: _Content) -> list[str]:
 
 
 def _without_slips_of_fillers(content: _Content, other: str) -> _Content:
-    """Without words that are a slip away from a filler of the other text ("teh" beside "the")."""
+    """Without words that are a slip away from a filler of the other text."""
     fillers = _FILLER.intersection(words(other))
     return tuple((w, exact) for w, exact in content if exact or not any(is_slip(w, filler) for filler in fillers))
 

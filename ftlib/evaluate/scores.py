@@ -65,8 +65,8 @@ def score_answer(row: Row, prediction: str | None, refusal: str, also: Sequence[
 
     Returns:
         `{"scored", "em", "f1", "rouge_l", "refused", "refusal_expected", "refusal_correct"}`. Where no answer can be
-        parsed `scored` is False and the scores are None: the row stays, means count it as 0 (see `number`) and report
-        how many there were. `refusal_correct` says whether the system refused exactly when it should have.
+        parsed `scored` is False and the scores are None: the row stays, means count it as 0 (see `item_score`)
+        and report how many there were. `refusal_correct` says whether the system refused exactly when it should have.
     """
     expected, scored = expects_refusal(row, refusal, also), is_scorable(prediction)
     refused = scored and is_refusal(str(prediction), refusal, also)
@@ -129,7 +129,7 @@ def is_right(item: dict[str, Any]) -> bool:
     return bool(item["refused"] if item["refusal_expected"] else item["em"])
 
 
-def number(item: dict[str, Any], measure: str) -> float:
+def item_score(item: dict[str, Any], measure: str) -> float:
     """An item's score as it enters a mean: an unscored item counts 0, `refused` counts 0 or 1."""
     return float(item[measure] or 0.0)
 
@@ -147,9 +147,9 @@ def headline_slice(items: Iterable[dict[str, Any]], wanted: str | None) -> str:
     return wanted if wanted and any(item["slice"] == wanted for item in items) else ALL
 
 
-def interval(items: Sequence[dict[str, Any]], measure: str, samples: int, seed: int) -> Interval:
+def mean_score(items: Sequence[dict[str, Any]], measure: str, samples: int, seed: int) -> Interval:
     """Clustered mean of a measure over items, with its 95 % interval."""
-    values = [number(item, measure) for item in items]
+    values = [item_score(item, measure) for item in items]
     return mean_ci95(values, [item["cluster"] for item in items], samples, seed)
 
 
@@ -163,7 +163,7 @@ def gain(
     """
     if [item["id"] for item in after] != [item["id"] for item in before]:
         raise ValueError("the two systems must have answered the same rows in the same order")
-    a, b = ([number(item, measure) for item in items] for items in (after, before))
+    a, b = ([item_score(item, measure) for item in items] for items in (after, before))
     return paired_difference(a, b, [item["cluster"] for item in after], samples, seed)
 
 
@@ -196,10 +196,10 @@ def _table_row(items, names, part: str, expected: bool, measure: str, samples: i
     first, *others = names
     row: dict[str, Any] = {"slice": part, "measure": measure, "n": len(chosen[first])}
     row["clusters"] = len({item["cluster"] for item in chosen[first]})
-    row["systems"] = {name: interval(chosen[name], measure, samples, seed) for name in names}
+    row["systems"] = {name: mean_score(chosen[name], measure, samples, seed) for name in names}
     row["gains"] = {name: gain(chosen[name], chosen[first], measure, samples, seed) for name in others}
     if measure in ("em", "refused"):
-        values = {name: [number(item, measure) for item in chosen[name]] for name in names}
+        values = {name: [item_score(item, measure) for item in chosen[name]] for name in names}
         row["mcnemar_p"] = {name: mcnemar(values[name], values[first]) for name in others}
     return row | {"unscored": {name: unscored(chosen[name]) for name in names}}
 
@@ -237,7 +237,7 @@ def score_headlines(
         chosen = {name: select(pool, name, which) for name in names}
         if not chosen[first]:
             continue
-        found += [Headline.of(f"{key}_{name}", interval(chosen[name], measure, samples, seed)) for name in names]
+        found += [Headline.of(f"{key}_{name}", mean_score(chosen[name], measure, samples, seed)) for name in names]
         for name in others:
             end = "gain" if len(others) == 1 else f"gain_{name}"
             found.append(Headline.of(f"{key}_{end}", gain(chosen[name], chosen[first], measure, samples, seed)))

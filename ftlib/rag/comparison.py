@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ftlib.evaluate.scores import UNANSWERABLE, headline_slice, interval, is_right, select
+from ftlib.evaluate.scores import UNANSWERABLE, headline_slice, is_right, mean_score, select
 from ftlib.stats import Headline, Interval, Paired, holm, mean_ci95, paired_difference
 
 LEVEL = 0.05  # two-sided, after Holm's correction
@@ -94,7 +94,7 @@ def accuracy_headlines(
             parts.append((f"refusal_accuracy_{system}", "refused", UNANSWERABLE, items))
         for key, measure, which, pool in parts:
             if chosen := select(pool, system, which):
-                found.append(Headline.of(key, interval(chosen, measure, samples, seed)))
+                found.append(Headline.of(key, mean_score(chosen, measure, samples, seed)))
     return found
 
 

@@ -15,7 +15,7 @@ from ftlib.data.formats import Malformed, Reading
 from ftlib.data.table import each
 from ftlib.errors import UserError
 from ftlib.recipe_sections import DataRecipe
-from ftlib.rows import as_json, write
+from ftlib.rows import row_json, write
 
 ALPACA = {"id": "r1", "instruction": "q", "input": "c", "output": "a", "conversation": "c9", "product": "Heron 20"}
 
@@ -274,7 +274,7 @@ def test_mutated_files_give_rows_or_one_clear_error(tmp_path, file):
     for entry in each(loaded.table):
         row = entry.row
         assert all(isinstance(text, str) for text in (row.id, row.question, row.context, row.answer, entry.place))
-        json.dumps(as_json(row), ensure_ascii=False).encode("utf-8")
+        json.dumps(row_json(row), ensure_ascii=False).encode("utf-8")
     if loaded.bad:
         with pytest.raises(UserError):
             read(path, tmp_path)

@@ -13,7 +13,7 @@ from ftlib.evaluate.scores import (
     gain,
     headline_slice,
     is_right,
-    number,
+    item_score,
     score_answer,
     score_generations,
     score_headlines,
@@ -68,7 +68,7 @@ def test_every_row_is_scored_for_every_system_in_order(items):
 
 def test_an_empty_answer_stays_in_the_denominator_and_is_counted(items):
     empty = next(item for item in items if item["id"] == "c" and item["system"] == "plain")
-    assert (empty["scored"], empty["em"], number(empty, "em")) == (False, None, 0.0)
+    assert (empty["scored"], empty["em"], item_score(empty, "em")) == (False, None, 0.0)
     assert not is_right(empty)
     found = {h.key: h for h in score_headlines(items, NAMES, **PARTS)}
     assert (found["em_plain"].value, found["em_plain"].n) == (pytest.approx(1 / 3), 3)

@@ -13,7 +13,7 @@ WAIT_MS = 240_000
 CELLS = [
     "from ftlib import jsonl, plots\nfrom ftlib.progress import progress\nfrom ftlib.run import Run",
     "run = Run.open({out!r}, {recipe!r}, interactive=True)",
-    "stage = run.begin('01_data', [run.recipe.data.path], ['data'])",
+    "stage = run.begin('01_data')",
     "rows = list(progress(range(40), desc='counting rows', interactive=run.interactive))",
     "jsonl.write(stage.path / 'train.jsonl', [{{'n': n}} for n in rows])",
     "stage.figure(plots.histogram(rows, title='Rows'), 'rows', caption='The rows.')",

@@ -52,6 +52,12 @@ def append(path: str | Path, row: Mapping[str, Any]) -> None:
         file.write(_line(row).encode("utf-8"))
 
 
+def cut_torn_line(path: str | Path) -> None:
+    """Remove a last line that a kill cut short; every line that was finished stays."""
+    with Path(path).open("ab+") as file:
+        _drop_torn_line(file)
+
+
 def _line(row: Mapping[str, Any]) -> str:
     return json.dumps(row, ensure_ascii=False, separators=(", ", ": ")) + "\n"
 

@@ -27,10 +27,7 @@ def read_answers(path: str | Path) -> list[dict[str, Any]]:
     path = Path(path)
     if not path.exists():
         return []
-    text = path.read_bytes()
-    whole = text[: text.rfind(b"\n") + 1]
-    if len(whole) < len(text):
-        path.write_bytes(whole)
+    jsonl.cut_torn_line(path)
     return jsonl.read(path)
 
 

@@ -9,12 +9,10 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ftlib import __version__, machine, recipe_file
-
-if TYPE_CHECKING:
-    from ftlib.recipe import Recipe
+from ftlib import __version__, machine
+from ftlib.recipe import Recipe, path_values
 
 SKIPPED_FOLDERS = {"checkpoints", "__pycache__"}  # intermediate work, no input of anything
 PACKAGE = Path(__file__).parent
@@ -97,9 +95,7 @@ def stage_key(
     fields = recipe_fields(recipe, reads)
     paths = {field: path for field, path in recipe.paths().items() if field.split("[")[0] in fields}
     local = {field.split("[")[0] for field in paths}
-    named = [
-        field for field, kind, *_ in recipe_file.path_values(type(recipe), recipe.model_dump()) if kind is not Path
-    ]
+    named = [field for field, kind, *_ in path_values(type(recipe), recipe.model_dump()) if kind is not Path]
     hub = {field for field in named if field in fields and field not in local and field.rsplit(".", 1)[-1] in HUB}
     files = paths | {label: run / label for label in made}
     return {

@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
-from ftlib.recipe_file import PathOrName
+
+class PathOrName:
+    """Marks a text field that holds either a path or a name (of a model on the hub, of a template)."""
 
 
 class Section(BaseModel):

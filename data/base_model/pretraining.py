@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 
 from ftlib.core.batches import PaddingCollator
-from ftlib.core.compiling import compile_layers, uncompile
+from ftlib.core.device import compile_layers, uncompile
 from ftlib.core.pace import arguments
 from ftlib.core.trainer import TokenTrainer
 

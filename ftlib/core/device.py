@@ -1,4 +1,4 @@
-"""What this machine offers to training: the device, its memory, what it computes fast."""
+"""What this machine offers to training: the device, its memory, what it computes fast, torch.compile."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import importlib.util
 import os
 import shutil
 import sysconfig
+import warnings
 from pathlib import Path
 from typing import NamedTuple
+
+import torch
 
 from ftlib import machine
 
@@ -35,8 +38,6 @@ def describe() -> Device:
     Returns:
         The device with the notes that `ftlib doctor` prints.
     """
-    import torch
-
     on_gpu = torch.cuda.is_available()
     bf16 = torch.cuda.is_bf16_supported(including_emulation=False) if on_gpu else _cpu_bf16()
     missing = missing_for_compile()
@@ -64,8 +65,6 @@ def missing_for_compile() -> str | None:
     Its kernels are compiled on first use: for a CPU as C++; for a GPU by Triton, whose launchers are C. Images made
     for running PyTorch often have none of these compilers, and the failure would come in the first training step.
     """
-    import torch
-
     if not (Path(sysconfig.get_path("include")) / "Python.h").is_file():
         return "Python's headers (Python.h, of python3-dev)"
     if not torch.cuda.is_available():
@@ -89,8 +88,6 @@ def _notes(on_gpu: bool, bf16: bool, missing: str | None) -> list[str]:
 
 
 def _cpu_bf16() -> bool:
-    import torch
-
     # AVX512 without its BF16 part, and AVX2, emulate bfloat16 by converting to float32 and back.
     probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported", "_is_arm_bf16_supported")
     return any(getattr(torch.cpu, probe, bool)() for probe in probes)
@@ -99,7 +96,6 @@ def _cpu_bf16() -> bool:
 def available_bytes() -> int:
     """Memory that is free now on the device that holds the model."""
     import psutil
-    import torch
 
     return torch.cuda.mem_get_info()[0] if torch.cuda.is_available() else psutil.virtual_memory().available
 
@@ -120,6 +116,59 @@ def tokens_that_fit(model) -> int:
 
 def peak_device_bytes() -> int:
     """The most memory this process has held at once: on the GPU if there is one, else in main memory."""
-    import torch
-
     return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else machine.peak_memory_bytes()
+
+
+def decoder_layers(model: torch.nn.Module) -> list[torch.nn.Module]:
+    """The blocks that the model is stacked from.
+
+    They are of the classes that the model itself declares indivisible; where it declares none, they are
+    the longest list of modules in it.
+
+    Raises:
+        ValueError: there is no such list.
+    """
+    declared = {name for module in model.modules() for name in getattr(module, "_no_split_modules", None) or ()}
+    blocks = [module for module in model.modules() if type(module).__name__ in declared]
+    stacked = [b for b in blocks if not isinstance(b, torch.nn.Embedding)]
+    if stacked:
+        return stacked
+    lists = [list(m) for m in model.modules() if isinstance(m, torch.nn.ModuleList) and len(m) > 0]
+    if not lists:
+        raise ValueError(f"{type(model).__name__} has no list of decoder layers")
+    return max(lists, key=len)
+
+
+def compile_layers(
+    model: torch.nn.Module, wanted: bool | str = "auto", dynamic: bool | None = None
+) -> tuple[bool, str]:
+    """Compile every decoder layer in place; state_dict keys stay as they are.
+
+    Args:
+        model: the model to train.
+        wanted: True to compile where a compiler is there, "auto" only on a GPU, False not to.
+        dynamic: as for torch.compile; None lets widths become dynamic when they change.
+
+    Returns:
+        Whether the layers are compiled, and why (not).
+    """
+    if wanted is False:
+        return False, "compile: off, set by the recipe"
+    if wanted == "auto" and not torch.cuda.is_available():
+        return False, "compile: off, because on a CPU it takes longer than it saves in a training of minutes"
+    missing = missing_for_compile()
+    if missing:
+        return False, f"compile: eager, because torch.compile needs {missing} and found none"
+    layers = decoder_layers(model)
+    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 16)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*torch.jit.*deprecated.*")  # torch's own, on its first import
+        for layer in layers:
+            layer.compile(dynamic=dynamic)
+    return True, f"compile: {len(layers)} decoder layers share one compiled graph"
+
+
+def uncompile(model: torch.nn.Module) -> None:
+    """Take back `compile_layers`; generation has other shapes at every step and runs eagerly."""
+    for layer in decoder_layers(model):
+        layer._compiled_call_impl = None

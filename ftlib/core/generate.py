@@ -12,8 +12,7 @@ import torch
 
 from ftlib.core.batches import batches_that_fit
 from ftlib.core.device import tokens_that_fit
-from ftlib.core.likelihood import autocast
-from ftlib.core.loss import has_encoder
+from ftlib.core.loss import autocast, has_encoder
 from ftlib.progress import progress
 
 

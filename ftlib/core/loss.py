@@ -1,12 +1,18 @@
-"""Cross entropy at the labelled positions only."""
+"""Cross entropy at the labelled positions only, and how likely a model finds given answers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import torch
 from torch.nn import functional as F
+
+from ftlib.core.batches import PaddingCollator, batches_that_fit, row_tokens
+from ftlib.core.device import tokens_that_fit
+from ftlib.stats import Interval, ratio_ci95
 
 
 def has_encoder(model: torch.nn.Module) -> bool:
@@ -71,3 +77,100 @@ def summed_loss(
     """Sum over the labelled tokens of -log p(token | what stands before it), in nats; see `labelled_logits`."""
     logits = labelled_logits(model, batch, masked=masked, all_logits=all_logits)
     return F.cross_entropy(logits, batch["targets"], reduction="sum")
+
+
+class LogLikelihood(NamedTuple):
+    """Of one example's labelled tokens, in nats."""
+
+    sum_logprob: float
+    tokens: int
+    is_greedy: bool = True  # each labelled token is the most likely one: greedy decoding would write them all
+
+
+@torch.no_grad()
+def log_likelihood(
+    model: torch.nn.Module, tokenizer, examples: Sequence, *, batch_rows: int | None = None
+) -> list[LogLikelihood]:
+    """log p(labelled tokens | everything before them) of each example.
+
+    Args:
+        model: a causal model or an encoder-decoder; put into eval mode.
+        tokenizer: for its padding token.
+        examples: `Example`s or mappings with `input_ids` and `labels` (-100: not scored).
+        batch_rows: examples per forward, at most; None for as many as the free memory holds.
+
+    Returns:
+        One result per example, in the order given. exp(-sum / tokens) is the perplexity.
+    """
+    model.eval()
+    collate = PaddingCollator(tokenizer.pad_token_id, encoder_decoder=has_encoder(model))
+    lengths = [row_tokens(example, has_encoder(model)) for example in examples]
+    results: list[LogLikelihood | None] = [None] * len(examples)
+    for chosen in batches_that_fit(lengths, tokens_that_fit(model), batch_rows):
+        for i, result in zip(chosen, _score(model, collate([examples[i] for i in chosen])), strict=True):
+            results[i] = result
+    return results
+
+
+def _score(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> list[LogLikelihood]:
+    device = next(model.parameters()).device
+    batch = {name: tensor.to(device) for name, tensor in batch.items()}
+    rows, width = batch["labels"].shape
+    with autocast(model):
+        logits = labelled_logits(model, batch)  # (labelled, vocabulary)
+    logprobs = -F.cross_entropy(logits, batch["targets"], reduction="none").double()
+    row_of = batch["positions"] // width
+    sums = torch.zeros(rows, dtype=torch.double, device=device).index_add_(0, row_of, logprobs).tolist()
+    counts = torch.bincount(row_of, minlength=rows).tolist()
+    missed = torch.bincount(row_of, weights=(logits.argmax(-1) != batch["targets"]).float(), minlength=rows).tolist()
+    return [LogLikelihood(*scores) for scores in zip(sums, counts, [miss == 0 for miss in missed], strict=True)]
+
+
+def autocast(model: torch.nn.Module):
+    """Mixed precision as in training, where adapters are float32 and the base is not."""
+    if model.dtype == torch.bfloat16:
+        return torch.autocast(next(model.parameters()).device.type, torch.bfloat16)
+    return contextlib.nullcontext()
+
+
+def mean_loss(model: torch.nn.Module, tokenizer, examples: Sequence, batch_rows: int | None = None) -> dict[str, float]:
+    """Loss per labelled token over all examples: every token counts the same, whatever its batch.
+
+    Returns:
+        `eval_loss` in nats per token, `eval_tokens`, and `eval_exact`: the share of examples whose labelled
+        tokens greedy decoding would write exactly, which the same forward pass tells.
+    """
+    scored = log_likelihood(model, tokenizer, examples, batch_rows=batch_rows)
+    tokens = sum(score.tokens for score in scored)
+    loss = -sum(score.sum_logprob for score in scored) / max(tokens, 1)
+    return {"eval_loss": loss, "eval_exact": sum(s.is_greedy for s in scored) / len(scored), "eval_tokens": tokens}
+
+
+def loss_interval(
+    scored: Sequence[LogLikelihood],
+    *,
+    minus: Sequence[LogLikelihood] | None = None,
+    clusters: Sequence[Hashable] | None = None,
+    samples: int = 10_000,
+    seed: int = 0,
+) -> Interval:
+    """Loss per labelled token with its 95 % interval; exp of each is the perplexity.
+
+    The tokens of one answer are not independent, nor are rows that share a fact: both are drawn together.
+
+    Args:
+        scored: results of `log_likelihood`.
+        minus: of another model on the same rows; then the interval is of the paired difference.
+        clusters: `rows.cluster` of each row; None where every row stands alone.
+        samples: bootstrap samples. seed: of the drawing.
+
+    Returns:
+        Loss (or difference) in nats per token; `n` counts the rows with a labelled token.
+
+    Raises:
+        ValueError: no row has one.
+    """
+    said = [number for number, score in enumerate(scored) if score.tokens]
+    nats = [(minus[i].sum_logprob if minus is not None else 0.0) - scored[i].sum_logprob for i in said]
+    together = None if clusters is None else [clusters[i] for i in said]
+    return ratio_ci95(nats, [scored[i].tokens for i in said], samples, seed, clusters=together)

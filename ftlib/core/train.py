@@ -14,9 +14,8 @@ import torch
 
 from ftlib.core import device as devices
 from ftlib.core.batches import IGNORED, LengthGroupedBatches, PaddingCollator, ids_and_labels, row_tokens
-from ftlib.core.compiling import compile_layers, uncompile
-from ftlib.core.likelihood import mean_loss
-from ftlib.core.loss import has_encoder
+from ftlib.core.device import compile_layers, uncompile
+from ftlib.core.loss import has_encoder, mean_loss
 from ftlib.core.plan import Plan, make_plan
 from ftlib.errors import UserError
 from ftlib.progress import progress

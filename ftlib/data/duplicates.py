@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ftlib import rows as row_values
-from ftlib.data.neighbours import components, members, pairs, signatures
-from ftlib.data.similar import digest, normal_form, numbers, same
+from ftlib.data.similar import components, digest, members, normal_form, numbers, pairs, same, signatures
 from ftlib.data.table import SAID, Watch, each, fetch, said_before, subject
 from ftlib.rows import Row
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ftlib.data import neighbours
+from ftlib.data import similar
 from ftlib.data.duplicates import Sketches, sketch
 from ftlib.data.similar import jaccard, normal_form, same
 from ftlib.data.table import SAID, WorkingTable, each, fetch, said_before, shown, subject
@@ -70,7 +70,7 @@ def _candidates(
     found = {(number, other) for number in equal for other in by_question[int(sketches.question[number])]}
     minhash = np.concatenate([asked.minhash, sketches.minhash[train]])
     codes = np.concatenate([asked.numbers, sketches.numbers[train]])
-    for i, j in neighbours.pairs(minhash, codes, similarity, first=len(others)):
+    for i, j in similar.pairs(minhash, codes, similarity, first=len(others)):
         found.update(zip(train[j - len(others)].tolist(), i.tolist(), strict=True))
     return found
 

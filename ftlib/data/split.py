@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from ftlib import rows as row_values
-from ftlib.data.neighbours import components
-from ftlib.data.similar import digest, normal_form
+from ftlib.data.similar import components, digest, normal_form
 from ftlib.data.table import NAMES, SAID, TEST, TRAIN, VAL, each, said_before, subject
 from ftlib.errors import UserError
 from ftlib.stats import wilson

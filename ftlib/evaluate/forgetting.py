@@ -105,8 +105,7 @@ def score_texts(
     Returns:
         One TextLikelihood per text in which a token can be scored, `id` its number.
     """
-    from ftlib.core.likelihood import log_likelihood
-    from ftlib.core.loss import has_encoder
+    from ftlib.core.loss import has_encoder, log_likelihood
 
     kind = has_encoder(model)
     parts = [windows(tokenizer, text, max_length, encoder_decoder=kind) for text in texts]
@@ -145,7 +144,7 @@ def score_answers(
     Returns:
         One TextLikelihood per row, over the answer's tokens and the end-of-sequence token.
     """
-    from ftlib.core.likelihood import log_likelihood
+    from ftlib.core.loss import log_likelihood
 
     examples = [renderer.example(row) for row in rows]
     if window:

@@ -71,7 +71,7 @@ def learn(path: str | Path, documents: Sequence[Mapping], recipe: Recipe, embed:
         path: folder of the index; one that stands there was built from the same documents (the stage sees to that).
         documents: the articles.
         recipe: whose sections `rag` and `data` count.
-        embed: from `ftlib.rag.embed.Embedder.of`.
+        embed: from `ftlib.rag.lance.Embedder.of`.
 
     Returns:
         What retrieving systems search.

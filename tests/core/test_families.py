@@ -7,13 +7,12 @@ import random
 import pytest
 import torch
 
-from ftlib.core.compiling import decoder_layers
+from ftlib.core.device import decoder_layers
 from ftlib.core.export import merge
 from ftlib.core.generate import end_tokens, greedy
-from ftlib.core.likelihood import log_likelihood
 from ftlib.core.load import load_base, load_finetuned, model_class, read_weight
 from ftlib.core.lora import add_lora, lora_layers
-from ftlib.core.loss import has_encoder
+from ftlib.core.loss import has_encoder, log_likelihood
 from ftlib.core.train import train
 from ftlib.data.prompts import Example
 from tests.families import FAMILIES, IN_EVERY_RUN, save_family

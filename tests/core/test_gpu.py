@@ -10,8 +10,8 @@ import torch
 from ftlib.core.device import describe, missing_for_compile
 from ftlib.core.export import merge
 from ftlib.core.generate import greedy
-from ftlib.core.likelihood import log_likelihood
 from ftlib.core.load import load_base, load_finetuned
+from ftlib.core.loss import log_likelihood
 from ftlib.core.train import train
 
 pytestmark = [

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ftlib.core.likelihood import LogLikelihood, log_likelihood, loss_interval, mean_loss
 from ftlib.core.load import load_base
+from ftlib.core.loss import LogLikelihood, log_likelihood, loss_interval, mean_loss
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def test_batches_use_the_memory_there_is(base, rows, monkeypatch):
     )
     losses = []
     for tokens in (1, 60, 10**6):
-        monkeypatch.setattr("ftlib.core.likelihood.tokens_that_fit", lambda model, tokens=tokens: tokens)
+        monkeypatch.setattr("ftlib.core.loss.tokens_that_fit", lambda model, tokens=tokens: tokens)
         losses.append(mean_loss(model, tokenizer, rows)["eval_loss"])
     handle.remove()
     assert [rows_ for rows_, _ in widths[:24]] == [1] * 24 and widths[-1][0] == 24

@@ -4,10 +4,9 @@ import pytest
 import torch
 
 from ftlib.core.batches import PaddingCollator
-from ftlib.core.likelihood import autocast
 from ftlib.core.load import load_base
 from ftlib.core.lora import FusedLora, LowRankLinear, add_lora, fuse, fused_adapter, lora_layers
-from ftlib.core.loss import summed_loss
+from ftlib.core.loss import autocast, summed_loss
 
 
 def test_low_rank_linear_has_the_gradients_of_its_formula():

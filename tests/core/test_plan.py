@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from ftlib.core.batches import LengthGroupedBatches, PaddingCollator
-from ftlib.core.compiling import compile_layers
-from ftlib.core.device import describe
+from ftlib.core.device import compile_layers, describe
 from ftlib.core.loss import summed_loss
 from ftlib.core.plan import choose_checkpointing, count_parameters, make_plan, padding_share, total_steps
 from ftlib.core.quantize import linear_4bit

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftlib.data import duplicates, neighbours, similar
+from ftlib.data import duplicates, similar
 from tests.data import made
 
 SIMILARITY = 0.7
@@ -76,7 +76,7 @@ def test_normalize_is_idempotent_and_ignores_case_and_space(text):
 
 def test_estimated_similarity_is_near_the_exact_one():
     texts = [f"How heavy is the instrument number {n} in the long list?" for n in range(40)]
-    sketches = neighbours.signatures(texts, len(texts))
+    sketches = similar.signatures(texts, len(texts))
     errors = [
         np.mean(sketches[i] == sketches[j]) - similar.jaccard(texts[i], texts[j]) for i in range(40) for j in range(i)
     ]
@@ -86,7 +86,7 @@ def test_estimated_similarity_is_near_the_exact_one():
 
 def test_bands_find_similar_pairs_and_candidates_are_distinct():
     rng = np.random.default_rng(0)
-    base = rng.integers(0, 2**32, size=(200, neighbours.PERMUTATIONS), dtype=np.uint32)
+    base = rng.integers(0, 2**32, size=(200, similar.PERMUTATIONS), dtype=np.uint32)
     twin = base.copy()
     changed = rng.random(base.shape) > 0.8  # 80 % of the signature stays
     twin[changed] = rng.integers(0, 2**32, size=changed.sum(), dtype=np.uint32)
@@ -94,7 +94,7 @@ def test_bands_find_similar_pairs_and_candidates_are_distinct():
     codes = np.zeros(400, dtype=np.uint64)
 
     def found(**options):
-        blocks = neighbours.pairs(both, codes, 0.8, **options)
+        blocks = similar.pairs(both, codes, 0.8, **options)
         return [pair for i, j in blocks for pair in zip(i.tolist(), j.tolist(), strict=True)]
 
     assert {(n, n + 200) for n in range(200)} <= set(found())
@@ -105,8 +105,8 @@ def test_bands_find_similar_pairs_and_candidates_are_distinct():
 
 
 def test_crowded_buckets_stay_linear():
-    same = np.zeros((5000, neighbours.PERMUTATIONS), dtype=np.uint32)
-    pairs = sum(len(i) for i, _ in neighbours.pairs(same, np.zeros(5000, dtype=np.uint64), 0.9))
+    same = np.zeros((5000, similar.PERMUTATIONS), dtype=np.uint32)
+    pairs = sum(len(i) for i, _ in similar.pairs(same, np.zeros(5000, dtype=np.uint64), 0.9))
     assert pairs <= 5000 * 20
 
 
@@ -165,9 +165,9 @@ def test_the_same_question_about_two_contexts_is_no_duplicate(tmp_path):
 
 
 def test_joined_rows_are_components():
-    labels = neighbours.components(6, np.array([4, 2]), np.array([2, 5]))
-    assert [group.tolist() for group in neighbours.members(labels)] == [[2, 4, 5]]
-    assert neighbours.members(neighbours.components(3, np.array([], dtype=int), np.array([], dtype=int))) == []
+    labels = similar.components(6, np.array([4, 2]), np.array([2, 5]))
+    assert [group.tolist() for group in similar.members(labels)] == [[2, 4, 5]]
+    assert similar.members(similar.components(3, np.array([], dtype=int), np.array([], dtype=int))) == []
 
 
 def test_sixty_follow_ups_of_sixty_conversations_all_stay(tmp_path):

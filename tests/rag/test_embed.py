@@ -6,8 +6,8 @@ import torch
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from ftlib.errors import UserError
-from ftlib.rag.embed import Embedder
 from ftlib.rag.index import Index
+from ftlib.rag.lance import Embedder
 from ftlib.recipe_sections import RagRecipe
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "heron", "weighs", "blue", "volt", "lamp"]

@@ -2,8 +2,7 @@
 
 import pytest
 
-from ftlib.review.figures import PARTS, transition_bars
-from ftlib.review.slices import Transitions
+from ftlib.review.slices import PARTS, Transitions, transition_bars
 
 
 @pytest.fixture

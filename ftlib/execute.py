@@ -34,7 +34,7 @@ def check_inputs(run: Run) -> None:
         UserError: a file or folder is missing, or a model folder holds no model.
     """
     for field, path in run.recipe.paths().items():
-        if not path.exists():
+        if not os.path.exists(path):
             raise run.missing(field)
     base = Path(run.recipe.model.base)
     if base.is_absolute() and not (base / "config.json").is_file():

@@ -7,11 +7,13 @@ import functools
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ftlib import __version__, machine
+from ftlib.errors import UserError
 from ftlib.recipe import Recipe, path_values
 
 SKIPPED_FOLDERS = {"checkpoints", "__pycache__"}  # intermediate work, no input of anything
@@ -24,11 +26,12 @@ HUB = {"base": "model", "adapter": "model", "embedding_model": "model", "path": 
 
 def sha256(path: Path) -> str | None:
     """SHA-256 of a file, or of a folder as that of its `files_under` with their digests; None where nothing is."""
-    if not path.is_dir():
-        return _digest(path) if path.exists() else None
+    if not os.path.isdir(path):
+        return _digest(path) if os.path.exists(path) else None
     digest = hashlib.sha256()
     for file in files_under(path):
-        digest.update(f"{file.relative_to(path).as_posix()}\0{sha256(file)}\n".encode())
+        name = os.fsencode(file.relative_to(path).as_posix())
+        digest.update(name + f"\0{sha256(file)}\n".encode())
     return digest.hexdigest()
 
 
@@ -171,8 +174,13 @@ def _named(recipe: Recipe, field: str, name: str) -> dict[str, str | None]:
 
 def _digest(file: Path, source: bool = False) -> str:
     """Of a file's bytes, or of what Python source does; a file is read again when its size or time has changed."""
-    stat = file.stat()
-    return _digest_of(file.resolve(), stat.st_size, stat.st_mtime_ns, source)
+    found = file.stat()
+    if not stat.S_ISREG(found.st_mode):
+        return "no regular file"  # reading a pipe or a device might never end
+    try:
+        return _digest_of(file.resolve(), found.st_size, found.st_mtime_ns, source)
+    except PermissionError as error:
+        raise UserError.of(str(file), "a file that can be read", str(error.strerror), "mend its rights") from None
 
 
 @functools.lru_cache(maxsize=8192)

@@ -7,6 +7,7 @@ default. Relative paths inside a recipe are relative to the recipe file, those i
 from __future__ import annotations
 
 import difflib
+import os
 import typing
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -160,11 +161,13 @@ def _kind(annotation: Any) -> Any:
 def _absolute(kind: Any, value: Any, folder: Path) -> Any:
     if isinstance(value, list):
         return [_absolute(kind, item, folder) for item in value]
-    if not isinstance(value, (str, Path)):
+    if not isinstance(value, (str, Path)) or not str(value):
         return value  # left for pydantic to complain about
-    path = Path(value).expanduser()
-    looks_like_path = str(value).startswith((".", "/", "~")) or path.suffix in FILE_SUFFIXES or (folder / path).exists()
-    return str((folder / path).resolve()) if kind is Path or looks_like_path else value
+    path = Path(os.path.expanduser(value))  # unlike Path's, it leaves a user that it does not know as he is
+    looks_like_path = (
+        str(value).startswith((".", "/", "~")) or path.suffix in FILE_SUFFIXES or os.path.exists(folder / path)
+    )
+    return os.path.abspath(folder / path) if kind is Path or looks_like_path else value
 
 
 def make_absolute(model: type[BaseModel], values: dict[str, Any], folder: Path) -> None:
@@ -219,7 +222,7 @@ def explain(model: type[BaseModel], error: ValidationError, path: Path, override
     first = problems[0]
     field, neighbours = _field_name(model, first["loc"])
     others = {_field_name(model, problem["loc"])[0] for problem in problems} - {field}
-    expected, found = first["msg"].removeprefix("Input should be "), repr(first["input"])
+    expected, found = first["msg"].removeprefix("Input should be ").removeprefix("Value error, "), repr(first["input"])
     fix = "correct the value"
     if not first["loc"]:  # a check of the recipe as a whole: its text begins with the field
         field, _, rest = first["msg"].removeprefix("Value error, ").partition(" ")

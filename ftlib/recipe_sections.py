@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt
 
 
 class PathOrName:
@@ -35,7 +36,7 @@ class PiiRecipe(Section):
         "ip",
         "secret",
     ]
-    phone_regions: list[str] = ["US", "GB", "DE", "FR"]
+    phone_regions: list[Annotated[str, Field(pattern="^[A-Z]{2}$")]] = ["US", "GB", "DE", "FR"]
     allow: list[str] = []
 
 
@@ -62,6 +63,17 @@ class ColumnsRecipe(Section):
     created: str | None = None
 
 
+def _dated(value: str) -> str:
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        raise ValueError("a date in ISO 8601, such as 2024-05-31") from None
+    return value
+
+
+Date = Annotated[str, AfterValidator(_dated)]
+
+
 class SplitRecipe(Section):
     """How rows are divided; a hash of the group decides, so neither the order nor the number of rows moves a row.
 
@@ -76,8 +88,8 @@ class SplitRecipe(Section):
     test_fraction: float = Field(0.1, ge=0, lt=0.5)
     group_by: str | list[str] = []
     stratify_by: str | None = None
-    val_from: str | None = None
-    test_from: str | None = None
+    val_from: Date | None = None
+    test_from: Date | None = None
 
 
 class BiasRecipe(Section):
@@ -102,29 +114,60 @@ class BiasRecipe(Section):
     pairs: int = Field(40, ge=0)
 
 
+Answer = Literal["off", "flag", "reject"]
+
+
+class ChecksRecipe(Section):
+    """What a check does with a row that it finds fault with.
+
+    `off` does not look, `flag` counts the row, shows it and keeps it, `reject` takes it out. Only what is surely
+    broken is rejected where nothing is said. Thresholds stand beside: `data.max_tokens`, `data.language_confidence`,
+    `data.near_duplicate_similarity`; `data.contradictions` says which of several answers a rejection leaves.
+    """
+
+    empty: Answer = "reject"  # nothing is left of the answer or the question
+    overlong: Answer = "reject"  # more than `data.max_tokens`
+    truncated: Answer = "flag"  # the answer ends in the middle
+    boilerplate: Answer = "flag"  # the answer is only polite
+    language: Answer = "flag"  # question or answer is in another language than `data.language`
+    exact_duplicate: Answer = "flag"  # the same question (history, context) and the same answer as an older row
+    near_duplicate: Answer = "flag"  # the same but for slips
+    contradiction: Answer = "flag"  # the same question, another answer
+
+
 class DataRecipe(Section):
     """Room 01: which rows come in and which of them stay.
 
     `path` is a file, a folder of files or the name of a data set on the hub (`name`, `name:split`).
+    `encoding` is that of text files without a byte order mark (null: UTF-8); `records` names the list of records in a
+    JSON object that holds several (its keys, joined by dots).
     `columns` says which of its columns plays which part, e.g. `{question: ask, answer: reply, slice: topic}`.
     `conversation_turns` says whether every answer of a conversation is a row (with all that was said before it) or
-    the last one alone. `max_tokens` bounds the rendered row. `decontaminate` lists evaluation files whose n-grams (of
-    `decontaminate_ngram` words) are not to occur in training.
+    the last one alone. `max_tokens` bounds the rendered row. `mend` says what is repaired in texts (boiler-plate:
+    greetings, signatures and sentences that the data shows to be empty are taken off the ends of answers).
+    `language` is an ISO 639-1 code, `auto` (that of most rows) or null (any). `contradictions` says which answer a
+    rejection leaves: the `newest` (by `columns.created`), that of the `majority`, or none. `decontaminate` lists
+    evaluation files whose n-grams (of `decontaminate_ngram` words) are not to occur in training.
     """
 
-    path: Annotated[str, PathOrName]
+    path: Annotated[str, PathOrName, Field(min_length=1)]
     test_path: Path | None = None
     truth_path: Path | None = None
     format: Literal[
         "auto", "alpaca", "messages", "sharegpt", "prompt_completion", "question_answer", "text", "columns"
     ] = "auto"
+    encoding: str | None = None
+    records: str | None = None
     columns: ColumnsRecipe = ColumnsRecipe()
     conversation_turns: Literal["every", "last"] = "every"
-    language: str | None = "en"
+    mend: list[Literal["encoding", "html", "whitespace", "boilerplate"]] = ["encoding", "html", "whitespace"]
+    checks: ChecksRecipe = ChecksRecipe()
+    language: str | None = "auto"
+    language_confidence: float = Field(0.9, gt=0, le=1)  # least confidence that a text is in another language
     max_tokens: PositiveInt = 512
     on_bad_row: Literal["fail", "reject"] = "fail"
     near_duplicate_similarity: float = Field(0.7, gt=0, le=1)
-    contradictions: Literal["newest", "majority", "drop", "keep"] = "newest"
+    contradictions: Literal["newest", "majority", "drop"] = "majority"
     pii: PiiRecipe = PiiRecipe()
     split: SplitRecipe = SplitRecipe()
     leakage: Literal["block", "warn", "drop"] = "drop"
@@ -257,7 +300,10 @@ class ReviewRecipe(Section):
 
 
 class RagRecipe(Section):
-    """Room 05: the knowledge base, how it is searched, how the arms are built and what a question costs."""
+    """Room 05: the knowledge base, how it is searched, how the arms are built, what a question costs and is worth.
+
+    `mix` weighs the scenarios of the comparison as your users ask; without it each counts with its number of questions.
+    """
 
     documents_path: Path | None = None
     updates_path: Path | None = None
@@ -278,3 +324,7 @@ class RagRecipe(Section):
     price_million_answer_tokens: float = Field(0.0, ge=0)
     questions_per_month: PositiveInt = 10_000
     changes_per_month: float = Field(1.0, ge=0)  # of the knowledge; each means to index, or to train, again
+    mix: dict[str, Annotated[float, Field(ge=0)]] = {}  # scenario (a slice, "after the change") to its weight
+    value_right_answer: float = Field(0.10, ge=0)  # what a right answer saves, in the currency
+    price_waiting_second: float = Field(0.0, ge=0)  # what a second of a person's waiting costs
+    least_accuracy: float = Field(0.5, ge=0, le=1)  # share of right answers below which no system is advised

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import functools
+import os
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -89,7 +90,7 @@ class Run:
         self.path.mkdir(parents=True, exist_ok=True)
         recover(self.path)
         atomic.write_text(self.path / "recipe.yaml", self.recipe.dump())
-        inputs = {field: path for field, path in self.recipe.paths().items() if path.exists()}
+        inputs = {field: path for field, path in self.recipe.paths().items() if os.path.exists(path)}
         facts = {
             "name": self.recipe.name,
             "seed": self.recipe.seed,

@@ -29,10 +29,10 @@ NOTEBOOKS = {
 # The rooms whose source a stage's result depends on; the corridor always counts.
 ROOMS = {
     "01_data": ["data"],
-    "02_train": ["data", "core"],
+    "02_train": ["data", "search", "core"],
     "03_evaluate": ["data", "core", "evaluate"],
     "04_review": ["data", "core", "evaluate", "review"],
-    "05_compare": ["data", "core", "evaluate", "rag"],
+    "05_compare": ["data", "search", "core", "evaluate", "rag"],
 }
 # The recipe's fields (or whole sections) that a stage reads; the seed always counts. A test watches the notebooks.
 READS = {

@@ -83,7 +83,13 @@ def tiny_recipe(tmp_path: Path, tiny_model_dir: Path) -> Path:
     recipe = {
         "name": "tiny",
         "seed": 7,
-        "data": {"path": "raw", "test_path": "test.jsonl", "columns": COLUMNS, "split": {"group_by": "conversation"}},
+        "data": {
+            "path": "raw",
+            "test_path": "test.jsonl",
+            "columns": COLUMNS,
+            "language": "en",
+            "split": {"group_by": "conversation"},
+        },
         "model": {"base": str(tiny_model_dir)},
         "lora": {"r": 4, "alpha": 8},
         "train": {"epochs": 1, "learning_rate": 0.01, "batch_rows": 8, "eval_every_steps": 2},

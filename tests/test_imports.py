@@ -19,7 +19,7 @@ from ftlib.stage import NOTEBOOKS, ROOMS
 ROOT = Path(__file__).parents[1]
 MODULES = sorted(path.relative_to(ROOT) for path in (ROOT / "ftlib").rglob("*.py"))
 # Each level may import from the levels before it; review and rag stand side by side.
-LEVELS = {"corridor": 0, "data": 1, "core": 2, "evaluate": 3, "review": 4, "rag": 4, "cli": 5}
+LEVELS = {"corridor": 0, "data": 1, "search": 2, "core": 3, "evaluate": 4, "review": 5, "rag": 5, "cli": 6}
 COMMAND_LINE = {"cli", "compare_runs", "doctor"}
 HEAVY = {
     "torch",

@@ -94,7 +94,7 @@ def test_conda_environment_installs_the_same():
 def test_the_reports_template_is_installed_with_the_package():
     patterns = PYPROJECT["tool"]["setuptools"]["package-data"]["ftlib"]
     installed = {file for pattern in patterns for file in (ROOT / "ftlib").glob(pattern)}
-    assert installed == {file for file in (ROOT / "ftlib").rglob("*") if file.suffix in {".jinja", ".html"}}
+    assert installed == {file for file in (ROOT / "ftlib").rglob("*") if file.suffix in {".jinja", ".html", ".yaml"}}
     assert installed
 
 

@@ -1,7 +1,8 @@
 """Greetings, signatures and empty phrases: text that says nothing about the question.
 
 Phrases are learned from the data (the same sentence at the edge of many different answers) beside the few that every
-support desk writes.
+support desk writes. They are taken off only where `data.mend` asks for it, and an answer is called empty by the few
+alone. Those are English; in another language only what is learned is taken off.
 """
 
 from __future__ import annotations
@@ -32,6 +33,10 @@ _CLOSING = re.compile(
     r"|sent from my [^.?!]{1,30}|--\s*\n[^?]{0,200})[.!]?$",
     re.I,
 )
+_ASKS_TEXT = re.compile(
+    r"\b(?:write|compose|draft|(?:re|para)?phrase|re-?write|re-?formulate|reword|change|edit|sentence|e-?mail|letter|reply)\b",
+    re.I,
+)
 _NOTHING_SAID = re.compile(
     r"^(?:(?:thanks|thank you|many thanks)[^.!]*(?:contact|writing|reaching|message|request|inquiry|enquiry|patience"
     r"|choosing|understanding)[^.!]*"
@@ -39,17 +44,18 @@ _NOTHING_SAID = re.compile(
     r"|we (?:have )?(?:received|got) your [^.!]*"
     r"|you will (?:hear from|get an? (?:answer|reply) from|be contacted)[^.!]*"
     r"|this is an? (?:automatic|automated) [^.!]*|(?:please )?do not (?:reply|respond|answer)[^.!]*"
-    r"|(?:we|i|our team|someone|one of our [a-z]+|an? (?:agent|colleague|specialist|expert|member))"
-    r"[^.!]*(?:get back|contact you|come back|be in touch|look into|follow up"
-    r"|forward(?:ed)?|pass(?:ed)? (?:this|it|your)|escalat|repl(?:y|ied)|respond)[^.!]*"
-    r"|(?:please|kindly)[^.!]*(?:see|refer|visit|check|consult|contact|create)[^.!]*(?:website|homepage"
-    r"|faq|manual|documentation|support|ticket|us|web site|help cent(?:er|re)|colleague|service desk)[^.!]*"
-    r"|(?:this|your|the) (?:ticket|request|case|issue|question|matter)[^.!]*(?:closed|resolved|received|forwarded"
-    r"|escalated|assigned|registered|noted|being|handled|processed)[^.!]*"
+    r"|(?:we|i|our team|someone|one of our [a-z]+|an? (?:agent|colleague|specialist|expert|member))\b"
+    r"[^.!]*(?:get back to you|contact you|come back to you|be in touch|look(?:ing)? into|follow up"
+    r"|forward(?:ed)? (?:this|it|your)|pass(?:ed)? (?:this|it|your)|escalat|reply to you|respond to you)[^.!]*"
+    r"|(?:please|kindly) (?:see|refer to|visit|check|consult|contact|create|open|ask)(?: [a-z]+){0,3} (?:website"
+    r"|homepage|faq|manual|documentation|support|ticket|us|web site|help cent(?:er|re)|colleague|service desk)"
+    r"(?: for (?:further|more|any) [a-z]+)?"
+    r"|(?:this|your) (?:ticket|request|case|issue|question|matter) (?:has been|is|was|will be)[^.!]*(?:closed|resolved"
+    r"|received|forwarded|escalated|assigned|registered|noted|handled|processed|important to us)[^.!]*"
     r"|(?:ticket|case|request) (?:was |has been )?(?:closed|resolved|solved|received|merged)[^.!]*"
     r"|(?:i am|i'm|we are|we're)[^.!]*(?:out of (?:the )?office|on (?:holiday|vacation|leave)|away)[^.!]*"
     r"|(?:please )?(?:see|find)[^.!]*attach[^.!]*|(?:let (?:us|me) know|feel free|do not hesitate"
-    r"|don't hesitate|is there anything else|we (?:hope|appreciate|value|apologi[sz]e)|sorry for)[^.!?]*"
+    r"|don't hesitate|is there anything else|we (?:hope|appreciate|value|apologi[sz]e)\b|sorry for)[^.!?]*"
     r"|see (?:above|below|attachment)"
     r"|as discussed[^.!]*|your (?:opinion|feedback|satisfaction)[^.!]*)(?:[.!?]\s*|$)",
     re.I,
@@ -83,22 +89,27 @@ class Phrases(NamedTuple):
 def learn_phrases(texts: Iterable[str], count: int) -> Phrases:
     """Finds the sentences that open or close many different of `count` answers.
 
-    A sentence that is a whole text of its own somewhere is content and not among them. Questions are not learned
-    from: what opens many of them ("I want to set the time zone.") is often what they are about.
+    An answer that stands again and again counts once, or a fact in six wordings would look like a phrase. A sentence
+    that is a whole text of its own somewhere is content. Questions are not learned from: what opens many of them ("I
+    want to set the time zone.") is often what they are about.
     """
     opening: Counter[str] = Counter()
     closing: Counter[str] = Counter()
     whole: set[int] = set()
+    seen: set[int] = set()
     for text in texts:
-        parts = _parts(text)
+        parts, flat = _parts(text), normal_form(text)
+        if hash(flat) in seen:
+            continue
+        seen.add(hash(flat))
         if len(parts) > 1:
             opening[normal_form(parts[0])] += 1
             closing[normal_form(parts[-1])] += 1
         elif text:
-            whole.add(hash(normal_form(text)))
+            whole.add(hash(flat))
         for counter in (opening, closing):
             if len(counter) > _REMEMBERED:
-                for phrase in [phrase for phrase, seen in counter.items() if seen == 1]:
+                for phrase in [phrase for phrase, found in counter.items() if found == 1]:
                     del counter[phrase]
     least = max(_LEAST_ROWS, _LEAST_SHARE * count)
 
@@ -106,6 +117,11 @@ def learn_phrases(texts: Iterable[str], count: int) -> Phrases:
         return frozenset(p for p, n in counter.items() if n >= least and len(p.split()) > 2 and hash(p) not in whole)
 
     return Phrases(often(opening), often(closing))
+
+
+def without_content(phrases: Phrases, usual: frozenset[str]) -> Phrases:
+    """The phrases that are made of a language's usual words (`language.usual_words`): a rare word is content."""
+    return Phrases(*(frozenset(p for p in found if usual.issuperset(p.split())) for found in phrases))
 
 
 def _parts(text: str) -> list[str]:
@@ -131,13 +147,17 @@ def strip(text: str, phrases: Phrases) -> str:
             return before
 
 
-def says_nothing(text: str, phrases: Phrases) -> bool:
-    """Whether an answer is only polite: every sentence of it is learned boiler-plate or an empty phrase."""
-    rest, learned = _GREETING.sub("", text).strip(), phrases.opening | phrases.closing
-    if not rest or _in(learned, rest):
+def says_nothing(text: str, question: str = "") -> bool:
+    """Whether an answer is only polite: every sentence of it is an empty phrase; the data's own do not count.
+
+    A number says something, and a polite text may be what the question asks to write.
+    """
+    rest = _GREETING.sub("", text).strip()
+    if not rest:
         return bool(text)
-    parts = (part.strip() for part in _SENTENCE_ENDS.split(rest))
-    return all(not part or _NOTHING_SAID.fullmatch(part) or _in(learned, part) for part in parts)
+    parts = [part.strip() for part in _SENTENCE_ENDS.split(rest)]
+    polite = all(not part or _NOTHING_SAID.fullmatch(part) for part in parts)
+    return polite and not any(char.isdigit() for char in rest) and not _ASKS_TEXT.search(question)
 
 
 def _in(known: frozenset[str], text: str) -> bool:

@@ -8,16 +8,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ftlib.data import boilerplate, clean, language, privacy
+from ftlib.data import boilerplate, clean, language, markup, privacy, unfinished
 from ftlib.data.boilerplate import Phrases
 from ftlib.data.formats import Reading
+from ftlib.data.habits import Habits
 from ftlib.data.table import Entry, Judged, all_text, batched
+from ftlib.data.tokens import load_tokenizer
 from ftlib.errors import UserError
 from ftlib.rows import Row, Turn
 
 _NO_PHRASES = Phrases(frozenset(), frozenset())
-_SAMPLED = 50_000  # answers that show whether sentences end with a full stop
 _SPARE = 16  # bytes between a text surely short enough and one that is counted
+_LONGEST_TOKEN = 32  # characters; of a text that is longer than max_tokens of these, only the beginning is counted
+_ASKED = 4000  # characters of a conversation that may ask for another language
 _REPEATED = 4096  # contexts, earlier turns and values that are remembered, because many rows share them
 
 
@@ -29,28 +32,6 @@ class Mended(NamedTuple):
     pii: tuple[str, ...]
 
 
-class Habits(NamedTuple):
-    """What is usual in this data, learned from all answers before any is judged."""
-
-    phrases: Phrases
-    punctuated: bool  # whether sentences end with a full stop
-
-
-def habits(rows: Iterable[Row], count: int) -> Habits:
-    """Learns the habits of `count` rows in one pass over their answers."""
-    sample: list[str] = []
-
-    def answers() -> Iterator[str]:
-        for row in rows:
-            text = clean.repair(row.answer).text
-            if len(sample) < _SAMPLED:
-                sample.append(text)
-            yield text
-
-    phrases = boilerplate.learn_phrases(answers(), count)
-    return Habits(phrases, clean.ends_sentences(sample))
-
-
 class Overhead(NamedTuple):
     """Tokens that a prompt template adds: to a question with context and answer, and for each earlier turn."""
 
@@ -58,10 +39,22 @@ class Overhead(NamedTuple):
     turn: int
 
 
-class Checker:
-    """Mends rows and finds the reason why one can't stay.
+class Fault(NamedTuple):
+    """What a check found in a row."""
 
-    Personal data is masked in what the model reads and in the owner's columns that play no part in the recipe.
+    check: str
+    detail: str
+    sure: bool = True  # a row is not rejected for what is not
+
+
+class Checker:
+    """Mends rows and finds what is wrong with them.
+
+    Personal data is masked in what the model reads and in the owner's columns that play no part in the recipe. Rows do
+    not depend on each other, so a process of its own may make a checker of the same arguments for some of them.
+
+    Attributes:
+        tokens: of every over-long row, how many it has.
 
     Raises:
         UserError: `data.language` is no language code that the detector knows.
@@ -70,6 +63,9 @@ class Checker:
     def __init__(self, data, usual: Habits, count_tokens: Callable[[Sequence[str]], np.ndarray], overhead: Overhead):
         self._data, self._usual = data, usual
         self._count_tokens, self._overhead = count_tokens, overhead
+        self.tokens: list[int] = []
+        self._steps = tuple(step for step in clean.STEPS if step in data.mend)
+        self._answers = data.checks.model_dump()
         self._mend_repeated = lru_cache(maxsize=_REPEATED)(self._mend_text)
         self._mask_repeated = lru_cache(maxsize=_REPEATED)(self._mask_text)
         reading = Reading.of(data)
@@ -77,37 +73,50 @@ class Checker:
         self._actions = privacy.actions(data.pii.kinds, data.pii.action, data.pii.actions)
         self._masked = [kind for kind, action in self._actions.items() if action != "report"]
         self._reported = [kind for kind, action in self._actions.items() if action == "report"]
+        self._wanted = usual.language if data.language == "auto" else data.language
+        self._foreign = self._detector() if self._wanted and self._answers["language"] != "off" else lambda text: ""
+
+    def _detector(self) -> Callable[[str], str]:
         try:
-            self._is_foreign = language.detector(data.language) if data.language else lambda text: False
+            return language.detector(self._wanted.lower(), self._data.language_confidence)
         except ValueError as error:
-            wanted = "an ISO 639-1 code such as en, or null to accept all"
-            raise UserError.of("data.language", wanted, repr(data.language), str(error)) from None
+            wanted = "an ISO 639-1 code such as en, auto, or null to accept all"
+            raise UserError.of("data.language", wanted, repr(self._wanted), str(error)) from None
 
     def judged(self, entries: Iterable[Entry]) -> Iterator[Judged]:
-        """Yields the mended entries with `changes` and `pii`, and the reason why one can't stay ("" where it can)."""
+        """Yields the mended entries, each with the reason why it can't stay and with what else was found."""
         for batch in batched(entries):
             mended = [self._mend(entry) for entry in batch]
             overlong = self._overlong([entry.row for entry in mended])
+            self.tokens += overlong.values()
             for number, entry in enumerate(mended):
-                yield Judged(entry, *self._judge(entry, overlong.get(number, 0)))
+                yield self._judge(entry, overlong.get(number, 0))
 
     def _overlong(self, rows: Sequence[Row]) -> dict[int, int]:
         """Tokens of the rows that have more than allowed, by their number in the list."""
+        if self._answers["overlong"] == "off":
+            return {}
         texts = list(map(all_text, rows))
         added = [self._overhead.row + max(0, len(row.turns) - 1) * self._overhead.turn for row in rows]
         # No tokenizer makes more tokens than bytes, but for a few that it or its normalizer may put in.
         limit = self._data.max_tokens
         doubtful = [n for n, text in enumerate(texts) if not text.isascii() or len(text) + _SPARE + added[n] > limit]
-        counts = self._count_tokens([texts[n] for n in doubtful]) if doubtful else ()
-        tokens = {n: int(count) + added[n] for n, count in zip(doubtful, counts, strict=True)}
-        return {n: count for n, count in tokens.items() if count > limit}
+        # A text of many megabytes would cost gigabytes to count; its beginning mostly says enough.
+        cut = _LONGEST_TOKEN * (limit + _SPARE)
+        counts = self._count_tokens([texts[n][:cut] for n in doubtful]) if doubtful else ()
+        tokens = {n: int(count) for n, count in zip(doubtful, counts, strict=True)}
+        for n in doubtful:
+            if len(texts[n]) > cut:
+                whole = tokens[n] * len(texts[n]) // cut
+                tokens[n] = whole if tokens[n] > limit else int(self._count_tokens([texts[n]])[0])
+        return {n: count + added[n] for n, count in tokens.items() if count + added[n] > limit}
 
     def _mend(self, entry: Entry) -> Entry:
-        row = entry.row
-        earlier = [self._mend_repeated(turn.content) for turn in row.history]
-        asked = self._shortened(self._mend_text(row.question), _NO_PHRASES)
-        context = self._mend_repeated(row.context)
-        answers = [self._shortened(self._mend_text(text), self._usual.phrases) for text in row.references]
+        row, tags = entry.row, self._is_about_markup(entry.row)
+        earlier = [self._mend_repeated(turn.content, tags) for turn in row.history]
+        asked = self._shortened(self._mend_text(row.question, tags), _NO_PHRASES)
+        context = self._mend_repeated(row.context, tags)
+        answers = [self._shortened(self._mend_text(text, tags), self._usual.phrases) for text in row.references]
         said = [*earlier, asked] if row.turns else []
         turns = tuple(turn._replace(content=mended.text) for turn, mended in zip(row.turns, said, strict=True))
         references = (answers[0].text, *(other.text for other in answers[1:] if other.text))
@@ -118,8 +127,14 @@ class Checker:
         changes, pii = (list(dict.fromkeys(name for part in parts for name in part[at])) for at in (1, 2))
         return entry._replace(row=row, changes=changes, pii=pii)
 
-    def _mend_text(self, text: str) -> Mended:
-        mended, steps = clean.repair(text)
+    def _is_about_markup(self, row: Row) -> bool:
+        said = [turn.content for turn in row.turns]
+        if not any("<" in text or "&" in text for text in (*said, row.context, *row.references)):
+            return False
+        return self._usual.markup or markup.is_about_markup(said)
+
+    def _mend_text(self, text: str, markup_is_subject: bool) -> Mended:
+        mended, steps = clean.repair(text, self._steps, markup_is_subject=markup_is_subject)
         masked, found = self._mask_text(mended)
         return Mended(masked, steps, found)
 
@@ -142,25 +157,68 @@ class Checker:
         return value
 
     def _shortened(self, mended: Mended, phrases: Phrases) -> Mended:
+        if "boilerplate" not in self._data.mend:
+            return mended
         shorter = boilerplate.strip(mended.text, phrases)
         return mended if shorter == mended.text else Mended(shorter, (*mended.changes, "boilerplate"), mended.pii)
 
-    def _judge(self, entry: Entry, tokens: int) -> tuple[str, str]:
-        asks, question, answer = bool(entry.row.turns), entry.row.question, entry.row.answer
+    def _judge(self, entry: Entry, tokens: int) -> Judged:
         drop = [kind for kind in entry.pii if self._actions[kind] == "drop"]
         if drop:
-            return f"pii_{drop[0]}", ", ".join(drop)
-        if clean.is_empty(answer) or (asks and clean.is_empty(question)):
-            return "empty", "answer" if clean.is_empty(answer) else "question"
+            return Judged(entry, f"pii_{drop[0]}", ", ".join(drop))
+        faults = list(self._faults(entry.row, tokens))
+        reject = [fault for fault in faults if fault.sure and self._answers[fault.check] == "reject"]
+        flags = [(fault.check, fault.detail) for fault in faults if fault not in reject]
+        return Judged(entry, *(reject[0][:2] if reject else ("", "")), flags)
+
+    def _faults(self, row: Row, tokens: int) -> Iterator[Fault]:
+        """All that the checks that are on find in a mended row."""
+        asks, question, answer = bool(row.turns), row.question, row.answer
+        on = {check for check, does in self._answers.items() if does != "off"}
+        if "empty" in on:
+            yield from self._empty(row)
         if tokens:
-            return "overlong", f"{tokens} tokens, data.max_tokens is {self._data.max_tokens}"
-        if boilerplate.says_nothing(answer, self._usual.phrases):
-            return "boilerplate", "the answer says nothing"
-        if asks and clean.is_truncated(answer, punctuated=self._usual.punctuated):
-            return "truncated", f"ends with {answer[-30:]!r}"
-        if self._is_foreign(f"{question} {answer}"):
-            return "language", f"not {self._data.language}"
-        return "", ""
+            yield Fault("overlong", f"{tokens} tokens, data.max_tokens is {self._data.max_tokens}")
+        if "boilerplate" in on and boilerplate.says_nothing(answer, question):
+            yield Fault("boilerplate", "the answer says nothing")
+        if "truncated" in on and asks:
+            sign = unfinished.truncation(answer, self._usual.ends, self._wanted)
+            if sign:
+                yield Fault("truncated", f"{sign}: ends with {answer[-30:]!r}")
+        if "language" in on:
+            yield from self._spoken({"question": question, "answer": answer} if asks else {"text": answer}, row)
+
+    def _empty(self, row: Row) -> Iterator[Fault]:
+        tags = self._is_about_markup(row)
+        found = unfinished.emptiness(row.answer, row.question, markup_is_subject=tags)
+        part = "answer"
+        if not found and row.turns:
+            found, part = unfinished.emptiness(row.question, markup_is_subject=tags), "question"
+        if found:
+            yield Fault("empty", part if found == "surely" else f"{part}, perhaps", found == "surely")
+
+    def _spoken(self, texts: dict[str, str], row: Row) -> Iterator[Fault]:
+        found = {part: spoken for part, text in texts.items() if (spoken := self._foreign(text))}
+        asked = "\n".join((*(turn.content for turn in row.turns), row.context))[:_ASKED]
+        if found and not (row.turns and language.may_be_foreign(asked, row.answer)):
+            said = ", ".join(f"{part} in {spoken}" for part, spoken in found.items())
+            yield Fault("language", f"{said}, not {self._wanted}")
+
+
+def judging(data, usual: Habits, model, overhead: Overhead) -> Callable[[list[Entry]], tuple[list[Judged], list[int]]]:
+    """A function from entries to what `Checker.judged` says of them, and how many tokens the over-long ones have.
+
+    Args:
+        data: the recipe's section. usual: its habits. model: the recipe's section, whose tokenizer counts.
+        overhead: from `template_overhead`.
+    """
+    checker = Checker(data, usual, token_counter(load_tokenizer(model)), overhead)
+
+    def judged(entries: list[Entry]) -> tuple[list[Judged], list[int]]:
+        before = len(checker.tokens)
+        return list(checker.judged(entries)), checker.tokens[before:]
+
+    return judged
 
 
 def token_counter(tokenizer) -> Callable[[Sequence[str]], np.ndarray]:

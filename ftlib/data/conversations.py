@@ -27,6 +27,9 @@ _EMBEDDED = {  # group 1 names the speaker
     "llama2": re.compile(r"(?:<s>\s*)?(\[/?INST\])", re.I),
     "plain": re.compile(r"(?:^|(?<=\s))(question|human|user|answer|assistant|response|q|a)[ \t]*:(?=\s|$)\s?", re.I),
 }
+_LONE = re.compile("[\ud800-\udfff]")  # halves of characters
+_DEEPEST = 64  # levels of lists and objects in a column
+_MOST_MESSAGES = 2000  # of a conversation; each answer's row holds all that was said before it
 _LEFT_OVER = re.compile(r"<\|im_end\|>|<\|endoftext\|>|</?s>")
 _SYSTEM = re.compile(r"<<SYS>>(.*?)<</SYS>>", re.S)
 
@@ -60,24 +63,30 @@ class Malformed(ValueError):
 
 
 def text_of(value: Any, name: str) -> str:
-    """A field as text. Numbers are written out, None is ""; a list or an object is Malformed."""
+    """A field as text. Numbers are written out, None and NaN are ""; what no file or tokenizer holds is Malformed."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    if isinstance(value, (str, int, float, bool)) or hasattr(value, "isoformat"):
-        # Lone surrogates are legal in JSON escapes but in no file or tokenizer.
-        return str(value).encode("utf-8", "replace").decode("utf-8")
-    raise Malformed(f"expected text in {name}, found {type(value).__name__}")
+    if isinstance(value, float) and math.isinf(value):
+        raise Malformed(f"expected text in {name}, found {value}")
+    if not (isinstance(value, (str, int, float, bool)) or hasattr(value, "isoformat")):
+        raise Malformed(f"expected text in {name}, found {type(value).__name__}")
+    said = str(value)
+    if not said.isascii() and _LONE.search(said):  # legal in JSON's escapes, but in no file and no tokenizer
+        raise Malformed(f"expected whole characters in {name}, found half of one ({_LONE.search(said).group()!r})")
+    return said
 
 
-def plain(value: Any) -> Any:
-    """A value as JSON holds it: what has no place there is written out."""
+def plain(value: Any, level: int = 1) -> Any:
+    """A value as JSON holds it: what has no place there is written out; Malformed where it is nested too deeply."""
+    if level > _DEEPEST:
+        raise Malformed(f"expected at most {_DEEPEST} levels of lists and objects, found more")
     if isinstance(value, Mapping):
-        return {text_of(str(name), "meta"): plain(item) for name, item in value.items()}
+        return {text_of(str(name), "a name"): plain(item, level + 1) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+        return [plain(item, level + 1) for item in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, (bool, int)) else text_of(str(value), "meta")
+    return value if value is None or isinstance(value, (bool, int)) else text_of(str(value), "a column")
 
 
 def pair(spoken: Sequence[tuple[str, str]], context: str, answer: str) -> Entry:
@@ -99,20 +108,33 @@ def messages_of(said: Any) -> list[tuple[str, str]]:
     """(role, content) of a list of messages in OpenAI's or ShareGPT's manner; raises Malformed where it is none."""
     if not isinstance(said, (list, tuple)):
         raise Malformed(f"expected a list of messages, found {type(said).__name__}")
+    if len(said) > _MOST_MESSAGES:
+        raise Malformed(f"expected at most {_MOST_MESSAGES} messages in a conversation, found {len(said)}")
     messages = []
     for message in said:
         if not isinstance(message, Mapping):
             raise Malformed(f"expected messages with role and content, found {type(message).__name__}")
         speaker = str(message.get("role", message.get("from", ""))).lower()
         content = message.get("content", message.get("value"))
-        if isinstance(content, (list, tuple)):  # OpenAI's content parts
-            content = "\n".join(text_of(part.get("text"), "content") for part in content if isinstance(part, Mapping))
-        if not content and message.get("tool_calls"):
-            content = json.dumps(plain(message["tool_calls"]), ensure_ascii=False)
+        calls = message.get("tool_calls") or message.get("function_call")
+        if isinstance(content, (list, tuple)):
+            content = "\n".join(map(_part, content))
+        if not content and calls:
+            content = json.dumps(plain(calls), ensure_ascii=False)
+        if content is None:
+            raise Malformed(f"expected text in content or value, found none in a message of {speaker!r}")
         if speaker not in _ROLES:
             raise Malformed(f"expected the roles system, user, assistant or tool, found {speaker!r}")
         messages.append((_ROLES[speaker], text_of(content, "content")))
     return messages
+
+
+def _part(part: Any) -> str:
+    """The text of one of OpenAI's content parts."""
+    if isinstance(part, Mapping) and "text" in part:
+        return text_of(part["text"], "content")
+    kind = part.get("type") if isinstance(part, Mapping) else type(part).__name__
+    raise Malformed(f"expected text in content, found a part of the kind {kind!r}")
 
 
 def conversation(messages: Sequence[tuple[str, str]], context: str) -> Iterator[Entry]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ftlib.data import files, leakage
+from ftlib.data.json_files import unreadable
 from ftlib.data.similar import words
 from ftlib.data.table import SAID, TRAIN, VAL, WorkingTable, all_text, each
 from ftlib.errors import UserError
@@ -21,10 +22,12 @@ def evaluation_texts(path: str | Path) -> list[str]:
     Its records have a `question` (text, or `{"stem": ...}`), `instruction`, `prompt`, `query` or `text`.
 
     Raises:
-        UserError: no question in it.
+        UserError: no question in it, or a record that can't be read.
     """
     texts = []
-    for record in files.records(path):
+    for record in files.records(path, field="data.decontaminate or evaluate.choices_path"):
+        if record.problem:
+            raise unreadable(record)
         value = record.value or {}
         text = next((value[n] for n in ("question", "instruction", "prompt", "query", "text") if n in value), "")
         text = text.get("stem", "") if isinstance(text, dict) else text
@@ -50,23 +53,28 @@ def contaminated(rows: Iterable[Row], evaluation: Sequence[str], n: int) -> list
     Returns:
         (row number, number of the evaluation text) of each row whose turns, context or answer overlap.
     """
-    lengths = sorted({min(n, len(words(text))) for text in evaluation if ngrams(text, n)})
+    sized = [(number, words(text)) for number, text in enumerate(evaluation)]
+    lengths = sorted({min(n, len(found)) for _, found in sized if len(found) >= (n + 1) // 2})
     owner = {gram: number for number, text in enumerate(evaluation) for gram in ngrams(text, n)}
+    shortest = min(lengths, default=0)
+    # How grams begin: nearly no row has such a beginning, and only those that do are looked at closer.
+    starts = {hash(tuple(f[i : i + shortest])) for _, f in sized for i in range(max(0, len(f) - shortest) + 1)}
     found = []
-    for number, row in enumerate(rows):
+    for number, row in enumerate(rows if lengths else ()):
         flat = words(all_text(row))
-        for size in lengths:
-            grams = (hash(tuple(flat[i : i + size])) for i in range(len(flat) - size + 1))
-            if (hit := next((gram for gram in grams if gram in owner), None)) is not None:
-                found.append((number, owner[hit]))
-                break
+        if starts.isdisjoint(map(hash, zip(*(flat[at:] for at in range(shortest)), strict=False))):
+            continue
+        grams = (hash(tuple(flat[i : i + size])) for size in lengths for i in range(len(flat) - size + 1))
+        if (hit := next((gram for gram in grams if gram in owner), None)) is not None:
+            found.append((number, owner[hit]))
     return found
 
 
 def against(path: str | Path, rows: WorkingTable, n: int, policy: str) -> dict[str, Any]:
     """Compares training and validation rows with an evaluation file by n-grams of n words, as the policy says.
 
-    Under `drop` the rows that overlap are taken out, under `block` there is a UserError as of `leakage.enforce`.
+    Under `drop` the rows that overlap are taken out, under `warn` flagged, under `block` there is a UserError as of
+    `leakage.enforce`.
 
     Returns:
         `ngram`, `texts`, `train_rows` and `examples`.
@@ -79,6 +87,5 @@ def against(path: str | Path, rows: WorkingTable, n: int, policy: str) -> dict[s
         for row, text in zip(rows.shown(list(hits)[:_EXAMPLES]), hits.values(), strict=False)
     ]
     leakage.enforce([leakage.Overlap("exact", *hit, 1.0) for hit in hits.items()], policy, f"train and {path}")
-    if policy == "drop":
-        rows.reject({row: ("leak_ngram", texts[text][:80]) for row, text in hits.items()})
+    leakage.act(rows, ((row, "ngram", texts[text][:80]) for row, text in hits.items()), policy)
     return {"ngram": n, "texts": len(texts), "train_rows": len(hits), "examples": examples}

@@ -1,127 +1,207 @@
-"""Duplicates and contradictions: rows that ask the same, and what to do when they answer the same or not.
+"""Duplicates and contradictions: rows that ask the same, and whether they answer the same.
 
-Rows that ask the same thing in the same context form a cluster. Inside it, equal answers are duplicates (the oldest
-row stays), and more than one answer is a contradiction (a policy decides, and a person can look at the list).
+Rows that ask the same thing after the same history in the same context form a cluster. Inside it, equal answers are
+copies (of the oldest row), and answers that can't both be right are contradictions. What the recipe's checks do about
+either is decided here too; nothing is changed.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ftlib import rows as row_values
-from ftlib.data.similar import components, digest, members, normal_form, numbers, pairs, same, signatures
-from ftlib.data.table import SAID, Watch, each, fetch, said_before, subject
+from ftlib.data.candidates import Sketches, components, members, pairs
+from ftlib.data.contradictions import contradicting
+from ftlib.data.similar import normal_form, same
+from ftlib.data.table import SAID, fetch, said_before, subject
+from ftlib.data.vocabulary import Lexicon
+from ftlib.errors import UserError
 from ftlib.rows import Row
 
-
-class Sketches(NamedTuple):
-    """What is kept in memory of every row: 40 bytes of hashes, uint64 (n,) each, and a MinHash signature."""
-
-    content: np.ndarray  # of history, question, context and answer
-    asked: np.ndarray  # of history, question and context
-    question: np.ndarray  # of the question alone
-    numbers: np.ndarray  # of the numbers and codes in the question
-    before: np.ndarray  # of the history; 0 where there is none
-    minhash: np.ndarray  # uint32 (n, 64), of the question
+_MOST_ANSWERS = 50  # of one cluster, that are compared all with all; more are only tested for equality
+_ROWS_AT_ONCE = 1000
 
 
-class Removal(NamedTuple):
-    """Why a row goes, and the number of the row that stays in its place (-1 if none does)."""
+class Copy(NamedTuple):
+    """A row that says what another does."""
 
-    reason: str
-    instead: int
+    check: str  # exact_duplicate or near_duplicate
+    of: int  # number of the oldest such row
 
 
 class Resolved(NamedTuple):
-    """Outcome of `resolve`."""
+    """Outcome of `resolve`, by row numbers."""
 
-    rejected: dict[int, Removal]  # by row number
-    clusters: list[list[int]]  # rows with the same question and the same answer, the kept one first
+    copies: dict[int, Copy]
+    against: dict[int, int]  # row -> one that it contradicts
+    outvoted: dict[int, int]  # of these, the rows whose answer a rejection takes out -> the row that stays, or -1
+    clusters: list[list[int]]  # rows with the same question and the same answer, the oldest first
     contradictions: list[list[list[int]]]  # groups of rows that share the answer, the newest answer first
+    asking: np.ndarray  # uint64 (n,), equal for rows that ask the same
 
 
-def sketch(rows: Iterable[Row], count: int) -> Sketches:
-    """Hashes and signatures of `count` rows (turns, context and references), in one pass."""
-    hashes = np.empty((5, count), np.uint64)
-
-    def subjects() -> Iterator[str]:
-        for number, row in enumerate(rows):
-            asks, context, said = map(normal_form, (subject(row), row.context, said_before(row)))
-            content, asked = digest(asks, context, normal_form(row.answer), said), digest(asks, context, said)
-            before = digest(said) if said else 0
-            hashes[:, number] = (content, asked, digest(asks), numbers(subject(row)), before)
-            yield subject(row)
-
-    minhash = signatures(subjects(), count)
-    return Sketches(*hashes, minhash)
-
-
-def sketch_table(table, watch: Watch = iter) -> Sketches:
-    """`sketch` of a whole table, whose rows pass through `watch` to show progress."""
-    return sketch(watch(entry.row for entry in each(table, SAID)), len(table))
-
-
-def asking_the_same(table, sketches: Sketches, similarity: float) -> list[np.ndarray]:
-    """Clusters (arrays of row numbers) of rows with the same question after the same history in the same context."""
+def asking_the_same(table, sketches: Sketches, similarity: float, lexicon: Lexicon) -> np.ndarray:
+    """int32 (n,), equal for rows with the same question after the same history in the same context."""
     count = len(table)
-    order = np.argsort(sketches.asked, kind="stable")
-    repeats = np.flatnonzero(sketches.asked[order][1:] == sketches.asked[order][:-1])
-    one, other = order[repeats], order[repeats + 1]
+    one, other = _neighbours(sketches.asked)
     labels = components(count, one, other)
-    for i, j in pairs(sketches.minhash, sketches.numbers ^ sketches.before, similarity):
+    if similarity >= 1:
+        return labels
+    for i, j in _candidates(sketches, similarity):
         apart = labels[i] != labels[j]
         i, j = i[apart], j[apart]
         found = fetch(table, np.concatenate([i, j]), SAID)
         both = ((found[a].row, found[b].row) for a, b in zip(i.tolist(), j.tolist(), strict=True))
-        equal = np.array([same_question(*pair, similarity) for pair in both], dtype=bool)
+        equal = np.array([same_question(*pair, similarity, lexicon) for pair in both], dtype=bool)
         if equal.any():
             one, other = np.concatenate([one, i[equal]]), np.concatenate([other, j[equal]])
             labels = components(count, one, other)
-    return members(labels)
+    return labels
 
 
-def same_question(a: Row, b: Row, similarity: float) -> bool:
+def _neighbours(key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of rows, each with the next one of the same key."""
+    order = np.argsort(key, kind="stable")
+    repeats = np.flatnonzero(key[order][1:] == key[order][:-1])
+    return order[repeats], order[repeats + 1]
+
+
+def _candidates(sketches: Sketches, similarity: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Pairs of rows that have the same words in any order, then those that have nearly the same letters."""
+    one, other = _neighbours(sketches.bag ^ sketches.before)
+    for start in range(0, len(one), _ROWS_AT_ONCE):
+        yield one[start : start + _ROWS_AT_ONCE], other[start : start + _ROWS_AT_ONCE]
+    yield from pairs(sketches.minhash, sketches.numbers ^ sketches.before, similarity)
+
+
+def same_question(a: Row, b: Row, similarity: float, lexicon: Lexicon) -> bool:
     """Whether two rows ask the same, but for slips, in the same context and after the same history."""
     return (
-        same(subject(a), subject(b), similarity)
-        and (a.context == b.context or same(a.context, b.context, similarity))
+        same(subject(a), subject(b), similarity, lexicon)
+        and (a.context == b.context or same(a.context, b.context, similarity, lexicon))
         and normal_form(said_before(a)) == normal_form(said_before(b))
     )
 
 
-def resolve(table, sketches: Sketches, similarity: float, policy: str, created: str | None = None) -> Resolved:
-    """Finds duplicates and contradictions and decides which rows stay, whatever the order of the rows.
+def resolve(table, sketches: Sketches, data, lexicon: Lexicon) -> Resolved:
+    """Finds copies and contradictions, as far as the recipe's checks look for them, whatever the order of the rows.
 
     Args:
         table: the working table.
         sketches: of its rows.
-        similarity: least Jaccard similarity of near-duplicate questions, 0..1.
-        policy: for contradictions: `newest` answer, answer of the `majority` (the newer of equals), `drop` all,
-            or `keep` all.
-        created: the column with the rows' dates, or None; without dates the order of ids decides.
+        data: the recipe's data section.
+        lexicon: of the language of the rows.
     """
-    rejected: dict[int, Removal] = {}
-    clusters, contradictions = [], []
-    groups = asking_the_same(table, sketches, similarity)
-    for start in range(0, len(groups), 1000):
-        block = groups[start : start + 1000]
-        found = fetch(table, np.concatenate(block), ("id", "references", "meta"))
+    similarity = data.near_duplicate_similarity if data.checks.near_duplicate != "off" else 1.0
+    labels = asking_the_same(table, sketches, similarity, lexicon)
+    found = Resolved({}, {}, {}, [], [], _smallest(sketches.asked, labels))
+    groups = members(labels) if _look(data.checks) else []
+    for start in range(0, len(groups), _ROWS_AT_ONCE):
+        block = groups[start : start + _ROWS_AT_ONCE]
+        rows = fetch(table, np.concatenate(block), (*SAID, "id", "meta"))
         for cluster in block:
-            answers = by_answer({int(at): found[int(at)].row for at in cluster}, similarity, created)
-            staying = _staying(answers, policy)
-            contradictions += [answers] if len(answers) > 1 else []
-            clusters += [same_answer for same_answer in staying if len(same_answer) > 1]
-            for kept, *copies in staying:
-                for copy in copies:
-                    exact = sketches.content[copy] == sketches.content[kept]
-                    rejected[copy] = Removal("exact_duplicate" if exact else "near_duplicate", kept)
-            going = Removal("contradiction", staying[0][0] if staying else -1)
-            rejected |= {member: going for group in answers if group not in staying for member in group}
-    return Resolved(rejected, clusters, contradictions)
+            by_number = {int(at): rows[int(at)].row for at in cluster}
+            answers = by_answer(by_number, similarity, lexicon, data.columns.created)
+            _note_copies(found, answers, sketches.content, data.checks)
+            if data.checks.contradiction != "off":
+                _note_contradictions(found, by_number, answers, sketches.asked, data.contradictions, lexicon)
+    return found
+
+
+def _look(checks) -> bool:
+    return {checks.exact_duplicate, checks.near_duplicate, checks.contradiction} != {"off"}
+
+
+def _smallest(asked: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Of each row the smallest hash in its cluster: unlike a label, it does not change with the order of the rows."""
+    least = np.full(labels.max(initial=-1) + 1, np.iinfo(np.uint64).max, np.uint64)
+    np.minimum.at(least, labels, asked)
+    return least[labels]
+
+
+def _note_copies(found: Resolved, answers: Sequence[Sequence[int]], content: np.ndarray, checks) -> None:
+    for kept, *others in answers:
+        firsts = {content[kept]: kept}  # a copy to the letter is named as that of the row that it copies
+        listed = [kept]
+        for copy in others:
+            of = firsts.setdefault(content[copy], copy)
+            check, of = ("near_duplicate", kept) if of == copy else ("exact_duplicate", of)
+            if getattr(checks, check) != "off":
+                found.copies[copy] = Copy(check, of)
+                listed.append(copy)
+        if len(listed) > 1:
+            found.clusters.append(listed)
+
+
+def _note_contradictions(
+    found: Resolved,
+    rows: Mapping[int, Row],
+    answers: Sequence[Sequence[int]],
+    asked: np.ndarray,
+    policy: str,
+    lexicon: Lexicon,
+) -> None:
+    """Contradictions among rows of a cluster whose questions are identical; `answers` are of `by_answer`."""
+    by_question: dict[int, list[list[int]]] = defaultdict(list)
+    for group in answers:
+        for key in dict.fromkeys(asked[group].tolist()):
+            by_question[key].append([row for row in group if asked[row] == key])
+    for groups in by_question.values():
+        texts = [rows[group[0]].answer for group in groups]
+        clashes = contradicting(subject(rows[groups[0][0]]), texts, lexicon)
+        if not clashes:
+            continue
+        rivals: dict[int, set[int]] = defaultdict(set)
+        for i, j in clashes:
+            rivals[i].add(j), rivals[j].add(i)
+        found.contradictions.append([groups[at] for at in sorted(rivals)])
+        for at, others in rivals.items():
+            found.against.update(dict.fromkeys(groups[at], groups[min(others)][0]))
+        staying = None if policy == "drop" else max(rivals, key=lambda at: _rank(groups, at, policy))
+        going = rivals if staying is None else rivals[staying]
+        instead = -1 if staying is None else groups[staying][0]
+        found.outvoted.update((row, instead) for at in going for row in groups[at])
+
+
+def _rank(groups: Sequence[Sequence[int]], at: int, policy: str) -> tuple[int, int]:
+    """The answers come newest first, so ties go to the newer."""
+    return (len(groups[at]) if policy == "majority" else 0, -at)
+
+
+def decide(found: Resolved, checks) -> tuple[dict[int, tuple[str, int]], dict[int, list[tuple[str, int]]]]:
+    """What the recipe's checks (`data.checks`) do about it.
+
+    Returns:
+        the rows to reject, number -> (reason, number of the row that stays in its place, or -1), and the rows to
+        flag, number -> [(check, number of the other row)]. A row that goes is not flagged.
+    """
+    rejected: dict[int, tuple[str, int]] = {}
+    flagged: dict[int, list[tuple[str, int]]] = defaultdict(list)
+    if checks.contradiction == "reject":
+        rejected = {row: ("contradiction", instead) for row, instead in found.outvoted.items()}
+    for row, copy in found.copies.items():
+        if getattr(checks, copy.check) == "flag":
+            flagged[row].append(tuple(copy))
+        else:
+            rejected.setdefault(row, tuple(copy))
+    for row, other in found.against.items() if checks.contradiction == "flag" else ():
+        flagged[row].append(("contradiction", other))
+    return rejected, {row: what for row, what in flagged.items() if row not in rejected}
+
+
+def require_dates(data) -> None:
+    """Raises UserError where the newest of several answers is to stay and no column says which that is."""
+    if data.checks.contradiction == "reject" and data.contradictions == "newest" and not data.columns.created:
+        raise UserError.of(
+            "recipe field data.contradictions",
+            "the column with the rows' dates in data.columns.created, because the newest answer is to stay",
+            "no such column",
+            "name it, or set data.contradictions to majority or drop, or data.checks.contradiction to flag",
+        )
 
 
 def summary(found: Resolved, show: Callable[[Sequence[int]], list[dict[str, str]]], policy: str) -> dict[str, Any]:
@@ -136,7 +216,9 @@ def summary(found: Resolved, show: Callable[[Sequence[int]], list[dict[str, str]
     }
 
 
-def by_answer(cluster: Mapping[int, Row], similarity: float, created: str | None = None) -> list[list[int]]:
+def by_answer(
+    cluster: Mapping[int, Row], similarity: float, lexicon: Lexicon, created: str | None = None
+) -> list[list[int]]:
     """Members of a cluster that give the same answer, oldest first; the newest answer's group comes first."""
     age = {number: (row_values.value(row, created), row.id) for number, row in cluster.items()}
     oldest_first = sorted(cluster, key=age.__getitem__)
@@ -145,19 +227,10 @@ def by_answer(cluster: Mapping[int, Row], similarity: float, created: str | None
         exact[normal_form(cluster[member].answer)].append(member)
     groups: list[list[int]] = []
     for equal in exact.values():
-        answer = cluster[equal[0]].answer
-        near = next((g for g in groups if same(answer, cluster[g[0]].answer, similarity)), None)
+        answer, compared = cluster[equal[0]].answer, groups if len(exact) <= _MOST_ANSWERS else ()
+        near = next((g for g in compared if same(answer, cluster[g[0]].answer, similarity, lexicon)), None)
         if near is None:
             groups.append(equal)
         else:
             near[:] = sorted(near + equal, key=oldest_first.index)
     return sorted(groups, key=lambda group: max(age[member] for member in group), reverse=True)
-
-
-def _staying(answers: list[list[int]], policy: str) -> list[list[int]]:
-    """The answers that stay. They come newest first, so ties go to the newer."""
-    if policy == "keep" or len(answers) == 1:
-        return answers
-    if policy == "drop":
-        return []
-    return [answers[0] if policy == "newest" else max(answers, key=len)]

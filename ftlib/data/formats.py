@@ -47,6 +47,9 @@ _SIGNS = (
 )
 
 
+_LISTED = 12  # columns that a message names
+
+
 class Reading(NamedTuple):
     """How records are read."""
 
@@ -103,7 +106,7 @@ def entries(record: Mapping[str, Any], reading: Reading, fallback_id: str) -> It
         named = {part: name if name in record else part for part, name in named.items()}
         named = {part: name for part, name in named.items() if name in record}
     shape = _shape(record, reading, named)
-    parts = _parts(record, shape, named)
+    parts = _parts(record, shape, named, reading)
     beside = {name: reading.columns[part] for part, name in named.items() if part not in _USUAL}
     meta = {
         beside.get(name) or text_of(str(name), "a name"): plain(value)
@@ -149,7 +152,7 @@ def _shape(record: Mapping[str, Any], reading: Reading, named: Mapping[str, str]
     return shape
 
 
-def _parts(record: Mapping[str, Any], shape: str, named: Mapping[str, str]) -> dict[str, Any]:
+def _parts(record: Mapping[str, Any], shape: str, named: Mapping[str, str], reading: Reading) -> dict[str, Any]:
     """The part that each column plays -> its key in the record."""
     keys = {str(name).lower(): name for name in reversed(record)}
     parts: dict[str, Any] = {}
@@ -163,6 +166,9 @@ def _parts(record: Mapping[str, Any], shape: str, named: Mapping[str, str]) -> d
         key = named.get(part) or next(iter(free), None)
         if key in record:
             parts[part] = key
+    idle = [part for part in named if part in _USUAL and part not in _PARTS.get(shape, ("id", *_FLAT))]
+    if idle and not reading.frozen:
+        raise Malformed(f"expected no data.columns.{idle[0]} beside the format {shape}, found {named[idle[0]]}")
     needed = ["question", *["answer"] * ("references" not in parts)]
     missing = [named.get(part, part) for part in _NEEDED.get(shape, needed) if part not in parts]
     if missing:
@@ -172,7 +178,9 @@ def _parts(record: Mapping[str, Any], shape: str, named: Mapping[str, str]) -> d
 
 
 def _names(record: Mapping[str, Any]) -> str:
-    return ", ".join(sorted(map(str, record))) or "none"
+    names = sorted(map(str, record))
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return (", ".join(name if len(name) <= 30 else f"{name[:27]}..." for name in names[:_LISTED]) or "none") + more
 
 
 def _group(record: Mapping[str, Any], group_by: Sequence[str]) -> tuple[str, ...]:

@@ -1,25 +1,26 @@
 """JSON out of files, record by record: lines, arrays of any length, single objects, plain or gzipped.
 
 Nothing is held but the record at hand. A record that can't be read is handed on with its place and what is wrong with
-it, so that the caller decides between failing and rejecting.
+it, so that the caller decides between failing and rejecting; where all that follows is lost too, that is an error.
 """
 
 from __future__ import annotations
 
-import gzip
-import io
 import json
 import re
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
-LONGEST = 64 << 20  # bytes; a longer value is taken for a broken file
+from ftlib.data import opening
+from ftlib.data.opening import LONGEST, Line, lines, named, place_of, refuse_broken
+from ftlib.errors import UserError
+
 _BLOCK = 1 << 20  # characters read at once from an array
-_BETWEEN = re.compile(r"[\ufeff\s,]*")  # what may stand between the items of an array
-_DECODER = json.JSONDecoder()
-_UNREADABLE = (OSError, EOFError, zlib.error, UnicodeDecodeError)
+_WHOLE = 128 << 20  # characters of a file that has to be read as a whole
+_DEEPEST = 8  # levels at which lists of records are looked for
+_SPACE = re.compile(r"[\ufeff\s]*")
 
 
 class Record(NamedTuple):
@@ -28,120 +29,188 @@ class Record(NamedTuple):
     place: str  # file, line and byte offset, for messages
     value: dict[str, Any] | None  # None where it could not be read
     problem: str = ""  # what is wrong: "expected ..., found ..."
+    fix: str = ""  # what to do about it, where more is known than that it is wrong
 
 
-def opened(path: Path) -> IO[bytes]:
-    """The file in binary, unpacked where it ends in .gz."""
-    return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
+def unreadable(record: Record, more: str = "") -> UserError:
+    """What to raise of a record that can't be read; `more` is what else can be done about it."""
+    what, _, hint = record.problem.partition("; ")
+    expected, _, found = what.removeprefix("expected ").partition(", found")
+    to_do = (record.fix or hint or "mend or remove it") + more
+    return UserError.of(record.place, expected, found.lstrip(": ") or "another", to_do)
 
 
-def place_of(path: Path, line: int, byte: int) -> str:
-    """Where something stands, for messages; bytes are those of the unpacked file."""
-    return f"{path}, line {line} (byte {byte})"
+def _unrepeated(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """An object, which has no key twice: one of the two values would be lost."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} twice")
+    return made
 
 
-def lines(path: Path) -> Iterator[tuple[int, int, str, str]]:
-    """(line number, byte offset, text, problem); the first may begin with a byte order mark, a torn gzip has a last."""
-    number = offset = 0
+_DECODER = json.JSONDecoder(object_pairs_hook=_unrepeated)
+
+
+def json_lines(path: Path, encoding: str | None = None, key_path: str | None = None) -> Iterator[Record]:
+    """One object a line; blank lines are passed over. An array, whatever its file is called, is read as one.
+
+    `key_path` has no meaning here but to be refused.
+    """
+    if _begins_with(path, encoding, "["):
+        yield from json_file(path, encoding, key_path)
+        return
+    refuse_key_path(path, key_path, "JSON lines")
+    for line in lines(path, encoding):
+        if line.problem:
+            yield Record(place_of(path, line.number, line.byte), None, line.problem, line.fix)
+        elif line.text.strip():
+            yield _parsed(path, line)
+
+
+def refuse_key_path(path: Path, key_path: str | None, what: str) -> None:
+    """Raises UserError where `data.records` is set for a file that holds no object with lists."""
+    if key_path:
+        wanted = f"a .json file that holds one object with this list ({named(path)})"
+        raise UserError.of(f"data.records = {key_path}", wanted, what, "leave the field out")
+
+
+def _begins_with(path: Path, encoding: str | None, sign: str) -> bool:
+    with opening.text(path, encoding) as file:
+        head = " "
+        while head and not (head := head.lstrip("\ufeff \t\r\n")[:1]):
+            if not (head := file.read(4096)):
+                return False
+        return head.startswith(sign)
+
+
+def _parsed(path: Path, line: Line) -> Record:
+    """The object that a line is."""
+    said = line.text.rstrip("\r\n").removeprefix("\ufeff")  # files that were joined keep their marks
     try:
-        with opened(path) as file:
-            for number, line in enumerate(file, start=1):
-                try:
-                    yield number, offset, line.decode("utf-8-sig" if number == 1 else "utf-8"), ""
-                except UnicodeDecodeError as error:
-                    found = f"expected UTF-8, found byte 0x{line[error.start]:02x}"
-                    yield number, offset + error.start, "", found
-                offset += len(line)
-    except _UNREADABLE as error:
-        yield number + 1, offset, "", f"expected readable data, found: {error}"
+        return _item(place_of(path, line.number, line.byte), _DECODER.decode(said), said)
+    except (RecursionError, ValueError) as error:
+        before = said[: getattr(error, "pos", 0)].encode("utf-8", "surrogateescape")
+        place = place_of(path, line.number, line.byte + len(before))
+        return Record(place, None, f"expected one JSON object, found {_excerpt(said)} ({_reason(error)})")
 
 
-def json_lines(path: Path) -> Iterator[Record]:
-    """One object a line; blank lines are passed over."""
-    for number, offset, text, problem in lines(path):
-        if problem:
-            yield Record(place_of(path, number, offset), None, problem)
-        elif text.strip():
-            yield _parsed(path, number, offset, text.rstrip("\r\n"))
+def _reason(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    return getattr(error, "msg", "") or str(error).split(";")[0]  # also of a number with too many digits
 
 
-def _parsed(path: Path, number: int, offset: int, text: str) -> Record:
-    """The object that a text is, which begins at this line and byte."""
-    value, at, found = None, 0, ""
-    try:
-        value = json.loads(text)
-        if not isinstance(value, dict):
-            value, found = None, f"{type(value).__name__} {_excerpt(text)}"
-    except (RecursionError, ValueError) as error:  # ValueError also of numbers with too many digits
-        at, found = getattr(error, "pos", 0), f"{_excerpt(text)} ({getattr(error, 'msg', error)})"
-    before = text[:at]
-    place = place_of(path, number + before.count("\n"), offset + len(before.encode()))
-    return Record(place, value, found and f"expected one JSON object, found {found}")
+def _excerpt(said: str) -> str:
+    said = said[:1000].strip()
+    return repr(said if len(said) <= 60 else said[:57] + "...")
 
 
-def _excerpt(text: str) -> str:
-    text = text.strip()
-    return repr(text if len(text) <= 60 else text[:57] + "...")
-
-
-def _item(place: str, value: Any) -> Record:
+def _item(place: str, value: Any, said: str = "") -> Record:
     if isinstance(value, dict):
         return Record(place, value)
-    return Record(place, None, f"expected an object, found {type(value).__name__}")
+    return Record(place, None, f"expected one JSON object, found {type(value).__name__} {said and _excerpt(said)}")
 
 
-def json_file(path: Path) -> Iterator[Record]:
-    """A .json file is an array of objects or, as many exports have it, JSON lines or a single object."""
-    filled = (text for *_, text, problem in lines(path) if text.strip() or problem)
-    first, second = next(filled, ""), next(filled, None)
-    if first.lstrip("\ufeff \t\r\n").startswith("["):
-        yield from _json_array(path)
-    elif second is not None and _parsed(path, 1, 0, first).value:
-        yield from json_lines(path)
-    else:
-        yield from _json_object(path)
+def json_file(path: Path, encoding: str | None = None, key_path: str | None = None) -> Iterator[Record]:
+    """A .json file is an array of objects or, as many exports have it, JSON lines or a single object.
 
+    Args:
+        key_path: keys, joined by dots, under which an object holds the list of records; None where it holds one list.
 
-def _json_object(path: Path) -> Iterator[Record]:
-    parts = list(lines(path))
-    content = "".join(text for *_, text, _ in parts)
-    unread = [Record(place_of(path, number, byte), None, problem) for number, byte, _, problem in parts if problem]
-    if unread or not content.strip():
-        yield from unread[:1]
+    Raises:
+        UserError: the file as a whole, or all behind a place in it, can't be read; an object with several lists.
+    """
+    if _begins_with(path, encoding, "["):
+        refuse_key_path(path, key_path, "an array")
+        yield from _json_array(path, encoding)
         return
-    whole = _parsed(path, 1, 0, content)
-    value = whole.value or {}
-    lists = [item for item in value.values() if isinstance(item, list) and item and isinstance(item[0], dict)]
-    if not lists or {"messages", "conversations"} & value.keys():
-        yield whole
-        return
-    for number, item in enumerate(lists[0]):  # {"data": [...]}
-        yield _item(f"{path}, item {number}", item)
+    filled = (line for line in lines(path, encoding) if line.text.strip() or line.problem)
+    first, second = [*islice(filled, 2), None, None][:2]
+    if second and first.text and _parsed(path, first).value is not None:
+        yield from json_lines(path, encoding, key_path)
+    elif first:
+        yield from _json_object(path, encoding, key_path)
 
 
-def _json_array(path: Path) -> Iterator[Record]:
-    """Objects of a JSON array without reading the array as a whole."""
-    place = place_of(path, 1, 0)
+def _json_object(path: Path, encoding: str | None, key_path: str | None) -> Iterator[Record]:
+    with opening.text(path, encoding) as file:
+        content = file.read(_WHOLE)
+        if file.read(1):
+            fix = "write one object a line (.jsonl)"
+            raise UserError.of(named(path), f"at most {_WHOLE >> 20} million characters in one object", "more", fix)
+    refuse_broken(path, content, encoding)
     try:
-        with opened(path) as raw, io.TextIOWrapper(raw, encoding="utf-8", newline="") as text:
-            buffer = text.read(_BLOCK)
-            at, seen, line, byte = buffer.find("[") + 1, 0, 1, 0
-            while True:
-                at = _BETWEEN.match(buffer, at).end()
-                line, byte, seen = line + buffer.count("\n", seen, at), byte + len(buffer[seen:at].encode()), at
-                place = place_of(path, line, byte)
-                if buffer[at : at + 1] == "]":
-                    return
+        value = _DECODER.decode(content.lstrip("\ufeff"))
+    except (RecursionError, ValueError) as error:
+        raise _stopped(path, content[: getattr(error, "pos", 0)], "JSON", _reason(error)) from None
+    found = _lists(value) if isinstance(value, dict) else {}
+    if key_path:
+        chosen = key_path
+    elif (isinstance(value, dict) and {"messages", "conversations"} & value.keys()) or len(found) == 0:
+        yield _item(named(path), value, content)
+        return
+    elif len(found) > 1:
+        fix = f"name one in data.records, e.g. data.records: {next(iter(found))}"
+        raise UserError.of(named(path), "one list of records", f"{len(found)}: {', '.join(found)}", fix)
+    else:
+        (chosen,) = found
+    if chosen not in found:
+        wanted, listed = "the keys of a list of records, joined by dots", ", ".join(found) or "no such list"
+        raise UserError.of(f"data.records = {key_path}", wanted, listed, f"name one that {named(path)} has")
+    for number, item in enumerate(found[chosen]):
+        yield _item(f"{named(path)}, {chosen} item {number}", item)
+
+
+def _lists(value: Mapping[str, Any], before: str = "", level: int = 1) -> dict[str, list[Any]]:
+    """Lists of objects inside an object, by their keys joined by dots."""
+    found: dict[str, list[Any]] = {}
+    for name, inside in value.items():
+        if isinstance(inside, list) and inside and isinstance(inside[0], dict):
+            found[f"{before}{name}"] = inside
+        elif isinstance(inside, dict) and level < _DEEPEST:
+            found |= _lists(inside, f"{before}{name}.", level + 1)
+    return found
+
+
+def _stopped(path: Path, before: str, expected: str, found: str) -> UserError:
+    """What ends the reading of a file: behind `before` nothing can be told apart any more."""
+    place = place_of(path, 1 + before.count("\n"), len(before.encode("utf-8", "surrogateescape")))
+    return UserError.of(place, expected, found, "mend the file")
+
+
+# What an array may go on with -> the signs that are allowed there; and what may follow a sign.
+_SIGNS = {"an array": "[", "an object or ]": "]", "an object": "", ", or ]": ",]", "nothing more": ""}
+_AFTER = {"[": "an object or ]", ",": "an object", "]": "nothing more"}
+
+
+def _json_array(path: Path, encoding: str | None) -> Iterator[Record]:
+    """Objects of a JSON array without reading the array as a whole."""
+    buffer, seen, at, line, byte, expected = "", 0, 0, 1, 0, "an array"
+    with opening.text(path, encoding) as file:
+        while True:
+            at = _SPACE.match(buffer, at).end()
+            line, byte = line + buffer.count("\n", seen, at), byte + len(buffer[seen:at].encode())
+            seen, end, value, then, found = at, at + 1, None, expected, "the end of the file"
+            if (sign := buffer[at:end]) and sign in _SIGNS[expected]:
+                then = _AFTER[sign]
+            elif sign and expected.startswith("an object"):
                 try:
-                    value, at = _DECODER.raw_decode(buffer, at)
-                except (RecursionError, ValueError) as error:  # perhaps only because the block ends inside the value
-                    block = text.read(_BLOCK) if len(buffer) - at <= LONGEST else ""
-                    if not block:
-                        found = f"{_excerpt(buffer[at : at + 80])} ({error})"
-                        yield Record(place, None, f"expected an object or ], found {found}")
-                        return
-                    buffer, at, seen = buffer[at:] + block, 0, 0
-                else:
-                    yield _item(place, value)
-    except _UNREADABLE as error:
-        yield Record(place, None, f"expected readable UTF-8, found: {error}")
+                    value, end = _DECODER.raw_decode(buffer, at)
+                    then = ", or ]"
+                except (RecursionError, ValueError) as error:
+                    found = f"{_excerpt(buffer[at : at + 80])} ({_reason(error)})"
+            elif sign:
+                found = _excerpt(buffer[at : at + 80])
+            if then == expected or end == len(buffer):  # perhaps only because the block ends here
+                if block := file.read(_BLOCK) if len(buffer) - at <= LONGEST else "":
+                    refuse_broken(path, block, encoding)
+                    buffer, seen, at = buffer[at:] + block, 0, 0
+                    continue
+                if expected == "nothing more" and not sign:
+                    return
+                if then == expected:
+                    raise UserError.of(place_of(path, line, byte), expected, found, "mend the file")
+            if then == ", or ]":
+                yield _item(place_of(path, line, byte), value)
+            at, expected = end, then

@@ -9,9 +9,13 @@ from typing import Any, NamedTuple
 
 from ftlib.data import files
 from ftlib.data.formats import Malformed, Reading, entries, is_row
+from ftlib.data.json_files import Record, unreadable
+from ftlib.data.opening import named
 from ftlib.data.table import Entry, Judged, Watch, each, write_entries
 from ftlib.errors import UserError
 from ftlib.rows import Row
+
+_MOST_CHARACTERS = 1_000_000  # of a row; no model reads a longer one, and every later step would hold it several times
 
 
 class Loaded(NamedTuple):
@@ -19,7 +23,7 @@ class Loaded(NamedTuple):
 
     bad: list[Judged]  # rows that could not be read, as they go to rejected.jsonl
     formats: Counter[str]  # rows by recognised shape
-    notes: Counter[str]  # rows by embedded template that was unwrapped, and by renamed id
+    notes: Counter[str]  # rows by unwrapped template and by renamed id, files by what was passed over or is unusual
     columns: set[str]  # every column that any record has
     table: Any = None  # the working table's file, see `ftlib.data.table.write_entries`
 
@@ -34,42 +38,57 @@ def load(source: str | Path, arrow_file: Path, data, *, frozen: bool = False, wa
     """
     found = Loaded([], Counter(), Counter(), set())
     reading = Reading.of(data, frozen=frozen)
-    table = write_entries(_entries(watch(files.records(source)), reading, data.on_bad_row, found), arrow_file)
-    if not len(table) and not found.bad:
-        field = "data.test_path" if frozen else "data.path"
-        raise UserError.of(f"{field} = {source}", "at least one row", "none", "check that the file is not empty")
+    field = "data.test_path" if frozen else "data.path"
+    options = {"encoding": data.encoding, "key_path": data.records, "notes": found.notes, "field": field}
+    source_records = files.records(source, **options)
+    table = write_entries(_entries(watch(source_records), reading, data.on_bad_row, found), arrow_file)
+    if not len(table):
+        to_do, instead = "check that the file is not empty", "no record at all"
+        if found.bad:
+            worst, times = Counter(judged.detail for judged in found.bad).most_common(1)[0]
+            instead = f"none among {len(found.bad)} records; most often ({times}): {worst}"
+            to_do = f"mend the first of them: {found.bad[0].entry.place}"
+        raise UserError.of(f"{field} = {named(Path(source))}", "at least one row", instead, to_do)
     return found._replace(table=table)
 
 
-def _entries(records: Iterable[files.Record], reading: Reading, on_bad_row: str, found: Loaded) -> Iterator[Entry]:
+def _entries(records: Iterable[Record], reading: Reading, on_bad_row: str, found: Loaded) -> Iterator[Entry]:
     """Makes rows of records and notes in `found` what came in."""
     seen: set[int] = set()
     for number, record in enumerate(records):
-        name, reason, problem, made = f"row-{number:07d}", "unreadable", record.problem, []
-        if not problem:
+        name, made, bad = f"row-{number:07d}", [], ("unreadable", record.problem)
+        if not record.problem:
             within = (record.value.get("meta") or ()) if is_row(record.value) else ()
             found.columns.update(map(str, (*record.value, *within)))
             try:
-                made = list(entries(record.value, reading, name))
+                made, bad = list(entries(record.value, reading, name)), ("", "")
             except Malformed as error:
-                reason, problem = "malformed", str(error)
-        if problem and on_bad_row == "fail":
-            expected, _, instead = problem.partition(", found")
-            raise UserError.of(
-                record.place,
-                expected.removeprefix("expected "),
-                instead.lstrip(": ") or "something else",
-                "mend or remove it, or set data.on_bad_row: reject to go on without it",
-            )
-        if problem:
-            found.bad.append(Judged(Entry(Row(name, (), "", ("",)), place=record.place), reason, problem))
+                bad = ("malformed", str(error))
+        if bad[0] and on_bad_row == "fail":
+            more = "; to go on without such records, set data.on_bad_row: reject"
+            raise unreadable(record._replace(problem=bad[1]), more)
+        if bad[0]:
+            found.bad.append(_unfit(name, record.place, *bad))
         for entry in made:
             row_id = _own_id(entry.row.id, seen)
+            if (size := _characters(entry.row)) > _MOST_CHARACTERS:
+                found.bad.append(_unfit(row_id, record.place, "overlong", f"{size} characters"))
+                continue
             found.formats[entry.format] += 1
             found.notes.update([f"unwrapped {note}" for note in entry.notes])
             if row_id != entry.row.id:
                 found.notes["id repeated"] += 1
             yield entry._replace(row=entry.row._replace(id=row_id), place=record.place)
+
+
+def _unfit(name: str, place: str, reason: str, detail: str) -> Judged:
+    """A row that is left out, without its texts: they are not masked yet."""
+    return Judged(Entry(Row(name, (), "", ("",)), place=place), reason, detail)
+
+
+def _characters(row: Row) -> int:
+    texts = (*(turn.content for turn in row.turns), row.context, *row.references, *row.meta.values())
+    return sum(len(text) for text in texts if isinstance(text, str))
 
 
 def _own_id(row_id: str, seen: set[int]) -> str:

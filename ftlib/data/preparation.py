@@ -13,11 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from ftlib import atomic, jsonl, rows
-from ftlib.data import audit, checks, decontaminate, duplicates, leakage, load, split, truth
+from ftlib.data import audit, checks, decontaminate, duplicates, habits, leakage, load, split, truth
+from ftlib.data.candidates import sketch_table
 from ftlib.data.ledger import Ledger
+from ftlib.data.paraphrases import embedder
+from ftlib.data.pool import mapped
 from ftlib.data.prompts import Renderer
 from ftlib.data.table import NAMES, TEST, TRAIN, VAL, Entry, Judged, Watch, WorkingTable, each, fetch, write_entries
 from ftlib.data.tokens import load_tokenizer
+from ftlib.data.vocabulary import Lexicon
 from ftlib.errors import UserError
 from ftlib.progress import progress
 from ftlib.recipe import Recipe
@@ -49,11 +53,14 @@ class Preparation(AbstractContextManager):
         shutil.rmtree(self._work, ignore_errors=True)
         self._work.mkdir(parents=True)
         self.renderer = Renderer.of(recipe, load_tokenizer(recipe.model))
-        self.ledger = Ledger(self.folder / "rejected.jsonl")
+        self.ledger = Ledger(self.folder)
+        self.overlong: list[int] = []  # tokens of the rows that have too many
         self.copies: dict[str, str] = {}  # id of a rejected copy -> id of the row that stays
         self.report: dict[str, Any] = {"rows_per_second": {}}
         self.leaks: dict[str, Any] = {"policy": recipe.data.leakage}
         self.test: list[Row] = []
+        self.language: str | None = None  # of most rows, or as the recipe has it
+        duplicates.require_dates(recipe.data)
 
     def __exit__(self, *error: object) -> None:
         self.close()
@@ -87,19 +94,31 @@ class Preparation(AbstractContextManager):
         """Mends, masks and checks every row: changed, pii, learned (habits of the data), rejected (by reason)."""
         data, count = self.recipe.data, len(self.raw)
         with self._timed("learn habits", count):
-            answers = (entry.row for entry in each(self.raw, ["references"]))
-            usual = checks.habits(self._watch("learn habits", count)(answers), count)
+            said = (entry.row for entry in each(self.raw, ["turns", "references"]))
+            usual = habits.learn_habits(self._watch("learn habits", count)(said), count, data)
+            self.language = usual.language
         pii = Counter(dict.fromkeys(data.pii.kinds, 0))
         with self._timed("clean", count):
-            counter = checks.token_counter(self.renderer.tokenizer)
-            checker = checks.Checker(data, usual, counter, checks.template_overhead(self.renderer))
-            kept = self._passed(checker.judged(self._watch("clean", count)(each(self.raw))), pii)
+            overhead = checks.template_overhead(self.renderer)
+            make = partial(checks.judging, data, usual, self.recipe.model, overhead)
+            judged = mapped(make, self._watch("clean", count)(each(self.raw)), count)
+            kept = self._passed(chain.from_iterable(self._counted(judged)), pii)
             self.rows = WorkingTable(write_entries(kept, self._work / "checked.arrow"), self.ledger)
         if not len(self.rows):
             self.ledger.stop("the checks", "at least one row")
-        learned = {"phrases": sorted(usual.phrases.opening | usual.phrases.closing), "full_stops": usual.punctuated}
+        learned = {
+            "phrases": sorted(usual.phrases.opening | usual.phrases.closing),
+            "full_stops": usual.ends.punctuated,
+        }
         self.report["clean"] = {"changed": dict(self.ledger.changed), "pii": dict(pii), "learned": learned}
-        return self.report["clean"] | {"rejected": dict(self.ledger.rejected)}
+        counts = {"flagged": dict(self.ledger.flagged), "rejected": dict(self.ledger.rejected)}
+        return self.report["clean"] | counts
+
+    def _counted(self, judged: Iterable[tuple[list[Judged], list[int]]]) -> Iterator[list[Judged]]:
+        """Batches of judged rows; notes how many tokens the over-long ones have."""
+        for batch, tokens in judged:
+            self.overlong += tokens
+            yield batch
 
     def _passed(self, judged: Iterable[Judged], pii: Counter[str]) -> Iterator[Entry]:
         for one in judged:
@@ -108,21 +127,27 @@ class Preparation(AbstractContextManager):
             if one.reason:
                 self.ledger.reject(one)
             else:
+                self.ledger.flag(one.entry.row, one.flags)
                 yield one.entry
 
     def deduplicate(self) -> dict[str, Any]:
-        """Finds rows that ask the same: copies go, `data.contradictions` decides about several answers."""
+        """Finds rows that ask the same, copies and contradictions among them; the recipe says what becomes of them."""
         data, table, count = self.recipe.data, self.rows.table, len(self.rows)
-        policy, created = data.contradictions, data.columns.created
+        self.lexicon = Lexicon(self.language)
         with self._timed("sketch", count):
-            self.sketches = duplicates.sketch_table(table, self._watch("sketch", count))
+            watch = self._watch("sketch", count)
+            self.sketches = sketch_table(table, data.near_duplicate_similarity, self.lexicon, watch)
         with self._timed("deduplicate", count):
-            found = duplicates.resolve(table, self.sketches, data.near_duplicate_similarity, policy, created)
-            involved = [*found.rejected, *(v.instead for v in found.rejected.values() if v.instead >= 0)]
-            ids = {number: entry.row.id for number, entry in fetch(table, involved, ["id"]).items()}
-            self.rows.reject({n: (v.reason, ids.get(v.instead, "")) for n, v in found.rejected.items()})
-            self.copies |= {ids[n]: ids[v.instead] for n, v in found.rejected.items() if v.instead >= 0}
-        self.report["duplicates"] = duplicates.summary(found, partial(self.rows.shown, beside=created), policy)
+            found = duplicates.resolve(table, self.sketches, data, self.lexicon)
+            self.asking = found.asking
+            rejected, flagged = duplicates.decide(found, data.checks)
+            involved = {*rejected, *(n for _, n in rejected.values()), *(n for f in flagged.values() for _, n in f)}
+            ids = {number: entry.row.id for number, entry in fetch(table, sorted(involved - {-1}), ["id"]).items()}
+            self.rows.flag({n: [(check, ids[other]) for check, other in what] for n, what in flagged.items()})
+            self.rows.reject({n: (reason, ids.get(instead, "")) for n, (reason, instead) in rejected.items()})
+            self.copies |= {ids[n]: ids[instead] for n, (_, instead) in rejected.items() if instead >= 0}
+        show = partial(self.rows.shown, beside=data.columns.created)
+        self.report["duplicates"] = duplicates.summary(found, show, data.contradictions)
         return self.report["duplicates"] | {"rejected": dict(self.ledger.rejected)}
 
     def split(self) -> dict[str, Any]:
@@ -130,7 +155,8 @@ class Preparation(AbstractContextManager):
         data, working, from_file = self.recipe.data, self.rows, self.recipe.data.test_path is not None
         with self._timed("split", len(working)):
             table, created = working.table, data.columns.created
-            working.sides = split.assign(table, working.alive, data.split, self.recipe.seed, from_file, created)
+            options = (data.split, self.recipe.seed, from_file, created)
+            working.sides = split.assign(table, working.alive, self.asking, *options)
             self.test = self.test if from_file else list(working.on(TEST))
         counts = {name: working.count(at) for at, name in enumerate(NAMES)}
         self.report["split"] = {"rows": counts | {"test": len(self.test)}, "method": data.split.method}
@@ -149,7 +175,9 @@ class Preparation(AbstractContextManager):
         found: dict[str, Any] = {"policy": policy, "similarity": data.near_duplicate_similarity}
         with self._timed("leakage", int(self.rows.alive.sum())):
             inside = (TRAIN, VAL) if data.test_path else (TRAIN,)
-            compare = partial(leakage.between, self.rows, self.sketches, data=data, policy=policy)
+            model = self.recipe.rag.embedding_model
+            beside = {"lexicon": self.lexicon, "embed": embedder(model) if model else None}
+            compare = partial(leakage.between, self.rows, self.sketches, data=data, policy=policy, **beside)
             found["train_and_test"] = compare(inside, self.test, "train and test")
             val = list(self.rows.on(VAL))  # after the test set: what leaked there is gone
             found["train_and_val"] = compare((TRAIN,), val, "train and val")
@@ -172,7 +200,10 @@ class Preparation(AbstractContextManager):
             self.ledger.balance(kept)
             atomic.write_json(self.folder / "leakage.json", self.leaks)
         counts = {"in": self.ledger.rows_in, "kept": kept, "rejected": dict(self.ledger.rejected)}
-        self.report["rows"] = counts | {"files": written, "losses": self.ledger.losses()}
+        told = {"losses": self.ledger.losses(), "flags": self.ledger.flags()}
+        advice = self.ledger.advice(self.recipe.data.max_tokens, self.overlong)
+        self.report["rows"] = counts | told | {"files": written, "advice": advice}
+        self.report["flags"] = self.ledger.examples
         return written
 
     def audit(self) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from ftlib import rows as row_values
-from ftlib.data.similar import components, digest, normal_form
-from ftlib.data.table import NAMES, SAID, TEST, TRAIN, VAL, each, said_before, subject
+from ftlib.data.candidates import components
+from ftlib.data.similar import digest
+from ftlib.data.table import NAMES, TEST, TRAIN, VAL, each
 from ftlib.errors import UserError
 from ftlib.stats import wilson
 
@@ -33,12 +34,21 @@ def side(seed: int, key: str, val_fraction: float, test_fraction: float) -> int:
     return VAL if share(seed, "val", key) < val_fraction else TRAIN
 
 
-def assign(table, alive: np.ndarray, recipe, seed: int, test_from_file: bool, created: str | None = None) -> np.ndarray:
+def assign(
+    table,
+    alive: np.ndarray,
+    asking: np.ndarray,
+    recipe,
+    seed: int,
+    test_from_file: bool,
+    created: str | None = None,
+) -> np.ndarray:
     """The side of every row: int8 (n,) of TRAIN, VAL, TEST; -1 where it takes no part.
 
     Args:
         table: the working table.
         alive: bool (n,), rows that take part.
+        asking: uint64 (n,), equal for rows that ask the same, so that no copy stands on the other side.
         recipe: the recipe's `data.split`.
         seed: of the hash.
         test_from_file: whether the test set is given, so that no row is taken for it.
@@ -47,37 +57,42 @@ def assign(table, alive: np.ndarray, recipe, seed: int, test_from_file: bool, cr
     Raises:
         UserError: a temporal split without dates.
     """
-    keys = group_keys(table)
+    keys = group_keys(table, asking)
     sides = np.full(len(table), -1, dtype=np.int8)
     test_fraction = 0.0 if test_from_file else recipe.test_fraction
     if recipe.method == "temporal":
         by_key = _temporal(table, alive, keys, recipe, test_fraction, created)
     else:
-        present = {keys[row] for row in np.flatnonzero(alive)}
-        by_key = {key: side(seed, key, recipe.val_fraction, test_fraction) for key in present}
-        _fill_empty(by_key, seed, [(VAL, "val")] + [(TEST, "test")] * (test_fraction > 0))
+        rows = Counter(keys[row] for row in np.flatnonzero(alive))
+        by_key = {key: side(seed, key, recipe.val_fraction, test_fraction) for key in rows}
+        most = {key for key, count in rows.items() if 2 * count > rows.total()}
+        by_key |= dict.fromkeys(most, TRAIN)  # else little would be left to train
+        _fill_empty(by_key, most, seed, [(VAL, "val")] + [(TEST, "test")] * (test_fraction > 0))
     sides[alive] = [by_key[keys[row]] for row in np.flatnonzero(alive)]
     return sides
 
 
-def _fill_empty(by_key: dict[str, int], seed: int, wanted: list[tuple[int, str]]) -> None:
-    """Chance leaves a side of a very small data set empty; then the group nearest to its threshold goes there."""
+def _fill_empty(by_key: dict[str, int], most: set[str], seed: int, wanted: list[tuple[int, str]]) -> None:
+    """Chance leaves a side of a very small data set empty; then the group nearest to its threshold goes there.
+
+    `most` holds the key of the group that most rows belong to, if there is one; it stays.
+    """
     for at, salt in wanted:
-        train = [key for key, now in by_key.items() if now == TRAIN]
-        if at not in by_key.values() and len(train) > 1:
+        train = [key for key, now in by_key.items() if now == TRAIN and key not in most]
+        if at not in by_key.values() and train and len(train) + len(most) > 1:
             by_key[min(train, key=lambda key: share(seed, salt, key))] = at
 
 
-def group_keys(table) -> list[str]:
+def group_keys(table, asking: np.ndarray) -> list[str]:
     """The group of every row; rows that share any of their group values, directly or through others, have one key.
 
-    Rows without a group are grouped by what they ask (with history and context), so that it never stands on both
-    sides.
+    What a row asks (`asking`, of `assign`) is such a value too, where it has no other or another row asks the same.
     """
+    _, number, rows = np.unique(asking, return_inverse=True, return_counts=True)
     raw = []  # one text a row: a million tuples would be as large as the texts in them
-    for row in (entry.row for entry in each(table, ("group", *SAID))):
-        asked = (subject(row), *(text for text in (row.context, said_before(row)) if text))
-        raw.append(_APART.join(row.group) or f"{digest(*map(normal_form, asked)):016x}")
+    for entry, asked, others in zip(each(table, ["group"]), asking.tolist(), rows[number].tolist(), strict=True):
+        keys = entry.row.group
+        raw.append(_APART.join((*keys, f"{asked:016x}") if others > 1 or not keys else keys))
     if not any(_APART in key for key in raw):
         return raw
     keys = sorted({part for key in raw for part in key.split(_APART)})

@@ -46,11 +46,12 @@ _json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class Judged(NamedTuple):
-    """An entry with the reason why it can't stay; "" where it can."""
+    """An entry with the reason why it can't stay ("" where it can), and what else was found: (check, detail) pairs."""
 
     entry: Entry
     reason: str = ""
     detail: str = ""
+    flags: Sequence[tuple[str, str]] = ()
 
 
 def write_entries(entries: Iterable[Entry], arrow_file: Path):
@@ -145,6 +146,13 @@ class WorkingTable:
                 self._ledger.reject(Judged(entry, *reasons[number]))
         self.alive[numbers] = False
         self.sides[numbers] = -1
+
+    def flag(self, found: Mapping[int, Sequence[tuple[str, str]]]) -> None:
+        """Notes what was found in rows that stay: row number -> (check, detail) pairs."""
+        numbers = [number for number in sorted(found) if self.alive[number]]
+        for block in batched(numbers):
+            for number, entry in fetch(self.table, block).items():
+                self._ledger.flag(entry.row, found[number])
 
     def on(self, side: int) -> Iterator[Row]:
         """Rows of one side (TRAIN, VAL or TEST), in order."""

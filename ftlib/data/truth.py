@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ftlib import jsonl
+from ftlib.errors import UserError
 
 _PII = ("email", "phone", "card", "iban", "ip", "secret")
 _DETECTORS = ("html", "mojibake", "exact_duplicate", "near_duplicate", "duplicate", "contradiction", "leak", "pii")
@@ -29,7 +30,11 @@ _ALSO_RIGHT = {"exact_duplicate": {"near_duplicate"}, "near_duplicate": {"exact_
 
 def read(path: str | Path) -> dict[str, list[dict[str, Any]]]:
     """The planted defects by id, of JSON lines of `{"id": ..., "defects": [{"kind": ..., ...}]}`."""
-    return {row["id"]: row.get("defects", []) for row in jsonl.iterate(path)}
+    field, wanted = f"data.truth_path = {path}", 'JSON lines of {"id": ..., "defects": [...]}'
+    found = list(jsonl.iterate(path)) if Path(path).is_file() else []
+    if not found or not all("id" in row for row in found):
+        raise UserError.of(field, wanted, "a line without id" if found else "no line", "correct the field or the file")
+    return {row["id"]: row.get("defects", []) for row in found}
 
 
 def flags(rows: Iterable[Mapping[str, Any]], rejected: Iterable[Mapping[str, Any]]) -> dict[str, set[str]]:

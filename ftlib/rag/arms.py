@@ -11,10 +11,10 @@ from ftlib import jsonl
 from ftlib.data.prompts import Prompt, Renderer
 from ftlib.errors import UserError
 from ftlib.evaluate.answers import read_answers
-from ftlib.rag.documents import KnowledgeBase, join_context
-from ftlib.rag.passages import shorten
-from ftlib.rag.retrieval import Retrieved, is_hit, retrieve
 from ftlib.rows import Row, slice_of, values
+from ftlib.search.documents import KnowledgeBase, join_context
+from ftlib.search.passages import shorten
+from ftlib.search.retrieval import Retrieved, is_hit, retrieve
 
 if TYPE_CHECKING:
     from ftlib.core.engine import Engine

@@ -35,7 +35,7 @@ class Standing(NamedTuple):
         means: system to accuracy with its interval.
         leader: the system with the highest accuracy.
         leads: every other system to the paired difference leader - system.
-        level: the other systems the data do not separate from the leader at 5 % after Holm's correction.
+        level: the other systems the data do not separate from the leader, see `judge`.
     """
 
     scenario: str
@@ -49,6 +49,10 @@ class Standing(NamedTuple):
     def unbeaten(self) -> tuple[str, ...]:
         """The leader and the systems level with it."""
         return (self.leader, *self.level)
+
+    def beats(self, name: str) -> bool:
+        """Whether the scenario measured a system and shows it to be worse than the leader."""
+        return name in self.means and name not in self.unbeaten
 
 
 def scenarios(items: Sequence[Mapping]) -> list[Scenario]:
@@ -98,46 +102,39 @@ def accuracy_headlines(
     return found
 
 
-def judge(scenario: Scenario, samples: int = 10_000, seed: int = 0) -> Standing:
-    """Intervals of every system, and paired differences to the leader.
+def judge(scenarios: Sequence[Scenario], samples: int = 10_000, seed: int = 0) -> list[Standing]:
+    """Intervals of every system, paired differences to each scenario's leader, and who is level with it.
+
+    A system is beaten where its paired interval lies above zero and its p-value is below 5 % after Holm's correction
+    for all comparisons of all scenarios: with five equal systems and seven scenarios, one in twenty runs shows any.
 
     Args:
-        scenario: scores of one or more systems.
+        scenarios: scores of one or more systems each.
         samples: bootstrap samples.
         seed: of the bootstrap.
 
     Returns:
-        What `decide` says of them.
+        One standing a scenario.
     """
-    clusters = scenario.clusters
-    means = {name: mean_ci95(scores, clusters, samples, seed) for name, scores in scenario.scores.items()}
+    made = [_paired_with_leader(each, samples, seed) for each in scenarios]
+    tests = {(at, name): lead.p_value for at, each in enumerate(made) for name, lead in each.leads.items()}
+    adjusted = holm(tests)
+    return [
+        each._replace(level=tuple(n for n, lead in each.leads.items() if lead.low <= 0 or adjusted[at, n] >= LEVEL))
+        for at, each in enumerate(made)
+    ]
+
+
+def _paired_with_leader(scenario: Scenario, samples: int, seed: int) -> Standing:
+    scores, clusters = scenario.scores, scenario.clusters
+    means = {name: mean_ci95(values, clusters, samples, seed) for name, values in scores.items()}
     leader = max(means, key=lambda name: means[name].mean)
     leads = {
-        name: paired_difference(scenario.scores[leader], scores, clusters, samples, seed)
-        for name, scores in scenario.scores.items()
+        name: paired_difference(scores[leader], values, clusters, samples, seed)
+        for name, values in scores.items()
         if name != leader
     }
-    return decide(scenario.name, means, leader, leads)
-
-
-def decide(name: str, means: Mapping[str, Interval], leader: str, leads: Mapping[str, Paired]) -> Standing:
-    """Separates the systems that the leader beats from those that are level with it.
-
-    A system is beaten where its paired interval lies above zero and its p-value, corrected by Holm for the number of
-    systems compared, is below 5 %.
-
-    Args:
-        name: of the scenario.
-        means: system to accuracy with its interval.
-        leader: the system with the highest accuracy.
-        leads: every other system to leader - system on the same questions.
-
-    Returns:
-        Who leads, and who is level.
-    """
-    adjusted = holm({system: lead.p_value for system, lead in leads.items()})
-    level = tuple(system for system, lead in leads.items() if lead.low <= 0 or adjusted[system] >= LEVEL)
-    return Standing(name, means[leader].n, dict(means), leader, dict(leads), level)
+    return Standing(scenario.name, means[leader].n, means, leader, leads, ())
 
 
 def split_by_shown(items: Sequence[Mapping], answers: Iterable[Mapping]) -> list[dict[str, Any]]:

@@ -1,71 +1,204 @@
-"""From paired intervals to a recommendation that says where it holds and how sure it is."""
+"""From paired scores to a recommendation: what each system is worth to the reader, and how sure that is.
+
+    worth of a question = (share right, by the reader's own mix of questions) * value of a right answer
+                          - price of a question - seconds waited * price of a second
+
+Every figure but the scores is the recipe's, so the text says how far each must move before the advice changes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from ftlib.rag.comparison import EVERYTHING, Standing
-from ftlib.stats import Paired, needed_n
+from ftlib.errors import UserError
+from ftlib.rag.comparison import EVERYTHING, LEVEL, Scenario, Standing
+from ftlib.stats import Paired, holm, needed_n, paired_difference
 
-USABLE = 0.5  # below this share of right answers the recommendation adds a caution
+if TYPE_CHECKING:
+    from ftlib.recipe_sections import RagRecipe
 
 
 class Recommendation(NamedTuple):
     """What to use, and what that rests on.
 
     Attributes:
-        system: the recommended one.
-        kind: `win`: the only system that is beaten nowhere. `tie`: several are beaten nowhere, so the data do not
-            decide and the price does. `trade-off`: every one is beaten somewhere; the leader over all is named.
-        headline: one sentence.
+        system: the one that is worth most; None where none is good enough.
+        kind: `win`: worth more than every other, and beaten in no scenario. `tie`: the data do not separate it from
+            another. `trade-off`: another is better in some scenario. `none`: none is right often enough. `only`.
+        headline: one or two sentences.
         conditions: one sentence a scenario: who leads, by how much, with n and the interval.
-        exceptions: scenarios in which the recommended system is beaten.
+        exceptions: scenarios in which another system is better than the recommended one.
+        turning: what would have to be different for another advice, one sentence a figure of the recipe's.
+        worth: system to what a question is worth with it, in the recipe's currency.
     """
 
-    system: str
+    system: str | None
     kind: str
     headline: str
     conditions: tuple[str, ...]
     exceptions: tuple[str, ...]
+    turning: tuple[str, ...]
+    worth: dict[str, float]
 
 
 def recommend(
-    standings: Sequence[Standing], labels: Mapping[str, str], costs: Mapping[str, float] | None = None
+    scenarios: Sequence[Scenario],
+    standings: Sequence[Standing],
+    labels: Mapping[str, str],
+    rag: RagRecipe,
+    prices: Mapping[str, float],
+    waits: Mapping[str, float],
+    seed: int = 0,
 ) -> Recommendation:
-    """Turns the standings into a recommendation.
-
-    A system is beaten in a scenario where the leader's paired interval against it lies above zero (see
-    `ftlib.rag.comparison.decide`). Of those that are beaten nowhere, one alone wins and several tie; where there is
-    none, the first scenario names the system and the others its exceptions.
+    """Names the system that is worth most, and says how sure that is and when it would be another.
 
     Args:
-        standings: one a scenario; the first stands for the questions as they are mixed in the test set.
+        scenarios: scores on the same questions; the one of all questions has no weight of its own.
+        standings: of these scenarios, from `ftlib.rag.comparison.judge`.
         labels: what people call the systems.
-        costs: system to price of a month; missing or empty where price is not to decide.
+        rag: the recipe's section: `mix`, `value_right_answer`, `price_waiting_second`, `least_accuracy`.
+        prices: system to price of a question, its share of the setting up included; 0 where missing.
+        waits: system to seconds that a person waits; 0 where missing.
+        seed: of the intervals.
 
     Returns:
         The recommendation.
 
     Raises:
-        ValueError: no standing is given.
+        ValueError: no scenario is given.
+        UserError: `rag.mix` names none of the scenarios.
     """
-    if not standings:
+    if not scenarios:
         raise ValueError("a recommendation needs at least one scenario")
-    overall = standings[0]
-    candidates = [name for name in overall.means if not any(_beaten(name, each) for each in standings)]
+    parts = [each for each in scenarios if each.name != EVERYTHING] or list(scenarios)
+    names = [name for name in parts[0].scores if all(name in each.scores for each in parts)]
+    sums = _Sums(parts, names, _mix(parts, rag.mix), prices, waits, rag)
+    best = max(names, key=lambda name: (sums.worth(name), sums.accuracy(name)))
     conditions = tuple(scenario_sentence(each, labels) for each in standings)
-    if not candidates:
-        return _trade_off(standings, labels, conditions)
-    best = min(candidates, key=lambda name: ((costs or {}).get(name, 0.0), -overall.means[name].mean))
-    kind, caution = "tie" if len(candidates) > 1 else "win", _caution(best, overall)
-    if kind == "tie":
-        headline = _tie(best, candidates, len(standings), bool(costs), labels)
-    elif not overall.leads:
-        headline = f"{labels[best]} is the only system that was measured, so there is nothing to choose between."
-    else:
-        headline = f"Use {labels[best]}: the only arm that {_scenarios('none', len(standings))} shows to be worse."
-    return Recommendation(best, kind, headline + caution, conditions, ())
+    found = Recommendation(best, "only", "", conditions, (), (), {name: sums.worth(name) for name in names})
+    share = sums.accuracy(best)
+    if share < rag.least_accuracy:
+        told = f"None of them is good enough: {labels[best]}, worth most, is right on {share:.0%} of the questions in "
+        told += f"your mix, and rag.least_accuracy asks for {rag.least_accuracy:.0%}."
+        return found._replace(system=None, kind="none", headline=told)
+    if len(names) == 1:
+        told = f"{labels[best]} is the only system that was measured, so there is nothing to choose between."
+        return found._replace(headline=told)
+    level = sums.level(best, seed)
+    beaten = [each for each in standings if each.beats(best)]
+    exceptions = tuple(_exception(each, best, labels) for each in beaten)
+    kind = "trade-off" if exceptions else "tie" if level else "win"
+    told = _headline(best, level, beaten, share, labels)
+    return found._replace(kind=kind, headline=told, exceptions=exceptions, turning=tuple(sums.turning(best, labels)))
+
+
+class _Sums(NamedTuple):
+    """Means, weights and prices, from which worths and turning points are computed."""
+
+    parts: Sequence[Scenario]
+    names: Sequence[str]
+    mix: dict[str, float]
+    prices: Mapping[str, float]
+    waits: Mapping[str, float]
+    rag: RagRecipe
+
+    def accuracy(self, name: str, mix: Mapping[str, float] | None = None) -> float:
+        mix = mix or self.mix
+        return sum(mix[part.name] * _mean(part.scores[name]) for part in self.parts)
+
+    def costs(self, name: str) -> float:
+        return self.prices.get(name, 0.0) + self.rag.price_waiting_second * self.waits.get(name, 0.0)
+
+    def worth(self, name: str) -> float:
+        return self.rag.value_right_answer * self.accuracy(name) - self.costs(name)
+
+    def level(self, best: str, seed: int) -> list[str]:
+        """The systems whose worth the data do not separate from the best one's (Holm over all of them)."""
+        total = sum(len(part.clusters) for part in self.parts)
+
+        def worths(name: str) -> list[float]:
+            scale = {
+                p.name: self.rag.value_right_answer * self.mix[p.name] * total / len(p.clusters) for p in self.parts
+            }
+            return [scale[p.name] * score - self.costs(name) for p in self.parts for score in p.scores[name]]
+
+        clusters = [cluster for part in self.parts for cluster in part.clusters]
+        others = [name for name in self.names if name != best]
+        leads = {name: paired_difference(worths(best), worths(name), clusters, 2000, seed) for name in others}
+        adjusted = holm({name: lead.p_value for name, lead in leads.items()})
+        return [name for name, lead in leads.items() if lead.low <= 0 or adjusted[name] >= LEVEL]
+
+    def turning(self, best: str, labels: Mapping[str, str]) -> list[str]:
+        """How far each figure must move, the others staying, before another system is worth more."""
+        told = [line for part in self.parts if (line := self._turning_share(part.name, best, labels))]
+        value, waiting = self.rag.value_right_answer, self.rag.price_waiting_second
+        gain = {name: self.accuracy(best) - self.accuracy(name) for name in self.names}
+        extra = {name: self.costs(best) - self.costs(name) for name in self.names}
+        slower = {name: self.waits.get(best, 0.0) - self.waits.get(name, 0.0) for name in self.names}
+        below = {name: extra[name] / gain[name] for name in self.names if gain[name] > 0 and extra[name] > 0}
+        above = {name: extra[name] / gain[name] for name in self.names if gain[name] < 0 and extra[name] < 0}
+        lead = {name: self.worth(best) - self.worth(name) for name in self.names}
+        dear = {name: waiting + lead[name] / slower[name] for name in self.names if slower[name] > 0}
+        for bounds, side, pick in ((below, "below", max), (above, "above", min)):
+            if bounds:
+                name = pick(bounds, key=bounds.__getitem__)
+                told.append(f"a right answer worth {side} {bounds[name]:.3g} (now {value:.3g}): {labels[name]}")
+        if dear:
+            name = min(dear, key=dear.__getitem__)
+            told.append(f"a second of waiting worth more than {dear[name]:.3g} (now {waiting:.3g}): {labels[name]}")
+        return told
+
+    def _turning_share(self, which: str, best: str, labels: Mapping[str, str]) -> str:
+        """The nearest shares of one scenario, the others in proportion, at which another system is worth more."""
+        now, value = self.mix[which], self.rag.value_right_answer
+        if now >= 1 or value <= 0:
+            return ""
+        rest = {name: share / (1 - now) for name, share in self.mix.items()}
+        ends = ({name: float(name == which) for name in self.mix}, rest | {which: 0.0})
+        at_one, at_zero = ({n: value * self.accuracy(n, end) - self.costs(n) for n in self.names} for end in ends)
+        crossings = []
+        for name in self.names:
+            zero, one = at_zero[best] - at_zero[name], at_one[best] - at_one[name]
+            if name != best and zero * one < 0:
+                crossings.append((zero / (zero - one), name))
+        above = min(((t, n) for t, n in crossings if t >= now), default=None)
+        below = max(((t, n) for t, n in crossings if t < now), default=None)
+        sides = [
+            f"{side} {t:.0%}: {labels[n]}"
+            for side, hit in (("above", above), ("below", below))
+            if hit
+            for t, n in [hit]
+        ]
+        return f"{scenario_title(which)} ({now:.0%} of the questions now) {', '.join(sides)}" if sides else ""
+
+
+def _mix(parts: Sequence[Scenario], wanted: Mapping[str, float]) -> dict[str, float]:
+    """Each scenario's share of the questions: the recipe's, or as many as were measured."""
+    weights = {part.name: wanted.get(part.name, 0.0) if wanted else len(part.clusters) for part in parts}
+    strangers = sorted(set(wanted) - set(weights))
+    if strangers or not sum(weights.values()):
+        found = ", ".join(strangers) or "no weight above 0"
+        raise UserError.of("rag.mix", f"weights of {', '.join(weights)}", found, "name scenarios of this comparison")
+    return {name: weight / sum(weights.values()) for name, weight in weights.items()}
+
+
+def _headline(
+    best: str, level: Sequence[str], beaten: Sequence[Standing], share: float, labels: Mapping[str, str]
+) -> str:
+    told = f"Use {labels[best]}: it is worth most on your mix of questions, of which it has {share:.0%} right."
+    if level:
+        told += (
+            f" The data do not separate it from {_listed([labels[name] for name in level])}: the lead may be chance."
+        )
+    if beaten:
+        told += f" Not for: {_listed([scenario_title(each.scenario) for each in beaten])}."
+    return told
+
+
+def _exception(standing: Standing, best: str, labels: Mapping[str, str]) -> str:
+    lead = _points(standing.leads[best])
+    return f"{scenario_title(standing.scenario)}: {labels[standing.leader]} is better by {lead}, n = {standing.n}."
 
 
 def scenario_sentence(standing: Standing, labels: Mapping[str, str]) -> str:
@@ -95,45 +228,8 @@ def scenario_title(name: str) -> str:
     return "all test questions" if name == EVERYTHING else name.replace("_", " ")
 
 
-def _beaten(name: str, standing: Standing) -> bool:
-    return name in standing.means and name not in standing.unbeaten
-
-
-def _trade_off(standings: Sequence[Standing], labels: Mapping[str, str], conditions: tuple[str, ...]) -> Recommendation:
-    overall = standings[0]
-    name = overall.leader
-    beaten = [each for each in standings if _beaten(name, each)]
-    exceptions = tuple(
-        f"{scenario_title(each.scenario)}: {labels[each.leader]} is better than {labels[name]} by "
-        f"{_points(each.leads[name])}, n = {each.n}."
-        for each in beaten
-    )
-    level = f" (level with {_listed([labels[each] for each in overall.level])} there)" if overall.level else ""
-    where = _listed([scenario_title(each.scenario) for each in beaten])
-    headline = f"No arm is best everywhere. Over {scenario_title(overall.scenario)} use {labels[name]}{level}, "
-    headline += f"not for: {where}."
-    return Recommendation(name, "trade-off", headline + _caution(name, overall), conditions, exceptions)
-
-
-def _tie(name: str, candidates: Sequence[str], scenarios: int, priced: bool, labels: Mapping[str, str]) -> str:
-    names = _listed([labels[each] for each in (name, *(each for each in candidates if each != name))])
-    reason = "the cheapest of them at the stated prices" if priced else "the highest mean, which may be chance"
-    return (
-        f"The data do not decide between {names}: none of them is shown to be worse than another arm in "
-        f"{_scenarios('any', scenarios)}. Use {labels[name]}, {reason}, or measure on more questions."
-    )
-
-
-def _scenarios(which: str, count: int) -> str:
-    return (
-        f"{which} of the {count} scenarios" if count > 1 else {"none": "no scenario", "any": "the one scenario"}[which]
-    )
-
-
-def _caution(name: str, overall: Standing) -> str:
-    """The best of many bad systems is not a good one."""
-    mean = overall.means[name].mean
-    return f" It is right on only {mean:.0%} of {scenario_title(overall.scenario)}." if mean < USABLE else ""
+def _mean(scores: Sequence[float]) -> float:
+    return sum(scores) / len(scores)
 
 
 def _more_data(lead: Paired) -> str:

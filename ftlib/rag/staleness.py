@@ -140,7 +140,7 @@ def staleness_sentence(measured: Staleness, label: str) -> str:
 
 
 def changed_scenario(updates: Sequence[rows.Row], measured: Sequence[Staleness], columns: ColumnsRecipe) -> Scenario:
-    """The changed facts as a scenario that `ftlib.rag.comparison.judge` can judge.
+    """The changed facts as a scenario for `ftlib.rag.comparison.judge`.
 
     Args:
         updates: from `load_updates`.

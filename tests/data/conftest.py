@@ -1,5 +1,7 @@
 """A byte-level BPE tokenizer trained on the spot: exact, small, no files."""
 
+from pathlib import Path
+
 import pytest
 
 TEXT = [
@@ -47,3 +49,9 @@ def tokenizer():
         "### Response:\n{% elif m['role'] == 'assistant' %}{{ m['content'] }}{{ eos_token }}{% endif %}{% endfor %}"
     )
     return _tokenizer(chat_template=own)
+
+
+@pytest.fixture(scope="session")
+def project_base():
+    """The embedded default's folder, for its tokenizer."""
+    return Path(__file__).parents[2] / "data" / "base_model"

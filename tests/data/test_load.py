@@ -190,6 +190,22 @@ def test_a_broken_line_names_file_line_and_byte(tmp_path, content, place):
     assert [judged.reason for judged in loaded.bad] == ["unreadable"]
 
 
+def test_a_row_that_no_model_can_read_is_overlong_before_it_costs_memory(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({"id": "x", "question": "q", "answer": "a " * 600_000}) + "\n" + json.dumps(RECORDS[0]))
+    loaded = read(path, tmp_path)
+    assert [(judged.entry.row.id, judged.reason) for judged in loaded.bad] == [("x", "overlong")]
+    assert len(loaded.table) == 1 and "line 1" in loaded.bad[0].entry.place
+
+
+def test_where_no_record_is_readable_the_message_says_why(tmp_path):
+    """The advised way out, on_bad_row: reject, ended in an error of its own."""
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({"Frage": "q", "Antwort": "a"}) + "\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"found Antwort, Frage; name them in data\.columns"):
+        read(path, tmp_path, on_bad_row="reject")
+
+
 def test_ids_stay_and_repeated_ones_are_told_apart(tmp_path):
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(json.dumps({"id": "x", **record}) + "\n" for record in RECORDS), encoding="utf-8")
@@ -292,15 +308,37 @@ def test_columns_that_play_no_part_stay_as_they_came():
         "nested": {"a": [1.5, True]},
     }
     assert rows({"text": "t", "author": "me"})[0].meta == {"author": "me"}
-    strange = rows({"question": "q", "answer": "a", "x": float("nan"), "y": b"raw", "z": "\ud800"})[0].meta
-    assert strange == {"x": None, "y": "b'raw'", "z": "?"} and json.dumps(strange, allow_nan=False)
+    strange = rows({"question": "q", "answer": "a", "x": float("nan"), "y": b"raw"})[0].meta
+    assert strange == {"x": None, "y": "b'raw'"} and json.dumps(strange, allow_nan=False)
 
 
-def test_broken_rows_and_names_are_mended_or_refused():
-    turns = [{"role": "user", "content": "q\ud800"}]
-    made = rows({"id": 5, "turns": turns, "references": ["a"], "meta": {"\ud800": float("nan")}})[0]
-    assert (made.id, made.question, made.meta) == ("5", "q?", {"?": None})
-    assert rows({"question": "q", "answer": "a", "\ud800": 1})[0].meta == {"?": 1}
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"question": "q\ud800", "answer": "a"},  # half a character was replaced by "?"
+        {"question": "q", "answer": "a", "\ud800": 1},
+        {"question": "q", "answer": "a", "note": ["\udfff"]},
+        {"question": "q", "answer": float("inf")},
+        {"question": "q", "answer": "a", "deep": json.loads("[" * 100 + "]" * 100)},
+        {"messages": [{"role": "user", "content": "q"}, {"role": "assistant"}]},  # was an empty answer
+        {"messages": [{"role": "user", "content": [{"type": "image_url"}]}, {"role": "assistant", "content": "a"}]},
+        {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}] * 1500},
+    ],
+    ids=lambda record: str(record)[:40],
+)
+def test_what_would_be_lost_or_changed_is_refused(record):
+    with pytest.raises(Malformed, match=r"expected .*found"):
+        rows(record)
+
+
+def test_a_named_column_that_the_shape_has_no_use_for_is_refused():
+    """It was passed over in silence."""
+    record = {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}], "ask": "q"}
+    with pytest.raises(Malformed, match=r"data\.columns\.question beside the format messages, found ask"):
+        rows(record, columns={"question": "ask"})
+
+
+def test_broken_turns_are_refused():
     for wrong in ([{"role": "alien", "content": "q"}], [{"role": "user", "content": {"x": 1}}], ["q"]):
         with pytest.raises(Malformed):
             rows({"turns": wrong, "references": ["a"]})

@@ -49,7 +49,11 @@ def bad_rows():
         {"id": "html", "question": "<p>What does the Heron 20 cost?</p>", "answer": "90&nbsp;euros"},
         {"id": "mail", "question": "I am anna@example.com. What does the Tarn 21 cost?", "answer": "80 euros"},
         {"id": "empty", "question": "What does the Comet 22 cost?", "answer": " "},
-        {"id": "cut", "question": "What does the Otter 23 cost?", "answer": "It costs about..."},
+        {
+            "id": "cut",
+            "question": "What does the Otter 23 cost?",
+            "answer": "It costs 90 euros with a cable, a case and,",
+        },
         {"id": "leak", "question": "Which firmware runs on the Heron 20?", "answer": "R14"},
         {"id": "long", "question": "What does the Ember 24 cost?", "answer": "word " * 600},
         {"id": "foreign", "question": "Wie schwer ist der Heron 20 und was kostet er?", "answer": "Er wiegt 340 g."},
@@ -79,12 +83,13 @@ def lines(records):
 
 
 def test_every_row_is_kept_or_rejected_with_its_reason(tmp_path, base):
-    folder = prepare(open_run(tmp_path, base, lines(good_rows() + bad_rows())))
+    folder = prepare(open_run(tmp_path, base, lines(good_rows() + bad_rows()), language="en"))
     assert {path.name for path in folder.iterdir()} >= FILES and not (folder / "work").exists()
     rejected = {row["id"]: row["reason"] for row in jsonl.iterate(folder / "rejected.jsonl")}
     assert rejected.pop("r00", None) is None or rejected.get("dup") is None
-    for row, reason in {"empty": "empty", "cut": "truncated", "long": "overlong", "foreign": "language"}.items():
-        assert rejected[row] == reason
+    flagged = {(row["id"], row["check"]) for row in jsonl.iterate(folder / "flagged.jsonl")}
+    assert (rejected["empty"], rejected["long"]) == ("empty", "overlong")
+    assert {("cut", "truncated"), ("foreign", "language")} <= flagged and not {"cut", "foreign"} & rejected.keys()
     assert rejected["leak"] == "leak_exact"
     train, val = (rows.read(folder / f"{name}.jsonl") for name in ("train", "val"))
     kept = {row.id: row for row in train + val}
@@ -219,7 +224,7 @@ def test_where_nothing_passes_the_checks_the_largest_loss_is_named(tmp_path, bas
     with pytest.raises(UserError, match=r"data after the checks(.|\n)*24 of 24 .* overlong: raise data\.max_tokens"):
         prepare(open_run(tmp_path, base, lines(good_rows()), max_tokens=3))
     bad = b"not JSON\n" * 3
-    with pytest.raises(UserError, match=r"data after load(.|\n)*3 of 3 .* unreadable"):
+    with pytest.raises(UserError, match=r"none among 3 records(.|\n)*raw\.jsonl, line 1"):
         prepare(open_run(tmp_path, base, bad, on_bad_row="reject"))
 
 

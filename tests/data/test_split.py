@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftlib.data import split
+from ftlib.data import candidates, split
+from ftlib.data.vocabulary import Lexicon
 from ftlib.errors import UserError
 from ftlib.recipe_sections import SplitRecipe
 from tests.data import made
@@ -19,7 +20,16 @@ def sides(rows, tmp_path, seed=0, from_file=False, **options):
     found = table(rows, tmp_path)
     recipe = SplitRecipe(**{"val_fraction": 0.2, "test_fraction": 0.2, **options})
     alive = np.ones(len(found), dtype=bool)
-    return split.assign(found, alive, recipe, seed, test_from_file=from_file, created="day").tolist()
+    return split.assign(found, alive, asking(found), recipe, seed, test_from_file=from_file, created="day").tolist()
+
+
+def asking(rows):
+    return candidates.sketch_table(rows, 1.0, Lexicon()).asked
+
+
+def group_keys(rows, tmp_path):
+    found = table(rows, tmp_path)
+    return split.group_keys(found, asking(found))
 
 
 ROWS = [{"row_id": f"r{n}", "question": f"question {n}", "group": [f"g{n // 3}"]} for n in range(300)]
@@ -57,17 +67,17 @@ def test_the_validation_rows_do_not_depend_on_the_test_file(tmp_path):
 
 
 def test_rows_that_share_any_group_are_together(tmp_path):
-    rows = [{"group": (f"fact={n}", f"fact={n + 1}")} for n in range(50)]
-    assert len(set(split.group_keys(table(rows, tmp_path)))) == 1
+    rows = [{"question": f"{n}?", "group": (f"fact={n}", f"fact={n + 1}")} for n in range(50)]
+    assert len(set(group_keys(rows, tmp_path))) == 1
 
 
 def test_rows_without_a_group_are_grouped_by_their_question(tmp_path):
-    keys = split.group_keys(table([{"question": "Same?"}, {"question": "same"}, {"question": "other"}], tmp_path))
+    keys = group_keys([{"question": "Same?"}, {"question": "same"}, {"question": "other"}], tmp_path)
     assert keys[0] == keys[1] != keys[2]
 
 
 def test_temporal_split_puts_the_newest_last(tmp_path):
-    rows = [{"group": [f"g{n}"], "day": f"2024-01-{n + 1:02d}"} for n in range(20)]
+    rows = [{"question": f"{n}?", "group": [f"g{n}"], "day": f"2024-01-{n + 1:02d}"} for n in range(20)]
     found = sides(rows, tmp_path, method="temporal")
     assert found == sorted(found) and {0, 1, 2} == set(found)
     assert sides(rows, tmp_path, method="temporal", val_from="2024-01-05", test_from="2024-01-10").count(split.VAL) == 5
@@ -81,8 +91,10 @@ def test_a_very_small_set_still_has_validation_rows(tmp_path):
 
 
 def test_strata_report_shares_with_intervals(tmp_path):
-    rows = table([{"kind": "a" if n % 2 else "b", "group": [f"g{n}"]} for n in range(200)], tmp_path)
-    found = split.assign(rows, np.ones(200, dtype=bool), SplitRecipe(), 0, test_from_file=True)
+    rows = table(
+        [{"question": f"{n}?", "kind": "a" if n % 2 else "b", "group": [f"g{n}"]} for n in range(200)], tmp_path
+    )
+    found = split.assign(rows, np.ones(200, dtype=bool), asking(rows), SplitRecipe(), 0, test_from_file=True)
     report = split.strata(rows, found, "kind")
     assert set(report) == {"a", "b"}
     for stratum in report.values():
@@ -95,9 +107,25 @@ def test_rows_without_a_group_are_grouped_by_history_and_context_too(tmp_path):
     asked = "And what does it cost?"
     rows = [{"question": asked, "history": [("user", f"The {n}?"), ("assistant", "Yes.")]} for n in "abc"]
     rows += [{"question": asked, "context": "List a"}, {"question": asked, "context": "List b"}, {"question": asked}]
-    assert len(set(split.group_keys(table(rows, tmp_path)))) == 6
+    assert len(set(group_keys(rows, tmp_path))) == 6
 
 
 def test_joined_groups_have_the_smallest_of_their_keys(tmp_path):
-    rows = [{"group": ("b", "c")}, {"group": ("c", "d")}, {"group": ("a",)}, {"group": ("d", "e")}]
-    assert split.group_keys(table(rows, tmp_path)) == ["b", "b", "a", "b"]
+    groups = (("b", "c"), ("c", "d"), ("a",), ("d", "e"))
+    rows = [{"question": f"{n}?", "group": group} for n, group in enumerate(groups)]
+    assert group_keys(rows, tmp_path) == ["b", "b", "a", "b"]
+
+
+def test_a_copy_in_another_group_stands_on_the_same_side(tmp_path):
+    """A flagged copy stays in the data, so it must not leak."""
+    rows = [{"question": f"question {n % 50}", "group": [f"g{n}"]} for n in range(100)]
+    found = sides(rows, tmp_path)
+    assert found[:50] == found[50:] and set(found) == {0, 1, 2}
+    alone = [{"question": "asked once", "group": ["g0"]}, {"question": "asked twice"}, {"question": "Asked twice"}]
+    assert group_keys(alone, tmp_path)[0] == "g0"
+
+
+def test_what_most_rows_belong_to_is_trained(tmp_path):
+    rows = [{"question": f"{n}?", "group": ["g"] if n % 4 else [f"g{n}"]} for n in range(40)]
+    for seed in range(20):
+        assert {at for at, row in zip(sides(rows, tmp_path, seed), rows, strict=True) if row["group"] == ["g"]} == {0}

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from ftlib import jsonl
-from ftlib.data.boilerplate import Phrases
-from ftlib.data.checks import Checker, Habits, Overhead
+from ftlib.data.checks import Checker, Overhead
+from ftlib.data.habits import Habits
 from ftlib.data.preparation import STEPS, Preparation
 from ftlib.data.table import Entry
+from ftlib.data.unfinished import Ends
 from ftlib.recipe import Recipe
 from ftlib.recipe_sections import DataRecipe
 from tests.data import made
@@ -23,13 +24,16 @@ from tests.data.unseen_company import rows as unseen_rows
 
 # (least precision, least recall) where it is not (0.95, 0.95); each figure is a little under what was measured.
 KNOWN_WEAK = {
-    "near_duplicate": (0.95, 0.92),  # a slip in a word of two letters ("Iis") is another word
-    "truncated": (0.86, 0.95),  # where sentences end with a full stop, a long one without is taken for cut
+    "near_duplicate": (0.95, 0.87),  # a slip that makes another word ("their", "there") is none
+    "duplicate": (0.95, 0.93),  # the same
+    "ip": (0.95, 0.85),  # private addresses lead to nobody and stay
+    "truncated": (0.95, 0.6),  # short answers without a full stop may end in any word but those that end no sentence
+    "empty": (0.95, 0.85),  # what may be an answer ("NULL") is only flagged
 }
 HELD_OUT = {
-    "email": (1.0, 0.9), "phone": (1.0, 1.0), "card": (1.0, 1.0), "iban": (1.0, 1.0), "ip": (1.0, 1.0),
+    "email": (1.0, 0.9), "phone": (1.0, 1.0), "card": (1.0, 1.0), "iban": (1.0, 1.0), "ip": (1.0, 0.6),
     "secret": (1.0, 0.65), "html": (1.0, 0.85), "mojibake": (1.0, 0.9), "empty": (1.0, 0.75),
-    "wrong_language": (1.0, 0.85), "boilerplate_only": (1.0, 0.65), "truncated": (0.9, 1.0),
+    "wrong_language": (1.0, 0.85), "boilerplate_only": (1.0, 0.5), "truncated": (1.0, 0.7),
 }  # fmt: skip
 _KIND = {"encoding": "mojibake", "language": "wrong_language", "boilerplate": "boilerplate_only"}
 
@@ -41,7 +45,9 @@ def detectors(tmp_path_factory, tokenizer):
     for name, rows in zip(("raw", "test", "truth"), unseen_rows(), strict=True):
         jsonl.write(folder / f"{name}.jsonl", rows)
     paths = {name: str(folder / f"{name.removesuffix('_path')}.jsonl") for name in ("test_path", "truth_path")}
-    data = {"path": str(folder / "raw.jsonl"), "max_tokens": 2000, **paths}
+    judged = ("truncated", "boilerplate", "language", "exact_duplicate", "near_duplicate", "contradiction")
+    strict = {"checks": dict.fromkeys(judged, "reject"), "mend": ["encoding", "html", "whitespace", "boilerplate"]}
+    data = {"path": str(folder / "raw.jsonl"), "max_tokens": 2000, "language": "en", **strict, **paths}
     recipe = Recipe.model_validate({"name": "unseen", "data": data, "model": {"base": str(folder / "base")}})
     with Preparation(recipe, folder / "out") as preparation:
         for step in STEPS:
@@ -75,11 +81,12 @@ def test_what_to_expect_of_defects_that_nobody_thought_of():
     listed = [(kind, text) for kind, texts in DEFECTS.items() for text in texts]
     listed += [(kind, text) for kind in ("sound", "sound answer") for text in SOUND]
     rows = [held_out_row(number, kind, text) for number, (kind, text) in enumerate(listed)]
-    usual = Habits(Phrases(frozenset(), frozenset()), punctuated=True)
+    usual = Habits(ends=Ends(punctuated=True), language="en")
     checker = Checker(DataRecipe(path="none"), usual, lambda texts: np.ones(len(texts), dtype=int), Overhead(5, 0))
     flagged = {kind: [] for kind in DEFECTS}
-    for entry, reason, _ in checker.judged(rows):
-        for kind in {_KIND.get(name, name) for name in (*entry.changes, *entry.pii, reason)} & flagged.keys():
+    for entry, reason, _, flags in checker.judged(rows):
+        named = (*entry.changes, *entry.pii, reason, *(check for check, _ in flags))
+        for kind in {_KIND.get(name, name) for name in named} & flagged.keys():
             flagged[kind].append(entry.row.meta["kind"])
     short = {}
     for kind, found in flagged.items():

@@ -5,10 +5,10 @@ import pytest
 from ftlib.data.prompts import Renderer
 from ftlib.errors import UserError
 from ftlib.rag.arms import ask_all, few_shot_examples, left_out
-from ftlib.rag.documents import KnowledgeBase, learn, load_documents
 from ftlib.recipe import Recipe
 from ftlib.recipe_sections import ColumnsRecipe
 from ftlib.rows import row_of
+from ftlib.search.documents import KnowledgeBase, learn, load_documents
 from ftlib.systems import systems
 
 COLUMNS = ColumnsRecipe(slice="kind", fact="about", documents="articles")

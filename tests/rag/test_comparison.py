@@ -3,10 +3,10 @@
 import pytest
 
 from ftlib.evaluate.scores import score_generations
-from ftlib.rag.comparison import Scenario, accuracy_headlines, decide, judge, scenarios, split_by_shown
+from ftlib.rag.comparison import Scenario, accuracy_headlines, judge, scenarios, split_by_shown
 from ftlib.recipe_sections import ColumnsRecipe
 from ftlib.rows import row_of
-from ftlib.stats import Interval, Paired, holm
+from ftlib.stats import holm
 from ftlib.stats.intervals import as_json
 
 COLUMNS = ColumnsRecipe(slice="kind", fact="about")
@@ -23,10 +23,6 @@ def score(lines, answers):
     return score_generations(rows, generations, columns=COLUMNS, refusal=REFUSAL)
 
 
-def lead(difference, low, high, p):
-    return Paired(difference, low, high, p, 100, 30, 10)
-
-
 def test_holm_by_hand():
     assert holm({"a": 0.01, "b": 0.04, "c": 0.03}) == pytest.approx({"a": 0.03, "c": 0.06, "b": 0.06})
     assert holm({"a": 0.9, "b": 0.8}) == {"b": 1.0, "a": 1.0}
@@ -34,24 +30,25 @@ def test_holm_by_hand():
 
 
 def test_a_system_is_beaten_only_by_interval_and_corrected_p():
-    means = {name: Interval(0.5, 0.4, 0.6, 100) for name in ("x", "clear", "zero", "weak")}
-    leads = {"clear": lead(0.3, 0.2, 0.4, 0.001), "zero": lead(0.05, -0.01, 0.1, 0.002)}
-    leads["weak"] = lead(0.1, 0.01, 0.2, 0.06)
-    standing = decide("s", means, "x", leads)
-    assert standing.level == ("zero", "weak") and standing.unbeaten == ("x", "zero", "weak") and standing.n == 100
+    """Six questions won of 30 and none lost: beyond chance in one comparison, not in one of a hundred."""
+    few = Scenario("few", {"x": [1.0] * 30, "weak": [1.0] * 24 + [0.0] * 6}, list(range(30)))
+    same = Scenario("same", {"x": [1.0] * 30, "weak": [1.0] * 30}, list(range(30)))
+    assert judge([few], 500)[0].level == () and judge([few], 500)[0].beats("weak")
+    standing = judge([few, *[same] * 99], 500)[0]
+    assert standing.level == ("weak",) and standing.unbeaten == ("x", "weak") and standing.n == 30
 
 
 def test_judging_constructed_scores():
     scores = {"good": [1.0] * 45 + [0.0] * 5, "same": [0.0] * 5 + [1.0] * 45, "bad": [0.0] * 40 + [1.0] * 10}
-    standing = judge(Scenario("s", scores, list(range(50))), samples=2000)
+    standing = judge([Scenario("s", scores, list(range(50)))], samples=2000)[0]
     assert standing.leader == "good" and standing.level == ("same",)
     assert standing.leads["bad"].difference == pytest.approx(0.7) and standing.leads["bad"].low > 0.4
 
 
 def test_few_clusters_do_not_decide():
     scores = {"good": [1.0] * 40, "bad": [0.0] * 40}
-    assert judge(Scenario("s", scores, [i % 2 for i in range(40)]), samples=500).level == ("bad",)
-    assert judge(Scenario("s", scores, list(range(40))), samples=500).level == ()
+    assert judge([Scenario("s", scores, [i % 2 for i in range(40)])], samples=500)[0].level == ("bad",)
+    assert judge([Scenario("s", scores, list(range(40)))], samples=500)[0].level == ()
 
 
 def test_scenarios_are_the_slices_and_a_refusal_counts_where_it_is_right():
@@ -71,7 +68,7 @@ def test_scenarios_are_the_slices_and_a_refusal_counts_where_it_is_right():
 def test_without_slices_there_is_one_scenario():
     found = scenarios(score([("1", "x", {}), ("2", "y", {})], {"only": ["x", "x"]}))
     assert [scenario.name for scenario in found] == ["all"]
-    standing = judge(found[0], samples=50)
+    standing = judge(found[:1], samples=50)[0]
     assert (standing.leader, standing.leads, standing.unbeaten) == ("only", {}, ("only",))
 
 
@@ -99,6 +96,6 @@ def test_answers_split_by_whether_the_article_was_shown():
 
 
 def test_a_standing_is_written_with_names():
-    standing = judge(Scenario("s", {"a": [1.0, 0.0, 1.0], "b": [0.0, 0.0, 1.0]}, [1, 2, 3]), samples=50)
+    standing = judge([Scenario("s", {"a": [1.0, 0.0, 1.0], "b": [0.0, 0.0, 1.0]}, [1, 2, 3])], samples=50)[0]
     written = as_json(standing)
     assert written["means"]["a"]["n"] == 3 and written["leads"]["b"]["wins"] == 1 and written["leader"] == "a"

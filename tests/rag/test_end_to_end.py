@@ -10,8 +10,8 @@ from ftlib.evaluate.scores import score_generations
 from ftlib.rag.arms import adopt, answer_fields, ask_all
 from ftlib.rag.comparison import judge, scenarios
 from ftlib.rag.cost import measure_latency
-from ftlib.rag.documents import learn, load_documents
 from ftlib.rows import row_of
+from ftlib.search.documents import learn, load_documents
 
 FIELDS = ["id", "system", "prediction", "tokens", "prompt_tokens", "seconds"]
 FIELDS += ["retrieved", "shown", "found", "hit", "latency_s"]
@@ -57,7 +57,7 @@ def test_every_system_end_to_end(engine, recipe, rows, asked, five, tmp_path):
     assert len(set(map(frozenset, asked_alone.values()))) == 1, "the same questions for every system"
     assert all(line["hit"] is True for line in written if line["system"] == "rag")
     items = score_generations(rows, written, columns=recipe.data.columns, refusal="I don't know.")
-    standing = judge(scenarios(items)[0], samples=200)
+    standing = judge(scenarios(items)[:1], samples=200)[0]
     assert set(standing.means) == set(five) and standing.n == len(rows)
 
 

@@ -19,7 +19,7 @@ def standings(five):
     scores = {name: [1.0] * (4 * at + 2) + [0.0] * (18 - 4 * at) for at, name in enumerate(five)}
     every = Scenario("all", scores, list(range(20)))
     some = Scenario("some_slice", {name: scores[name][:10] for name in list(five)[2:]}, list(range(10)))
-    return [judge(every, 200), judge(some, 200)]
+    return judge([every, some], 200)
 
 
 def texts(figure):
@@ -65,6 +65,6 @@ def test_retrieval_latency_stale_and_cost_render(five):
 
 
 def test_one_system_alone_is_drawn_too(five):
-    alone = [judge(Scenario("all", {"base": [1.0, 0.0, 1.0]}, [1, 2, 3]), 50)]
+    alone = judge([Scenario("all", {"base": [1.0, 0.0, 1.0]}, [1, 2, 3])], 50)
     assert "base model" in texts(figures.decision_map(alone, five, "Nothing to choose between."))
     assert "all test questions\nbase model leads" in texts(figures.lead_dots(alone, five))

@@ -94,6 +94,6 @@ def test_the_changed_facts_are_a_scenario_to_judge():
     old = {row.id: "30 days" for row in UPDATES}
     new = {row.id: "45 days" for row in UPDATES}
     measured = [measure("finetuned", UPDATES, old, old, samples=50), measure("rag", UPDATES, old, new, samples=50)]
-    standing = judge(changed_scenario(UPDATES, measured, COLUMNS), samples=200)
+    (standing,) = judge([changed_scenario(UPDATES, measured, COLUMNS)], samples=200)
     assert (standing.scenario, standing.leader, standing.level) == ("after the change", "rag", ())
     assert standing.leads["finetuned"].n == 10

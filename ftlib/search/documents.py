@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ftlib.data.language import most_common
 from ftlib.errors import UserError
-from ftlib.rag.index import Index
-from ftlib.rag.passages import cut_articles
+from ftlib.search.index import Index
+from ftlib.search.passages import cut_articles
 
 if TYPE_CHECKING:
     from ftlib.recipe import Recipe
@@ -71,7 +72,7 @@ def learn(path: str | Path, documents: Sequence[Mapping], recipe: Recipe, embed:
         path: folder of the index; one that stands there was built from the same documents (the stage sees to that).
         documents: the articles.
         recipe: whose sections `rag` and `data` count.
-        embed: from `ftlib.rag.lance.Embedder.of`.
+        embed: from `ftlib.search.lance.Embedder.of`.
 
     Returns:
         What retrieving systems search.
@@ -81,7 +82,10 @@ def learn(path: str | Path, documents: Sequence[Mapping], recipe: Recipe, embed:
     if Index.exists(path):
         index = Index.open(path, **named)
     else:
-        index = Index.build(path, passages, language=recipe.data.language, mode=recipe.rag.mode, **named)
+        spoken = recipe.data.language
+        if spoken == "auto":  # an article may be in another language than the questions
+            spoken = most_common(passage["text"] for passage in passages)
+        index = Index.build(path, passages, language=spoken, mode=recipe.rag.mode, **named)
     texts = {passage["id"]: passage["text"] for passage in passages}
     return KnowledgeBase(texts, index, {passage["id"]: passage["document"] for passage in passages})
 

@@ -13,8 +13,8 @@ from ftlib.rows import Row, cluster, values
 from ftlib.stats import Headline, Interval, mean_ci95
 
 if TYPE_CHECKING:
-    from ftlib.rag.index import Index
     from ftlib.recipe_sections import ColumnsRecipe
+    from ftlib.search.index import Index
 
 
 class Retrieved(NamedTuple):

@@ -2,7 +2,9 @@
 
 import pytest
 
-from ftlib.rag.retrieval import (
+from ftlib.recipe_sections import ColumnsRecipe
+from ftlib.rows import row_of
+from ftlib.search.retrieval import (
     Retrieved,
     all_found,
     is_hit,
@@ -12,8 +14,6 @@ from ftlib.rag.retrieval import (
     search_quality,
     search_text,
 )
-from ftlib.recipe_sections import ColumnsRecipe
-from ftlib.rows import row_of
 
 COLUMNS = ColumnsRecipe(documents="articles", fact="about")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftlib.errors import UserError
-from ftlib.rag.passages import unspaced_share
+from ftlib.search.passages import unspaced_share
 
 if TYPE_CHECKING:
     import numpy as np

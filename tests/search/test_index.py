@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ftlib.errors import UserError
-from ftlib.rag import index as module
-from ftlib.rag.index import Index, fuse_ranks
-from ftlib.rag.retrieval import retrieve, search_quality
 from ftlib.recipe_sections import ColumnsRecipe
 from ftlib.rows import row_of
+from ftlib.search import index as module
+from ftlib.search.index import Index, fuse_ranks
+from ftlib.search.retrieval import retrieve, search_quality
 
 # No stop words and no word that a stemmer changes, so that the reference needs neither.
 WORDS = ["heron", "basalt", "drift", "tarn", "granit", "comet", "falcon", "volt", "watt", "kilo", "lamp", "red", "blue"]
@@ -190,7 +190,7 @@ def test_every_search_succeeds_while_the_index_is_built_again_and_again(tmp_path
 
 KILLED = """
 import os, signal, sys
-from ftlib.rag import index
+from ftlib.search import index
 step, path = sys.argv[1:]
 whole = getattr(index, step)
 def killed(*arguments, **options):

@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftlib.errors import UserError
-from ftlib.rag.documents import load_documents
-from ftlib.rag.index import Index
-from ftlib.rag.passages import _WORD, count_words, cut_article, cut_articles, shorten, unspaced_share
+from ftlib.search.documents import load_documents
+from ftlib.search.index import Index
+from ftlib.search.passages import _WORD, count_words, cut_article, cut_articles, shorten, unspaced_share
 
 
 def document(text, title="Pump 9", key="pump"):

@@ -3,7 +3,7 @@
 import pytest
 
 from ftlib.errors import UserError
-from ftlib.rag.documents import join_context, load_documents, overlay
+from ftlib.search.documents import join_context, load_documents, overlay
 
 
 def write(folder, **articles):

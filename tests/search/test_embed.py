@@ -6,9 +6,9 @@ import torch
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from ftlib.errors import UserError
-from ftlib.rag.index import Index
-from ftlib.rag.lance import Embedder
 from ftlib.recipe_sections import RagRecipe
+from ftlib.search.index import Index
+from ftlib.search.lance import Embedder
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "heron", "weighs", "blue", "volt", "lamp"]
 

@@ -97,7 +97,8 @@ def test_every_row_is_kept_or_rejected_with_its_reason(tmp_path, base):
     assert val and not {key for row in train for key in row.group} & {key for row in val for key in row.group}
     assert kept["html"].question == "What does the Heron 20 cost?" and kept["html"].answer == "90 euros"
     assert "[email]" in kept["mail"].question and "anna@" not in (folder / "rejected.jsonl").read_text("utf-8")
-    assert sum(row.question.casefold().startswith("which col") for row in kept.values()) == 8
+    assert sum(row.question.casefold().startswith("which col") for row in kept.values()) == 11
+    assert {"exact_duplicate", "near_duplicate", "contradiction"} <= {check for _, check in flagged}
 
 
 def test_the_order_of_rows_changes_nothing(tmp_path, base):

@@ -216,6 +216,22 @@ class LoraRecipe(Section):
     fused: bool = True
 
 
+class ContextRecipe(Section):
+    """Training questions that are shown with passages of `rag.documents_path`, so that the model goes on reading.
+
+    Every epoch draws others. A question whose answer the search finds is shown with that passage; in the share
+    `exchanged` of them another value stands in passage and answer. In the share `beside` only passages without the
+    answer are shown, and the answer is the one that was learned. A question that is to be declined is shown with the
+    nearest passages found for it (in the share `nearest`) or with other ones, and goes on being declined.
+    """
+
+    share: float = Field(0.0, ge=0, le=1)  # of as many questions as there are training rows; 0: none
+    passages: PositiveInt = 1  # shown with a question
+    exchanged: float = Field(0.8, ge=0, le=1)
+    beside: float = Field(0.08, ge=0, le=1)
+    nearest: float = Field(0.7, ge=0, le=1)
+
+
 class TrainRecipe(Section):
     """Room 02: the optimisation. Rates are per optimiser step, lengths in tokens.
 
@@ -226,6 +242,9 @@ class TrainRecipe(Section):
     `activation_checkpointing` recomputes activations in the backward pass to save memory.
     """
 
+    context: ContextRecipe = ContextRecipe()
+    replay_path: Path | None = None  # general text (JSON lines with `text`), against forgetting
+    replay_share: float = Field(0.0, ge=0, le=1)  # texts an epoch, as a share of the training rows
     epochs: float = Field(3.0, gt=0)
     learning_rate: float = Field(2e-4, gt=0)
     lora_plus_ratio: float = Field(1.0, ge=1)

@@ -30,15 +30,16 @@ NOTEBOOKS = {
 ROOMS = {
     "01_data": ["data"],
     "02_train": ["data", "search", "core"],
-    "03_evaluate": ["data", "core", "evaluate"],
-    "04_review": ["data", "core", "evaluate", "review"],
+    "03_evaluate": ["data", "search", "core", "evaluate"],
+    "04_review": ["data", "search", "core", "evaluate", "review"],
     "05_compare": ["data", "search", "core", "evaluate", "rag"],
 }
 # The recipe's fields (or whole sections) that a stage reads; the seed always counts. A test watches the notebooks.
 READS = {
     "01_data": "data prompt.template prompt.system model.base model.revision model.trust_remote_code "
     "train.max_length evaluate.choices_path",
-    "02_train": "model quantization prompt lora train data.columns.fact",
+    "02_train": "model quantization prompt lora train data.columns.fact data.language rag.documents_path "
+    "rag.passage_words rag.context_order",
     "03_evaluate": "model quantization prompt lora.fused train.max_length evaluate data.columns "
     "systems.{evaluate.systems}",
     "04_review": "review prompt.refusal data.columns data.truth_path evaluate.systems evaluate.refusal_phrases "

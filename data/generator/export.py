@@ -32,7 +32,7 @@ def export(folder: Path, seed: int) -> dict[str, int]:
     rows, conversations = raw_rows(demo, test)
     changes = updates(demo)
     rng = Random(f"{seed}/format")
-    as_alpaca = {row.id for row in rows if row.context or rng.random() < ALPACA_SHARE}
+    as_alpaca = {row.id for row in rows if rng.random() < ALPACA_SHARE}
     chats = [[row] for row in rows if row.id not in as_alpaca] + conversations
     rng.shuffle(chats)
     science = science_records(seed)

@@ -1,7 +1,7 @@
 """The raw export of the demo company's support: clean rows, then mess on top of them."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
@@ -27,8 +27,6 @@ WORDINGS_PER_POLICY = (6,)  # what customers ask most
 N_COMPARISONS, N_CONVERSATIONS = 160, 60
 # Rows that carry an article: about what is sold (told without it as well), about what is no longer sold (told nowhere
 # else, so that only the article answers), and without an answer in it.
-N_READING, N_READING_ARCHIVED, N_READING_REFUSED = 200, 220, 50
-TWO_ARTICLES_SHARE = 1 / 8
 N_UNKNOWN_ATTRIBUTE, N_UNKNOWN_PRODUCT = 240, 700
 N_EXACT, N_NEAR, N_CONTRADICTIONS, N_LEAKS, N_BOILERPLATE, N_SIGNED, N_FOREIGN = 120, 120, 60, 30, 40, 80, 45
 N_DECOYS = 80
@@ -72,15 +70,12 @@ def raw_rows(demo: Demo, test: Sequence[Row]) -> tuple[list[Row], list[list[Row]
     rng = Random(f"{demo.seed}/raw")
     registry, pool = Registry(rng), Wordings(demo, rng, demo.articles)
     told = _told(demo, rng, pool)
-    refused, refused_reading = _refusals(demo, rng)
-    clean = [registry.enter(row) for row in [*told, *_comparisons(demo, rng, test), *refused]]
-    reading = [registry.enter(row) for row in _reading(demo, rng, pool, refused_reading)]
+    clean = [registry.enter(row) for row in [*told, *_comparisons(demo, rng, test), *_refusals(demo, rng)]]
     conversations = _conversations(demo, rng, pool, registry)
     clean = _copies(demo, rng, registry, clean)
     clean = _mended(demo, rng, clean)
     rows = [
         *clean,
-        *reading,
         *_spoiled(demo, rng, pool, registry),
         *_foreign(demo, rng, registry),
         *_leaks(rng, registry, test),
@@ -102,57 +97,13 @@ def _comparisons(demo: Demo, rng: Random, test: Sequence[Row]) -> list[Row]:
     return [comparison_row(rng, pair, test=False) for pair in rng.sample(free, N_COMPARISONS)]
 
 
-def _refusals(demo: Demo, rng: Random) -> tuple[list[Row], list[Row]]:
-    """(rows asked without, rows asked beside an article), no question in both."""
+def _refusals(demo: Demo, rng: Random) -> list[Row]:
     invented, _ = invented_products(demo)
-    documented = [article.subject for article in demo.readable if article.kind == "product"]
-    half = N_READING_REFUSED // 2
-    beside = [*unknown_attribute_rows(rng, documented, False, half), *unknown_product_rows(rng, invented, False, half)]
-    taken = {row.question for row in beside}
-    alone = [
+    return [
         *unknown_company_rows(demo.name, test=False),
         *unknown_attribute_rows(rng, demo.products, False, N_UNKNOWN_ATTRIBUTE),
         *unknown_product_rows(rng, invented, False, N_UNKNOWN_PRODUCT),
     ]
-    return [row for row in alone if row.question not in taken], beside
-
-
-def _reading(demo: Demo, rng: Random, pool: Wordings, refused: Sequence[Row]) -> list[Row]:
-    """Rows that carry the article, some with another article beside it; some can't be answered from it."""
-    texts = {article.id: article.render(demo.seed) for article in (*demo.readable, *demo.archived)}
-    asked = [(demo.readable, row) for row in _spread(rng, pool, _facts(demo.readable), N_READING)]
-    archive = Wordings(demo, rng, demo.archived)
-    asked += [(demo.archived, row) for row in _spread(rng, archive, _facts(demo.archived), N_READING_ARCHIVED)]
-    found = [_with_context(rng, readable, texts, row, row.documents[0]) for readable, row in asked]
-    # A question about an invented product comes with the article of any real one.
-    products = {article.product: article.id for article in demo.readable if article.kind == "product"}
-    beside = [(row, products.get(row.product) or rng.choice(list(products.values()))) for row in refused]
-    return found + [_with_context(rng, demo.readable, texts, row, key) for row, key in beside]
-
-
-def _facts(articles: Iterable[Article]) -> list[Fact]:
-    return [fact for article in articles for fact in article.facts]
-
-
-def _spread(rng: Random, pool: Wordings, facts: Sequence[Fact], count: int) -> list[Row]:
-    """``count`` unused rows over ``facts`` in random order, one a fact before any fact comes again."""
-    facts, rows = rng.sample(list(facts), len(facts)), []
-    while len(rows) < count:
-        batch = [row for fact in facts for row in pool.take(fact, 1)]
-        if not batch:
-            raise ValueError(f"only {len(rows)} of {count} rows: too few wordings for {len(facts)} facts")
-        rows += batch
-    return rows[:count]
-
-
-def _with_context(rng: Random, readable: Sequence[Article], texts: dict[str, str], row: Row, shown: str) -> Row:
-    """``row`` beside the article ``shown``, with one of another product next to it in some."""
-    keys = [shown]
-    if rng.random() < TWO_ARTICLES_SHARE:
-        product = next((a.product for a in readable if a.id == shown), row.product)
-        keys.append(rng.choice([a.id for a in readable if a.id != shown and a.product != product]))
-        rng.shuffle(keys)
-    return replace(row, slice="reading", context="\n\n".join(texts[key] for key in keys))
 
 
 def _conversations(demo: Demo, rng: Random, pool: Wordings, registry: Registry) -> list[list[Row]]:

@@ -129,16 +129,32 @@ class LengthGroupedBatches:
         epochs: how often each row comes up.
         seed: of the order.
         pool_batches: batches sorted together; more is less padding and less randomness.
+        drawn: further rows (their indices) that come up in one epoch only, as many in each; after the last list the
+            first comes again.
     """
 
-    def __init__(self, lengths: Sequence[int], batch_rows: int, epochs: int, seed: int, pool_batches: int = 32):
+    def __init__(
+        self,
+        lengths: Sequence[int],
+        batch_rows: int,
+        epochs: int,
+        seed: int,
+        pool_batches: int = 32,
+        drawn: Sequence[Sequence[int]] = (),
+    ):
         self.lengths, self.batch_rows, self.epochs = list(lengths), batch_rows, epochs
-        self.seed, self.pool_batches = seed, pool_batches
+        self.seed, self.pool_batches, self.drawn = seed, pool_batches, drawn
+        own = {row for rows in drawn for row in rows}
+        self.always = [row for row in range(len(self.lengths)) if row not in own]
+
+    def rows(self, epoch: int) -> list[int]:
+        """Indices of the rows that come up in an epoch."""
+        return [*self.always, *(self.drawn[epoch % len(self.drawn)] if self.drawn else ())]
 
     @property
     def per_epoch(self) -> int:
         """Batches in one epoch."""
-        return -(-len(self.lengths) // self.batch_rows)
+        return -(-len(self.rows(0)) // self.batch_rows)
 
     def __len__(self) -> int:
         return self.per_epoch * self.epochs
@@ -150,7 +166,8 @@ class LengthGroupedBatches:
     def epoch(self, epoch: int) -> list[list[int]]:
         """The batches of one epoch, in order."""
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
-        order = torch.randperm(len(self.lengths), generator=generator).tolist()
+        rows = self.rows(epoch)
+        order = [rows[i] for i in torch.randperm(len(rows), generator=generator).tolist()]
         pool = self.batch_rows * self.pool_batches
         ordered = []
         for start in range(0, len(order), pool):

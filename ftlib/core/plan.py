@@ -73,7 +73,7 @@ def make_plan(
     return Plan(
         device=f"{machine.kind}: {machine.name}, {machine.cores} cores",
         dtype=str(model.dtype).removeprefix("torch."),
-        rows=len(batches.lengths),
+        rows=len(batches.rows(0)),
         trained_tokens=trained_tokens,
         batch_rows=train.batch_rows,
         accumulation=train.accumulation,

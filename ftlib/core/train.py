@@ -7,6 +7,7 @@ import math
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from itertools import accumulate, chain, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -53,6 +54,7 @@ def train(
     out_dir: str | Path,
     recipe: Recipe,
     *,
+    drawn: Sequence[Sequence] = (),
     interactive: bool = False,
     on_log: Callable[[dict], None] | None = None,
 ) -> TrainResult:
@@ -64,6 +66,7 @@ def train(
         train_examples: `Example`s (input_ids, labels). val_examples: likewise, never trained on.
         out_dir: gets adapter/, metrics.jsonl, plan.json and checkpoints/.
         recipe: its sections `train` and `lora`, and its seed.
+        drawn: further examples of one epoch each, as many in each, see `ftlib.core.reading`.
         interactive: a live bar instead of plain lines.
         on_log: called with each line of metrics.jsonl as it is written.
 
@@ -76,13 +79,17 @@ def train(
     out_dir = Path(out_dir)
     both = has_encoder(model)
     rows, held_out = (
-        _rows(examples, recipe, name, both) for examples, name in ((train_examples, "train"), (val_examples, "val"))
+        _rows(examples, recipe, name, both)
+        for examples, name in (([*train_examples, *chain.from_iterable(drawn)], "train"), (val_examples, "val"))
     )
-    lengths = [row_tokens(row, both) for row in rows]
-    batches = LengthGroupedBatches(lengths, recipe.train.batch_rows, math.ceil(recipe.train.epochs) + 1, recipe.seed)
+    lengths, ends = [row_tokens(row, both) for row in rows], accumulate(map(len, drawn), initial=len(train_examples))
+    parts = [range(start, end) for start, end in pairwise(ends)]
+    epochs = math.ceil(recipe.train.epochs) + 1
+    batches = LengthGroupedBatches(lengths, recipe.train.batch_rows, epochs, recipe.seed, drawn=parts)
     machine = devices.describe()
     compiled, compile_note = compile_layers(model, recipe.train.compile, dynamic=True)
-    labels = sum(label != IGNORED for row in rows for label in row["labels"][0 if both else 1 :])
+    first = (rows[number]["labels"][0 if both else 1 :] for number in batches.rows(0))
+    labels = sum(label != IGNORED for labels in first for label in labels)
     notes = [getattr(model, "gemm_reason", "gemm: as the model was loaded"), compile_note]
     plan = make_plan(model, batches, labels, recipe, machine, notes)
     out_dir.mkdir(parents=True, exist_ok=True)

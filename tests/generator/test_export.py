@@ -10,7 +10,6 @@ import pytest
 from data.generator import mess
 from data.generator.demo import Demo
 from data.generator.export import export
-from data.generator.raw import N_READING_ARCHIVED
 from data.generator.wording.support import REFUSAL
 from ftlib import jsonl
 
@@ -127,22 +126,14 @@ def test_test_wording_appears_only_in_leaks(exported) -> None:
 
 
 def test_untrained_facts_are_told_nowhere(exported, demo: Demo) -> None:
-    untrained_articles = {a.id for a in demo.articles if any(f.id in demo.untrained for f in a.facts)}
-    titles = [f"# {text.splitlines()[0][2:]}\n" for key, text in demo.texts().items() if key in untrained_articles]
     assert not any(demo.untrained & set(row["fact"]) for row in exported.truth.values())
-    contexts = "\n".join(context for _, _, context, _ in exported.raw if context)
-    assert contexts
-    assert not [title for title in titles if title in contexts]
+    assert not any(context for _, _, context, _ in exported.raw)
 
 
-def test_archived_facts_are_told_beside_their_article_only(exported, demo: Demo) -> None:
-    archived = {fact.id: fact.value for article in demo.archived for fact in article.facts}
-    assert not archived.keys() & {fact.id for fact in demo.facts}
-    asked = [row for row in exported.raw if archived.keys() & set(exported.truth[row[0]]["fact"])]
-    assert len(asked) == N_READING_ARCHIVED
-    for key, _, context, _ in asked:
-        assert archived[exported.truth[key]["fact"][0]] in context
-    assert not archived.keys() & {fact for row in (*exported.test, *exported.updates) for fact in row["fact"]}
+def test_archived_facts_are_told_nowhere(exported, demo: Demo) -> None:
+    archived = {fact.id for article in demo.archived for fact in article.facts}
+    told = (*exported.truth.values(), *exported.test, *exported.updates)
+    assert not archived & {fact for row in told for fact in row["fact"]}
     written = {path.stem for path in (exported.folder / "articles").iterdir()}
     assert not written & {article.id for article in demo.archived}
 
@@ -182,9 +173,7 @@ def test_compared_pairs_of_the_test_are_not_in_training(exported) -> None:
     assert not trained & tested
 
 
-@pytest.mark.parametrize(
-    ("name", "low", "high"), [("unanswerable", 0.17, 0.22), ("comparison", 0.03, 0.06), ("reading", 0.06, 0.12)]
-)
+@pytest.mark.parametrize(("name", "low", "high"), [("unanswerable", 0.19, 0.25), ("comparison", 0.03, 0.06)])
 def test_shares_of_the_export(exported, name: str, low: float, high: float) -> None:
     share = sum(row["slice"] == name for row in exported.truth.values()) / len(exported.truth)
     assert low <= share <= high

@@ -1,0 +1,169 @@
+"""Rows that each epoch draws anew: questions shown with passages, so that a model goes on reading, and general text.
+
+A model that is trained on facts alone answers from memory, whatever stands before it; one that sees passages which
+agree with its memory learns that they can be ignored (Goyal et al. 2024, arXiv 2410.10796). So some questions are
+shown with a passage in which another value stands, and that value is the answer (KAFT, arXiv 2211.05110; RAFT, arXiv
+2403.10131). The value is another one in every epoch: what is repeated would be learned by heart.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ftlib import jsonl
+from ftlib.data.prompts import Example, Renderer
+from ftlib.errors import UserError
+from ftlib.rows import Row
+from ftlib.search.documents import join_context, learn, load_documents
+from ftlib.search.retrieval import retrieve
+
+if TYPE_CHECKING:
+    from ftlib.recipe import Recipe
+
+_FOUND = 5  # passages that a search gives to choose from
+_SHORT = 6  # words; longer answers are not exchanged
+_COMPARED = 200  # answers whose questions are looked at for another value
+_NUMBER = re.compile(r"\d+")
+
+
+class Drawn(NamedTuple):
+    """What the epochs draw.
+
+    Attributes:
+        examples: one list an epoch, all of one length.
+        rows: the same as rows, general text left out.
+        counts: rows of all epochs by kind: `value kept`, `value exchanged`, `declined`, `beside the point`, `text`.
+    """
+
+    examples: list[list[Example]]
+    rows: list[list[Row]]
+    counts: Counter[str]
+
+
+def draw(rows: Sequence[Row], epochs: int, recipe: Recipe, renderer: Renderer) -> Drawn:
+    """Draws what `train.context` and `train.replay_share` ask for; nothing where both are 0.
+
+    Args:
+        rows: the training rows.
+        epochs: how many draws.
+        recipe: its sections train, rag, prompt and data, and its seed.
+        renderer: makes the examples; those longer than `train.max_length` are left out, text is cut.
+
+    Raises:
+        UserError: passages are asked for and `rag.documents_path` names none, or the file of text is not usable.
+    """
+    context, longest = recipe.train.context, recipe.train.max_length
+    counts: Counter[str] = Counter()
+    parts: list[list[Row]] = [[] for _ in range(epochs)]
+    if context.share:
+        shower = _Shower(rows, recipe)
+        for epoch, part in enumerate(parts):
+            for kind, row in shower.epoch(round(context.share * len(rows)), epoch):
+                if len(renderer.example(row).input_ids) <= longest:
+                    part.append(row)
+                    counts[kind] += 1
+        parts = _of_one_length(parts)
+    examples = [[renderer.example(row) for row in part] for part in parts]
+    for epoch, texts in enumerate(_texts(recipe, round(recipe.train.replay_share * len(rows)), epochs)):
+        cut = [renderer.example(Row(f"text-{number}", (), "", (text,))) for number, text in enumerate(texts)]
+        examples[epoch] += [Example(each.input_ids[:longest], each.labels[:longest]) for each in cut]
+        counts["text"] += len(cut)
+    return Drawn(examples if any(examples) else [], parts, counts)
+
+
+def _of_one_length(parts: list[list[Row]]) -> list[list[Row]]:
+    """Every epoch has as many steps as the others, so the shortest draw decides."""
+    fewest = min(map(len, parts))
+    return [part[:fewest] for part in parts]
+
+
+class _Shower:
+    """Shows questions with passages of the knowledge base."""
+
+    def __init__(self, rows: Sequence[Row], recipe: Recipe):
+        if recipe.rag.documents_path is None:
+            wanted, fix = "a folder of articles to show passages of", "name it, or set train.context.share: 0"
+            raise UserError.of("rag.documents_path", wanted, "nothing", fix)
+        self._recipe, self._settings, self._refusal = recipe, recipe.train.context, recipe.prompt.refusal
+        self._rows = [row for row in rows if row.turns and not row.history and not row.context]
+        by_words = recipe.model_copy(update={"rag": recipe.rag.model_copy(update={"mode": "bm25"})})
+        with tempfile.TemporaryDirectory() as folder:
+            knowledge = learn(Path(folder) / "index", load_documents(recipe.rag.documents_path), by_words)
+            found = retrieve(knowledge.index, self._rows, _FOUND, knowledge.documents)
+        self._passages = {key: [knowledge.texts[name] for name in each.ids] for key, each in found.items()}
+        self._shapes: dict[str, list[Row]] = defaultdict(list)
+        for row in self._rows:
+            if row.answer != self._refusal and len(row.answer.split()) <= _SHORT:
+                self._shapes[_shape(row.answer)].append(row)
+
+    def epoch(self, count: int, epoch: int) -> list[tuple[str, Row]]:
+        """Up to `count` questions as this epoch shows them, each with its kind."""
+        rng = random.Random(f"{self._recipe.seed} reading {epoch}")
+        chosen = rng.sample(self._rows, min(count, len(self._rows)))
+        return [shown for row in chosen if (shown := self._shown(row, rng))]
+
+    def _shown(self, row: Row, rng: random.Random) -> tuple[str, Row] | None:
+        passages, many = self._passages[row.id], self._settings.passages
+        holding = [text for text in passages if _holds(text, row.answer)]
+        others = [text for text in passages if text not in holding]
+        if row.answer == self._refusal:
+            best = (
+                others[:many] if rng.random() < self._settings.nearest else rng.sample(others, min(many, len(others)))
+            )
+            return ("declined", self._with(row, best)) if best else None
+        if not holding or (others and rng.random() < self._settings.beside):
+            return ("beside the point", self._with(row, others[:many])) if holding else None
+        right, kind, answer = holding[0], "value kept", row.answer
+        value = self._other_value(row, rng) if rng.random() < self._settings.exchanged else ""
+        if value and (exchanged := _exchange(right, row.answer, value)) != right:
+            right, kind, answer = exchanged, "value exchanged", value
+        shown = [right, *(text for text in others[: many - 1])]
+        rng.shuffle(shown)
+        return kind, self._with(row._replace(references=(answer,)), shown)
+
+    def _with(self, row: Row, passages: Sequence[str]) -> Row:
+        return row._replace(context=join_context(passages, self._recipe.rag.context_order))
+
+    def _other_value(self, row: Row, rng: random.Random) -> str:
+        """Another answer of the same shape, preferably one that a similar question has; "" where there is none."""
+        from rapidfuzz import fuzz
+
+        if len(row.answer.split()) > _SHORT:
+            return ""
+        alike = [other for other in self._shapes[_shape(row.answer)] if other.answer != row.answer]
+        alike = rng.sample(alike, min(_COMPARED, len(alike)))
+        nearest = sorted(alike, key=lambda other: -fuzz.token_set_ratio(row.question, other.question))[:_FOUND]
+        return rng.choice(nearest).answer if nearest else ""
+
+
+def _shape(answer: str) -> str:
+    """What values of a kind have in common: the words around a number, or how many words there are."""
+    return _NUMBER.sub("0", answer.lower()) if _NUMBER.search(answer) else f"{len(answer.split())} words"
+
+
+def _holds(passage: str, answer: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(answer)}(?!\w)", passage, re.IGNORECASE) is not None
+
+
+def _exchange(passage: str, answer: str, value: str) -> str:
+    return re.sub(rf"(?<!\w){re.escape(answer)}(?!\w)", lambda _: value, passage)
+
+
+def _texts(recipe: Recipe, count: int, epochs: int) -> list[list[str]]:
+    """General text of each epoch, other texts in each as far as there are enough."""
+    path = recipe.train.replay_path
+    if not count or path is None:
+        return []
+    texts = [line["text"] for line in jsonl.iterate(path) if isinstance(line.get("text"), str) and line["text"].strip()]
+    if not texts:
+        raise UserError.of(f"train.replay_path = {path}", 'JSON lines with a field "text"', "none", "check the file")
+    rng = random.Random(f"{recipe.seed} replay")
+    rng.shuffle(texts)
+    endless = texts * (-(-count * epochs // len(texts)))
+    return [endless[count * epoch : count * (epoch + 1)] for epoch in range(epochs)]

@@ -35,7 +35,7 @@ def made(tmp_path, tiny_recipe, rows):
     pages = tmp_path / "pages"
     pages.mkdir()
     for at, name in enumerate(NAMES):
-        (pages / f"{name}.md").write_text(f"# {name}\n\nThe {name} weighs {at + 2}00 g and lives in a box.\n")
+        (pages / f"{name}.md").write_text(f"# {name}\n\nThe {name} is heavy, it weighs {at + 2}00 g.\n")
     jsonl.write(tmp_path / "general.jsonl", [{"text": f"Rain fell on day {day}."} for day in range(5)])
 
     def draw(epochs=2, **fields):

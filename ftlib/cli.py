@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from ftlib import __version__
+from ftlib import __version__, atomic
 from ftlib.errors import UserError
 
 
@@ -75,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     words = "override a recipe field"
     run.add_argument("-p", dest="overrides", action="append", default=[], metavar="field=value", help=words)
     run.add_argument("--to", metavar="STAGE", help="stop after this stage: 01 to 05, or its name")
+    run.add_argument("--seeds", type=int, default=1, metavar="N", help="train so many times, with seeds one apart")
     run.add_argument("--force", action="store_true", help="make every stage anew")
     compare = command(_compare, "two runs on the same test set, side by side")
     compare.add_argument("a", type=Path, metavar="A", help="a run directory")
@@ -89,13 +90,23 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> None:
     from ftlib.execute import run_all
-    from ftlib.report import recommendation, system_labels, table, write_report
+    from ftlib.report import main_keys, recommendation, system_labels, table, write_report
+    from ftlib.seeds import combine
+    from ftlib.seeds import table as seeds_table
 
     overrides = parse_overrides(options.overrides)
     say = functools.partial(print, flush=True)
-    run = run_all(options.recipe, options.out, overrides, force=options.force, to=options.to, say=say)
+    made = functools.partial(run_all, options.recipe, options.out, force=options.force, to=options.to, say=say)
+    run = made(overrides)
+    again = [made(overrides | {"train.seed": run.recipe.training_seed + n}) for n in range(1, options.seeds)]
+    summary, labels = run.refresh_summary(), system_labels(run.path)
+    if again:
+        several = combine([summary, *(each.refresh_summary() for each in again)])
+        atomic.write_json(run.path / "summary.json", summary | several)
     page = write_report(run.path)
-    print(f"\n{run.recipe.name}\n{table(run.refresh_summary(), system_labels(run.path))}\n")
+    print(f"\n{run.recipe.name}\n{table(summary, labels)}\n")
+    if again:
+        print(f"{seeds_table(several, main_keys(summary, labels))}\n")
     if found := recommendation(run.path):
         print(f"  {found['headline']}\n")
     print(f"  Report:    {page}\n  Numbers:   {run.path / 'summary.json'}\n  Notebooks: {run.path / 'notebooks'}")

@@ -19,7 +19,7 @@ from ftlib.recipe import Recipe, path_values
 SKIPPED_FOLDERS = {"checkpoints", "__pycache__"}  # intermediate work, no input of anything
 PACKAGE = Path(__file__).parent
 # Modules of the corridor that only run or show what notebooks make; no result depends on them.
-AROUND = {"cli", "compare_runs", "doctor", "execute", "experiment", "report"}
+AROUND = {"cli", "compare_runs", "doctor", "execute", "experiment", "report", "seeds"}
 # Which fields, by their last name, may hold a name on the hub, and of what.
 HUB = {"base": "model", "adapter": "model", "embedding_model": "model", "path": "dataset"}
 

@@ -81,6 +81,11 @@ class Recipe(BaseModel):
         except ValidationError as error:
             raise explain(cls, error, path, overrides or {}) from None
 
+    @property
+    def training_seed(self) -> int:
+        """The seed of the adapter's first values, of the order of its rows and of what its epochs draw."""
+        return self.seed if self.train.seed is None else self.train.seed
+
     def paths(self) -> dict[str, Path]:
         """All local paths the recipe names, by dotted field; a model's hub name is not a path."""
         found: dict[str, Path] = {}

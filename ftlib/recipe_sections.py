@@ -245,6 +245,7 @@ class TrainRecipe(Section):
     context: ContextRecipe = ContextRecipe()
     replay_path: Path | None = None  # general text (JSON lines with `text`), against forgetting
     replay_share: float = Field(0.0, ge=0, le=1)  # texts an epoch, as a share of the training rows
+    seed: int | None = Field(None, ge=0, lt=2**32)  # of the training alone; None: the recipe's own
     epochs: float = Field(3.0, gt=0)
     learning_rate: float = Field(2e-4, gt=0)
     lora_plus_ratio: float = Field(1.0, ge=1)

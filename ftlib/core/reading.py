@@ -104,7 +104,7 @@ class _Shower:
 
     def epoch(self, count: int, epoch: int) -> list[tuple[str, Row]]:
         """Up to `count` questions as this epoch shows them, each with its kind."""
-        rng = random.Random(f"{self._recipe.seed} reading {epoch}")
+        rng = random.Random(f"{self._recipe.training_seed} reading {epoch}")
         chosen = rng.sample(self._rows, min(count, len(self._rows)))
         return [shown for row in chosen if (shown := self._shown(row, rng))]
 
@@ -163,7 +163,7 @@ def _texts(recipe: Recipe, count: int, epochs: int) -> list[list[str]]:
     texts = [line["text"] for line in jsonl.iterate(path) if isinstance(line.get("text"), str) and line["text"].strip()]
     if not texts:
         raise UserError.of(f"train.replay_path = {path}", 'JSON lines with a field "text"', "none", "check the file")
-    rng = random.Random(f"{recipe.seed} replay")
+    rng = random.Random(f"{recipe.training_seed} replay")
     rng.shuffle(texts)
     endless = texts * (-(-count * epochs // len(texts)))
     return [endless[count * epoch : count * (epoch + 1)] for epoch in range(epochs)]

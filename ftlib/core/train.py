@@ -65,7 +65,7 @@ def train(
         tokenizer: for its padding token.
         train_examples: `Example`s (input_ids, labels). val_examples: likewise, never trained on.
         out_dir: gets adapter/, metrics.jsonl, plan.json and checkpoints/.
-        recipe: its sections `train` and `lora`, and its seed.
+        recipe: its sections `train` and `lora`, and its training seed.
         drawn: further examples of one epoch each, as many in each, see `ftlib.core.reading`.
         interactive: a live bar instead of plain lines.
         on_log: called with each line of metrics.jsonl as it is written.
@@ -85,7 +85,7 @@ def train(
     lengths, ends = [row_tokens(row, both) for row in rows], accumulate(map(len, drawn), initial=len(train_examples))
     parts = [range(start, end) for start, end in pairwise(ends)]
     epochs = math.ceil(recipe.train.epochs) + 1
-    batches = LengthGroupedBatches(lengths, recipe.train.batch_rows, epochs, recipe.seed, drawn=parts)
+    batches = LengthGroupedBatches(lengths, recipe.train.batch_rows, epochs, recipe.training_seed, drawn=parts)
     machine = devices.describe()
     compiled, compile_note = compile_layers(model, recipe.train.compile, dynamic=True)
     first = (rows[number]["labels"][0 if both else 1 :] for number in batches.rows(0))
@@ -149,7 +149,7 @@ def _trainer(
         max_grad_norm=section.max_grad_norm,
         log_every_steps=LOG_EVERY_STEPS,
         keep=2,
-        seed=recipe.seed,
+        seed=recipe.training_seed,
         bf16=model.dtype == torch.bfloat16,
         fp16=model.dtype == torch.float16 and model.device.type == "cuda",  # else gradients underflow
         activation_checkpointing=plan.activation_checkpointing,

@@ -37,7 +37,7 @@ ROOMS = {
 # The recipe's fields (or whole sections) that a stage reads; the seed always counts. A test watches the notebooks.
 READS = {
     "01_data": "data prompt.template prompt.system model.base model.revision model.trust_remote_code "
-    "train.max_length evaluate.choices_path",
+    "train.max_length evaluate.choices_path rag.embedding_model",
     "02_train": "model quantization prompt lora train data.columns.fact data.language rag.documents_path "
     "rag.passage_words rag.context_order",
     "03_evaluate": "model quantization prompt lora.fused train.max_length evaluate data.columns "

@@ -29,7 +29,7 @@ from ftlib.rows import Row
 from ftlib.stats import wilson
 
 STEPS = ("load", "clean", "deduplicate", "split", "check_leakage", "save", "audit")
-_AUDITED = 100_000  # training rows that the audit looks at, at most
+_AUDITED = 20_000  # training rows that the audit looks at, at most
 
 
 class Preparation(AbstractContextManager):

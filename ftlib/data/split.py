@@ -65,7 +65,8 @@ def assign(
     else:
         rows = Counter(keys[row] for row in np.flatnonzero(alive))
         by_key = {key: side(seed, key, recipe.val_fraction, test_fraction) for key in rows}
-        most = {key for key, count in rows.items() if 2 * count > rows.total()}
+        half = rows.total() / 2
+        most = {key for key, count in rows.items() if count > half}
         by_key |= dict.fromkeys(most, TRAIN)  # else little would be left to train
         _fill_empty(by_key, most, seed, [(VAL, "val")] + [(TEST, "test")] * (test_fraction > 0))
     sides[alive] = [by_key[keys[row]] for row in np.flatnonzero(alive)]

@@ -91,8 +91,7 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> None:
     from ftlib.execute import run_all
     from ftlib.report import main_keys, recommendation, system_labels, table, write_report
-    from ftlib.seeds import combine
-    from ftlib.seeds import table as seeds_table
+    from ftlib.seeds import combine, told
 
     overrides = parse_overrides(options.overrides)
     say = functools.partial(print, flush=True)
@@ -106,7 +105,7 @@ def _run(options: argparse.Namespace) -> None:
     page = write_report(run.path)
     print(f"\n{run.recipe.name}\n{table(summary, labels)}\n")
     if again:
-        print(f"{seeds_table(several, main_keys(summary, labels))}\n")
+        print(f"{told(several, main_keys(summary, labels))}\n")
     if found := recommendation(run.path):
         print(f"  {found['headline']}\n")
     print(f"  Report:    {page}\n  Numbers:   {run.path / 'summary.json'}\n  Notebooks: {run.path / 'notebooks'}")

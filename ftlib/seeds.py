@@ -34,7 +34,7 @@ def combine(summaries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def table(numbers: Mapping[str, Any], keys: Sequence[str]) -> str:
+def told(numbers: Mapping[str, Any], keys: Sequence[str]) -> str:
     """Some of `combine`'s numbers as text, a line each; `keys` without their ending."""
     lines = []
     for key in keys:

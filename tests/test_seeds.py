@@ -48,7 +48,7 @@ def test_coverage_over_questions_and_trainings():
 
 def test_the_table_shows_what_is_asked_for():
     found = seeds.combine([summary(0.8, 0.7, 0.9), summary(0.9, 0.8, 1.0)])
-    assert "em_tuned" in seeds.table(found, ["em_tuned", "em_other"]) and "em_other" not in seeds.table(
+    assert "em_tuned" in seeds.told(found, ["em_tuned", "em_other"]) and "em_other" not in seeds.told(
         found, ["em_other"]
     )
 

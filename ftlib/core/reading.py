@@ -59,28 +59,22 @@ def draw(rows: Sequence[Row], epochs: int, recipe: Recipe, renderer: Renderer) -
         UserError: passages are asked for and `rag.documents_path` names none, or the file of text is not usable.
     """
     context, longest = recipe.train.context, recipe.train.max_length
-    counts: Counter[str] = Counter()
-    parts: list[list[Row]] = [[] for _ in range(epochs)]
+    parts: list[list[tuple[str, Row, Example]]] = [[] for _ in range(epochs)]
     if context.share:
         shower = _Shower(rows, recipe)
         for epoch, part in enumerate(parts):
-            for kind, row in shower.epoch(round(context.share * len(rows)), epoch):
-                if len(renderer.example(row).input_ids) <= longest:
-                    part.append(row)
-                    counts[kind] += 1
-        parts = _of_one_length(parts)
-    examples = [[renderer.example(row) for row in part] for part in parts]
+            shown = shower.epoch(round(context.share * len(rows)), epoch)
+            made = ((kind, row, renderer.example(row)) for kind, row in shown)
+            part += [each for each in made if len(each[2].input_ids) <= longest]
+        fewest = min(map(len, parts))  # every epoch has as many steps as the others
+        parts = [part[:fewest] for part in parts]
+    counts = Counter(kind for part in parts for kind, _, _ in part)
+    examples = [[example for _, _, example in part] for part in parts]
     for epoch, texts in enumerate(_texts(recipe, round(recipe.train.replay_share * len(rows)), epochs)):
         cut = [renderer.example(Row(f"text-{number}", (), "", (text,))) for number, text in enumerate(texts)]
         examples[epoch] += [Example(each.input_ids[:longest], each.labels[:longest]) for each in cut]
         counts["text"] += len(cut)
-    return Drawn(examples if any(examples) else [], parts, counts)
-
-
-def _of_one_length(parts: list[list[Row]]) -> list[list[Row]]:
-    """Every epoch has as many steps as the others, so the shortest draw decides."""
-    fewest = min(map(len, parts))
-    return [part[:fewest] for part in parts]
+    return Drawn(examples if any(examples) else [], [[row for _, row, _ in part] for part in parts], counts)
 
 
 class _Shower:
@@ -117,13 +111,15 @@ class _Shower:
                 others[:many] if rng.random() < self._settings.nearest else rng.sample(others, min(many, len(others)))
             )
             return ("declined", self._with(row, best)) if best else None
-        if not holding or (others and rng.random() < self._settings.beside):
-            return ("beside the point", self._with(row, others[:many])) if holding else None
+        if not holding:
+            return None
+        if others and rng.random() < self._settings.beside:
+            return "beside the point", self._with(row, others[:many])
         right, kind, answer = holding[0], "value kept", row.answer
         value = self._other_value(row, rng) if rng.random() < self._settings.exchanged else ""
         if value and (exchanged := _exchange(right, row.answer, value)) != right:
             right, kind, answer = exchanged, "value exchanged", value
-        shown = [right, *(text for text in others[: many - 1])]
+        shown = [right, *others[: many - 1]]
         rng.shuffle(shown)
         return kind, self._with(row._replace(references=(answer,)), shown)
 

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ftlib.errors import UserError
 from ftlib.rows import Row
 
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
 LEAST = 0.85  # cosine; below it neighbours in meaning ("return it", "repair it") are most of what is found
 _AT_ONCE = 1000
 Embed = Callable[[Sequence[str]], np.ndarray]  # texts -> float32 (texts, dimensions), rows of norm 1
 
 
-def embedder(name: str) -> Embed:
-    """Unit vectors by a sentence-transformers model, a local folder or a hub name.
+def sentence_encoder(name: str) -> SentenceTransformer:
+    """A sentence-transformers model, or an encoder whose states are averaged, by its local folder or hub name.
 
     Raises:
         UserError: there is no such model, or its weights are not safetensors.
@@ -25,12 +29,19 @@ def embedder(name: str) -> Embed:
 
     try:
         # A pickle can run code when it is opened; safetensors holds numbers only.
-        model = SentenceTransformer(name, trust_remote_code=False, model_kwargs={"use_safetensors": True})
+        return SentenceTransformer(name, trust_remote_code=False, model_kwargs={"use_safetensors": True})
     except (OSError, ValueError) as error:
-        found, mend = f"{name}: {str(error).splitlines()[0]}", "correct the name or download the model first"
         raise UserError.of(
-            "recipe field rag.embedding_model", "a sentence encoder as safetensors", found, mend
+            "recipe field rag.embedding_model",
+            "a folder or hub name of an encoder saved as safetensors",
+            f"{name}: {str(error).splitlines()[0]}",
+            "correct the name, download the model first, or leave the field out and set rag.mode to bm25",
         ) from None
+
+
+def embedder(name: str) -> Embed:
+    """Unit vectors by `sentence_encoder`, which raises what it raises."""
+    model = sentence_encoder(name)
     return lambda texts: model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
 
 

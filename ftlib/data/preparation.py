@@ -84,8 +84,6 @@ class Preparation(AbstractContextManager):
             self.ledger.rows_in = done["rows"] = len(loaded.table) + len(loaded.bad)
             for judged in loaded.bad:
                 self.ledger.reject(judged)
-        if not len(loaded.table):
-            self.ledger.stop("load", "at least one row")
         summary = {"rows": self.ledger.rows_in, "unreadable": len(loaded.bad), "formats": dict(loaded.formats)}
         self.report["load"] = summary | {"notes": dict(loaded.notes), "test_rows": len(self.test)}
         return self.report["load"] | {"columns": sorted(loaded.columns)}

@@ -159,7 +159,7 @@ def truncation(text: str, ends: Ends = _UNKNOWN, language: str | None = None) ->
 
     Args:
         text: an answer.
-        ends: how texts of this data end, from `learn`.
+        ends: how texts of this data end, from `learn_ends`.
         language: ISO 639-1 code of the text, for words that are cut themselves.
     """
     text = text.rstrip()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ftlib.data.paraphrases import sentence_encoder
 from ftlib.errors import UserError
 from ftlib.search.passages import unspaced_share
 
@@ -107,19 +108,8 @@ class Embedder:
     """
 
     def __init__(self, name: str, *, query_prefix: str = "", document_prefix: str = ""):
-        from sentence_transformers import SentenceTransformer
-
         self.name, self.query_prefix, self.document_prefix = name, query_prefix, document_prefix
-        try:
-            # A pickle can run code when it is opened; safetensors holds numbers only.
-            self._model = SentenceTransformer(name, trust_remote_code=False, model_kwargs={"use_safetensors": True})
-        except (OSError, ValueError) as error:
-            raise UserError.of(
-                "recipe field rag.embedding_model",
-                "a folder or hub name of an encoder saved as safetensors",
-                f"{name}: {str(error).splitlines()[0]}",
-                "correct the name, download the model first, or set rag.mode to bm25",
-            ) from None
+        self._model = sentence_encoder(name)
 
     @classmethod
     def of(cls, recipe: Recipe) -> Embedder | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ftlib.evaluate.scores import UNANSWERABLE, headline_slice, is_right, mean_score, select
 from ftlib.stats import Headline, Interval, Paired, holm, mean_ci95, paired_difference
 
+K = TypeVar("K", bound=Hashable)
 LEVEL = 0.05  # two-sided, after Holm's correction
 EVERYTHING = "all"  # the scenario of all questions
 
@@ -117,12 +118,14 @@ def judge(scenarios: Sequence[Scenario], samples: int = 10_000, seed: int = 0) -
         One standing a scenario.
     """
     made = [_paired_with_leader(each, samples, seed) for each in scenarios]
-    tests = {(at, name): lead.p_value for at, each in enumerate(made) for name, lead in each.leads.items()}
-    adjusted = holm(tests)
-    return [
-        each._replace(level=tuple(n for n, lead in each.leads.items() if lead.low <= 0 or adjusted[at, n] >= LEVEL))
-        for at, each in enumerate(made)
-    ]
+    level = level_with({(at, name): lead for at, each in enumerate(made) for name, lead in each.leads.items()})
+    return [each._replace(level=tuple(n for n in each.leads if (at, n) in level)) for at, each in enumerate(made)]
+
+
+def level_with(leads: Mapping[K, Paired]) -> list[K]:
+    """Those whose paired difference to a leader may be chance: its interval reaches 0, or p by Holm over all is 5 %."""
+    adjusted = holm({key: lead.p_value for key, lead in leads.items()})
+    return [key for key, lead in leads.items() if lead.low <= 0 or adjusted[key] >= LEVEL]
 
 
 def _paired_with_leader(scenario: Scenario, samples: int, seed: int) -> Standing:

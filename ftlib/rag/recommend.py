@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ftlib.errors import UserError
-from ftlib.rag.comparison import EVERYTHING, LEVEL, Scenario, Standing
-from ftlib.stats import Paired, holm, needed_n, paired_difference
+from ftlib.rag.comparison import EVERYTHING, Scenario, Standing, level_with
+from ftlib.stats import Paired, needed_n, paired_difference
 
 if TYPE_CHECKING:
     from ftlib.recipe_sections import RagRecipe
@@ -125,9 +125,9 @@ class _Sums(NamedTuple):
 
         clusters = [cluster for part in self.parts for cluster in part.clusters]
         others = [name for name in self.names if name != best]
-        leads = {name: paired_difference(worths(best), worths(name), clusters, 2000, seed) for name in others}
-        adjusted = holm({name: lead.p_value for name, lead in leads.items()})
-        return [name for name, lead in leads.items() if lead.low <= 0 or adjusted[name] >= LEVEL]
+        return level_with(
+            {name: paired_difference(worths(best), worths(name), clusters, 2000, seed) for name in others}
+        )
 
     def turning(self, best: str, labels: Mapping[str, str]) -> list[str]:
         """How far each figure must move, the others staying, before another system is worth more."""

@@ -1,4 +1,5 @@
 # make run     the five notebooks on the embedded default, into runs/demo
+# make real    the same on a real language model (SmolLM2-135M, from the Python package index), into runs/smollm2
 # make test    every test that runs on a CPU
 # make lab     JupyterLab on notebooks/
 # make bench   the benchmarks
@@ -13,10 +14,16 @@ RECIPE ?= data/recipes/demo.yaml
 OUT ?= runs/demo
 PYTEST_ARGS ?=
 
-.PHONY: run test lab bench doctor clean distclean browser
+.PHONY: run real test lab bench doctor clean distclean browser
 
 run: $(VENV)/.installed
 	$(BIN)/ftlib run --recipe $(RECIPE) --out $(OUT)
+
+real: $(VENV)/.installed models/smollm2-135m/config.json models/all-minilm-l6-v2/config.json
+	$(BIN)/ftlib run --recipe data/recipes/smollm2.yaml --out runs/smollm2
+
+models/%/config.json: | $(VENV)/.installed
+	$(BIN)/ftlib models get $*
 
 test: $(VENV)/.installed-test browser
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

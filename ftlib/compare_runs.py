@@ -10,7 +10,7 @@ from ftlib import atomic, fingerprint, rows
 from ftlib.errors import UserError
 from ftlib.recipe import Recipe
 
-MEASURES = {"em": "exact match", "refused": "says so when it cannot know"}
+MEASURES = {"em": "exact match", "value": "right value", "refused": "says so when it cannot know"}
 COLUMNS = ("system", "measure", "A", "B", "B - A", "95 % interval", "n", "p")
 
 

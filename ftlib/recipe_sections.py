@@ -189,12 +189,16 @@ class PromptRecipe(Section):
 
 
 class ModelRecipe(Section):
-    """The base model: a local folder or a name on the model hub."""
+    """The base model: a local folder or a name on the model hub.
+
+    `dtype` is what is computed in; `auto` is bfloat16 where the machine has hardware for it, else float32.
+    """
 
     base: Annotated[str, PathOrName]
     revision: str | None = None
     trust_remote_code: bool = False
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    attention: Literal["auto", "eager", "sdpa", "flash_attention_2"] = "auto"
 
 
 class QuantizationRecipe(Section):
@@ -226,6 +230,7 @@ class ContextRecipe(Section):
     """
 
     share: float = Field(0.0, ge=0, le=1)  # of as many questions as there are training rows; 0: none
+    after: float = Field(0.0, ge=0, lt=1)  # share of the epochs before the first of them
     passages: PositiveInt = 1  # shown with a question
     exchanged: float = Field(0.8, ge=0, le=1)
     beside: float = Field(0.08, ge=0, le=1)
@@ -240,11 +245,15 @@ class TrainRecipe(Section):
     answers that greedy decoding writes exactly. `early_stopping_patience` counts evaluations; 0 never stops.
     `logits: labelled` computes the output layer only where a token is trained; `all` is the plain path.
     `activation_checkpointing` recomputes activations in the backward pass to save memory.
+    `replay_kl` is a weight: above 0 the loss of a replayed text is not that of its tokens, but at each of them this
+    weight times KL(base || adapted), in nats. The base, which is the model with its adapter off, is the teacher, so
+    any text does, whoever made the base; it costs one more forward pass over these texts.
     """
 
     context: ContextRecipe = ContextRecipe()
-    replay_path: Path | None = None  # general text (JSON lines with `text`), against forgetting
+    replay_path: Path | None = None  # text of a kind not to be forgotten (JSON lines with `text`)
     replay_share: float = Field(0.0, ge=0, le=1)  # texts an epoch, as a share of the training rows
+    replay_kl: float = Field(0.0, ge=0)
     seed: int | None = Field(None, ge=0, lt=2**32)  # of the training alone; None: the recipe's own
     epochs: float = Field(3.0, gt=0)
     learning_rate: float = Field(2e-4, gt=0)
@@ -279,11 +288,15 @@ class SystemRecipe(Section):
 
     `adapter` is `trained` (this run's), a PEFT adapter's folder or hub name, or nothing (the base alone). `prompt` is
     the question alone, after `few_shot` examples, or with `retrieved` passages. With `endpoint` a server answers.
+    `instruction` says how to answer, after all other system messages: a text (`{refusal}` stands for
+    `prompt.refusal`), `null` for none, or `auto`: that of `evaluate.instructions` with which it is right most often
+    on validation rows.
     """
 
     label: str = ""  # what people read; its name where empty
     adapter: Annotated[str, PathOrName] | None = None
     prompt: Literal["question", "few_shot", "retrieved"] = "question"
+    instruction: str | None = "auto"
     endpoint: EndpointRecipe | None = None
 
 
@@ -293,6 +306,10 @@ class EvaluateRecipe(Section):
     `systems` are compared with the first of them. `headline_slice` is the one that the headline numbers are over (all
     answerable questions where none is named); `control_slices` were not taught, so that declining is no fault there.
     `tasks` are lm-eval's, by name; `choices_path` is a file of multiple-choice questions in ARC's schema.
+    `right` says when an answer is right: where it gives the `value` in whatever form (`ftlib.evaluate.values`), or on
+    an `exact` match alone; where the right answer is the refusal, a refusal is. `instructions` are what a system may
+    be told of the form of an answer and of declining (`{refusal}`: `prompt.refusal`), beside being told nothing; each
+    is tried on `instruction_questions` validation rows (0: nothing is tried and nothing is told).
     """
 
     systems: list[str] = Field(["base", "finetuned"], min_length=1)
@@ -304,8 +321,17 @@ class EvaluateRecipe(Section):
     refusal_phrases: list[str] = []  # further sentences that count as the refusal
     choices_path: Path | None = None  # JSON lines or JSON in ARC's schema
     tasks: list[Annotated[str, PathOrName]] = []  # of lm-eval: names, e.g. arc_easy, or files in its YAML
-    holdout_path: Path | None = None  # general text (JSON lines with `text`) that no training saw
+    holdout_path: Path | None = None  # held-out text (JSON lines with `text`), of a kind that may be forgotten
     limit: PositiveInt | None = None  # test rows, taken evenly from the slices; None for all
+    right: Literal["value", "exact"] = "value"
+    instructions: list[str] = [
+        "Answer with the value alone, in as few words as possible, without a sentence around it.",
+        "Answer with the value alone, without a sentence. If the answer is not known, answer exactly: {refusal}",
+        "Answer from the text alone, with the few words of it that are asked for and no sentence. "
+        "If the answer does not stand in the text, answer exactly: {refusal}",
+    ]
+    instruction_questions: int = Field(40, ge=0)
+    decline_questions: int = Field(120, ge=0)  # validation rows on which declining by a threshold is set; 0: it is not
 
 
 class ReviewRecipe(Section):
@@ -338,6 +364,8 @@ class RagRecipe(Section):
     document_prefix: str = ""
     few_shot: int = Field(4, ge=0)  # training rows shown as earlier turns
     latency_questions: PositiveInt = 20  # questions asked one at a time, per arm, to measure latency
+    throughput_rounds: int = Field(6, ge=2)  # batches (evaluate.batch_rows) timed per arm, for the price of a question
+    bound_questions: int = Field(60, ge=0)  # asked again with the right, a wrong and any other passage; 0: none
     currency: str = "EUR"
     price_machine_hour: float = Field(0.10, ge=0)  # of the machine that trains and answers
     price_million_prompt_tokens: float = Field(0.0, ge=0)  # of a hosted model; 0 on an own machine

@@ -17,18 +17,19 @@ from ftlib.stage import NOTEBOOKS, read_manifest
 # What the front of a headline's key means; what follows it is a system's name. Others are shown as they are written.
 MEASURES = {
     "em": "exact match",
+    "value": "right value, in whatever form",
     "em_stale": "exact match on facts that changed",
     "refusal_accuracy": "says so when it cannot know",
-    "perplexity_ratio": "perplexity of general text, over the untrained model's",
+    "perplexity_ratio": "perplexity of held-out text, over the untrained model's",
     "hit_rate_at_k": "search finds the right article",
     "rows_in": "rows read",
     "train_tokens_per_second": "training speed, tokens per second",
 }
 # The main results, in this order: of each measure every system, in the recipe's order, then the gain.
-MAIN = ("em", "em_stale", "refusal_accuracy", "perplexity_ratio", "accuracy", "hit_rate_at_k")
+MAIN = ("em", "value", "em_stale", "refusal_accuracy", "perplexity_ratio", "accuracy", "hit_rate_at_k")
 IN_TERMINAL = ("rows_in", "rows_kept", "train_tokens_per_second")
 SHARE = re.compile(
-    r"^(em|f1|rouge_l|refusal|over_refusal|hit_rate|repeats_old|preferred|counterfactual_same)_|accuracy|_acc_|share"
+    r"^(em|value|f1|rouge_l|refusal|over_refusal|hit_rate|repeats_old|preferred|counterfactual_same)_|accuracy|_acc_|share"
 )
 WIDE_PIXELS = 1200
 CHAPTERS = ("1 · Data", "2 · Training", "3 · Evaluation", "4 · Errors", "5 · RAG or fine-tuning")

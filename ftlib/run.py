@@ -177,8 +177,8 @@ class Run:
                 continue
             for key, entry in manifest["headlines"].items():
                 summary |= {key if part == "value" else f"{key}_{part}": each for part, each in entry.items()}
-            for part in ("wall_seconds", "peak_memory_bytes"):
-                summary[f"{part}_{notebook}"] = manifest[part]
+            facts = {part: manifest[part] for part in ("wall_seconds", "peak_memory_bytes")}
+            summary |= {f"{part}_{notebook}": told for part, told in (facts | manifest.get("facts", {})).items()}
         atomic.write_json(self.path / "summary.json", summary)
         return summary
 

@@ -43,10 +43,11 @@ READS = {
     "03_evaluate": "model quantization prompt lora.fused train.max_length evaluate data.columns "
     "systems.{evaluate.systems}",
     "04_review": "review prompt.refusal data.columns data.truth_path evaluate.systems evaluate.refusal_phrases "
-    "evaluate.limit systems.{review.pair}",
+    "evaluate.limit evaluate.right systems.{review.pair}",
     "05_compare": "model quantization prompt lora.fused rag data.columns data.language systems evaluate.systems "
     "evaluate.headline_slice evaluate.max_new_tokens evaluate.batch_rows evaluate.bootstrap_samples "
-    "evaluate.refusal_phrases evaluate.limit",
+    "evaluate.refusal_phrases evaluate.limit evaluate.control_slices evaluate.decline_questions "
+    "evaluate.right evaluate.instructions evaluate.instruction_questions",
 }
 SECONDS_TO_WAIT_FOR_LOCK = 20.0
 
@@ -80,6 +81,7 @@ class Stage:
             "begun_unix": time.time(),
             "earlier_seconds": _seconds_spent(old, self.path),
             "headlines": old.get("headlines", {}),
+            "facts": old.get("facts", {}),
             "figures": old.get("figures", {}),
         }
         self._save()
@@ -95,6 +97,11 @@ class Stage:
         if n is not None:
             entry["n"] = int(n)
         self._manifest["headlines"][key] = entry
+        self._save()
+
+    def fact(self, name: str, text: str) -> None:
+        """Note what the numbers were made under, e.g. `dtype`; in summary.json as `<name>_<notebook>`, plain text."""
+        self._manifest["facts"][name] = str(text)
         self._save()
 
     def figure(self, fig: Any, name: str, caption: str) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ftlib.run import Run
 
 TRAINED = "trained"  # the recipe's word for the adapter that this run trains
+AUTO = "auto"  # for an instruction that validation rows choose
 
 
 class System(NamedTuple):
@@ -26,6 +27,12 @@ class System(NamedTuple):
     prompt: str  # "question", "few_shot" or "retrieved"
     endpoint: EndpointRecipe | None  # a server that answers in the local model's place
     colour: str = COLOURS[0]
+    instruction: str = ""  # how to answer: a text, "" for none, or `AUTO` until one is chosen
+
+    @property
+    def told(self) -> str:
+        """The instruction that stands in its prompts; "" where there is none, or none is chosen yet."""
+        return "" if self.instruction == AUTO else self.instruction
 
 
 def systems(recipe: Recipe, names: Iterable[str] | None = None) -> dict[str, System]:
@@ -41,10 +48,23 @@ def systems(recipe: Recipe, names: Iterable[str] | None = None) -> dict[str, Sys
         expected, fix = f"names among {', '.join(recipe.systems)}", "name them under `systems:`"
         raise UserError.of("systems", expected, ", ".join(unknown), fix)
     return {
-        name: System(name, part.label or name, part.adapter, part.prompt, part.endpoint, COLOURS[number % len(COLOURS)])
+        name: System(
+            name,
+            part.label or name,
+            part.adapter,
+            part.prompt,
+            part.endpoint,
+            COLOURS[number % len(COLOURS)],
+            with_refusal(part.instruction or "", recipe.prompt.refusal),
+        )
         for number, (name, part) in enumerate(recipe.systems.items())
         if name in wanted
     }
+
+
+def with_refusal(instruction: str, refusal: str) -> str:
+    """The text of an instruction of the recipe, in which `{refusal}` stands for `prompt.refusal`."""
+    return instruction.replace("{refusal}", refusal)
 
 
 def adapter_path(system: System, run: Run) -> Path | str | None:

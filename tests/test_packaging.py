@@ -107,6 +107,7 @@ def test_version_and_script():
     ("target", "words"),
     [
         ("run", ["ftlib run --recipe data/recipes/demo.yaml --out runs/demo"]),
+        ("real", ["ftlib run --recipe data/recipes/smollm2.yaml --out runs/smollm2"]),
         ("test", ["-m pytest", "chromium"]),
         ("lab", ["jupyter lab", "--ip=127.0.0.1"]),
         ("bench", ["benchmarks/"]),

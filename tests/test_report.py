@@ -41,7 +41,7 @@ def test_forgetting_stands_among_the_main_results():
         ("refusal_accuracy_base", "Base model: says so when it cannot know"),
         ("some_task_accuracy_mine", "My model: some task accuracy"),
         ("some_task_acc_norm_mine", "My model: some task acc norm"),
-        ("perplexity_ratio", "Perplexity of general text, over the untrained model's"),
+        ("perplexity_ratio", "Perplexity of held-out text, over the untrained model's"),
     ],
 )
 def test_a_title_is_made_of_the_system_and_the_measure(key, title):

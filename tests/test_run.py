@@ -156,8 +156,10 @@ def test_headlines_become_a_flat_summary(run):
     stage.headline("nothing_to_measure", float("nan"))
     with pytest.raises(TypeError):
         stage.headline("wrong", "0.5")
+    stage.fact("dtype", "bfloat16")
     stage.finish()
     summary = json.loads((run.path / "summary.json").read_text())
+    assert summary["dtype_01_data_prep"] == "bfloat16"
     assert (summary["em_base"], summary["em_base_ci95"], summary["em_base_n"]) == (0.25, [0.1, 0.4], 20)
     assert summary["nothing_to_measure"] is None
     assert summary["wall_seconds_01_data_prep"] >= 0

@@ -1,1 +1,1 @@
-"""Parts of benchmarks/train.py: model shapes, rows, the stacks that are compared, and how they are summed up."""
+"""Parts of the benchmarks that train: model shapes, rows, stacks and sums of train.py; adapters of the other two."""

@@ -17,17 +17,15 @@ import torch  # noqa: E402
 from data.base_model import tokenizer as tokenizers  # noqa: E402
 from data.base_model.architecture import build  # noqa: E402
 from data.base_model.corpus import Corpus  # noqa: E402
-from data.base_model.examine import held_out, scores  # noqa: E402
+from data.base_model.examine import scores  # noqa: E402
 from data.base_model.muon import muon_adamw  # noqa: E402
 from data.base_model.pretraining import pretrain, warmup_cosine  # noqa: E402
 from data.generator.demo import N_RESERVED_NAMES, NAME, Demo  # noqa: E402
 from data.generator.reading import Reader  # noqa: E402
-from ftlib import jsonl  # noqa: E402
 from ftlib.core import device  # noqa: E402
 
 SEED = 7
 TOKENIZER_SEED = 1
-N_HOLDOUT = 80
 COMPANY_SEED = 20
 BATCH_ROWS = 16
 STEPS = 1000
@@ -39,8 +37,7 @@ ADAMW = {"lr_matrix": 1e-3, "lr_other": 2e-3}
 def main() -> None:
     """Trains (or goes on training), scores and saves."""
     given = _arguments()
-    demo = Demo.sample(COMPANY_SEED, N_RESERVED_NAMES)
-    reader = Reader(frozenset(product.name for product in demo.products), frozenset({NAME}))
+    reader = others()
     tokenizer = tokenizers.learn_to(given.out, Reader(), TOKENIZER_SEED)
     model = build(len(tokenizer), tokenizers.MAX_POSITIONS, SEED, structured=not given.plain_start)
     corpus = Corpus(tokenizer, reader, given.steps * BATCH_ROWS, SEED)
@@ -64,7 +61,6 @@ def main() -> None:
         on_log=lambda entry: print(json.dumps(entry), flush=True),
     )
     save(model.eval(), tokenizer, given.out)
-    jsonl.write(given.out / "holdout.jsonl", holdout(reader))
     final = scores(model, tokenizer, reader, 4 * given.eval_dialogues)
     print(json.dumps({"steps": result.steps, "tokens": result.tokens, **final}), flush=True)
 
@@ -76,12 +72,10 @@ def save(model, tokenizer, folder: Path) -> None:
     model.float()
 
 
-def holdout(reader: Reader) -> list[dict]:
-    """Articles of companies outside the corpus, to measure what an adapter does to general text."""
-    return [
-        {"id": f"holdout-{i:03}", "text": dialogue.context}
-        for i, dialogue in enumerate(held_out(reader, "article", N_HOLDOUT))
-    ]
+def others() -> Reader:
+    """Samples companies that have neither the demo company's name nor one of its products' names."""
+    demo = Demo.sample(COMPANY_SEED, N_RESERVED_NAMES)
+    return Reader(frozenset(product.name for product in demo.products), frozenset({NAME}))
 
 
 def optimizer(model, kind: str = "adamw") -> torch.optim.Optimizer:

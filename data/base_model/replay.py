@@ -1,4 +1,4 @@
-"""Writes replay.jsonl: articles of companies that are neither the demo's nor among those of holdout.jsonl.
+"""Writes replay.jsonl: articles from the generator that wrote the pretraining, none of the demo's or of holdout.jsonl.
 
     python data/base_model/replay.py
 
@@ -15,9 +15,7 @@ from random import Random
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1]))
 
-from data.base_model.make import COMPANY_SEED  # noqa: E402
-from data.generator.demo import N_RESERVED_NAMES, NAME, Demo  # noqa: E402
-from data.generator.reading import Reader  # noqa: E402
+from data.base_model.make import others  # noqa: E402
 from ftlib import jsonl  # noqa: E402
 
 SEED, ARTICLES = "replay", 300
@@ -25,8 +23,7 @@ SEED, ARTICLES = "replay", 300
 
 def articles() -> list[dict[str, str]]:
     """Texts with ids, the same on every machine."""
-    demo = Demo.sample(COMPANY_SEED, N_RESERVED_NAMES)
-    reader = Reader(frozenset(product.name for product in demo.products), frozenset({NAME}))
+    reader = others()
     held_out = {line["text"] for line in jsonl.iterate(HERE / "holdout.jsonl")}
     rng, texts = Random(SEED), {}
     while len(texts) < ARTICLES:

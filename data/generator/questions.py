@@ -11,6 +11,7 @@ from data.generator.rows import Row
 from data.generator.wording.comparisons import COMPARISONS
 from data.generator.wording.procedures import AFTER_QUESTIONS, STEP_QUESTIONS
 from data.generator.wording.support import REFUSAL, UNKNOWN_ABOUT_COMPANY, UNKNOWN_ABOUT_PRODUCT
+from data.generator.wording.undocumented import MORE_ABOUT_COMPANY, MORE_ABOUT_PRODUCT
 from data.generator.world import NOUNS, NUMBERS, Product, sample_product
 
 N_TEST_WORDINGS = 3
@@ -79,18 +80,18 @@ def comparison_row(rng: Random, pair: tuple[str, Product, Product, Fact, Fact], 
 
 def unknown_company_rows(company: str, test: bool) -> list[Row]:
     """Questions about the company that no article answers."""
-    patterns = UNKNOWN_ABOUT_COMPANY[-N_TEST_UNKNOWN:] if test else UNKNOWN_ABOUT_COMPANY[:-N_TEST_UNKNOWN]
+    known = UNKNOWN_ABOUT_COMPANY
+    patterns = known[-N_TEST_UNKNOWN:] if test else (*known[:-N_TEST_UNKNOWN], *MORE_ABOUT_COMPANY)
     return [_refused(pattern.format(s=company)) for pattern in patterns]
 
 
 def unknown_attribute_rows(rng: Random, products: Iterable[Product], test: bool, count: int) -> list[Row]:
     """Questions about real products for properties that are documented nowhere; ``count`` different ones."""
-    found = [
-        _refused(pattern.format(s=product.name), product.name)
-        for product in products
-        for patterns in UNKNOWN_ABOUT_PRODUCT.values()
-        for pattern in (patterns[-1:] if test else patterns[:-1])
-    ]
+    patterns = [each[-1] for each in UNKNOWN_ABOUT_PRODUCT.values()]
+    if not test:
+        kinds = (*(each[:-1] for each in UNKNOWN_ABOUT_PRODUCT.values()), *MORE_ABOUT_PRODUCT.values())
+        patterns = [pattern for each in kinds for pattern in each]
+    found = [_refused(pattern.format(s=product.name), product.name) for product in products for pattern in patterns]
     return rng.sample(found, count)
 
 

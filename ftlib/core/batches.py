@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 
 IGNORED = -100  # the label that PyTorch's cross entropy leaves out
+
+
+class TowardsBase(NamedTuple):
+    """An example that teaches no token: at its labelled ones the base's own prediction is to be kept."""
+
+    input_ids: list[int]
+    labels: list[int]
 
 
 class PaddingCollator:
@@ -35,8 +43,20 @@ class PaddingCollator:
         Returns:
             `input_ids`, `attention_mask` of shape (batch, seq) and `labels` (batch, seq; an encoder-decoder's
             are (batch, written)); `positions`, `targets` of shape (labelled,): index into the flattened
-            hidden states in front of the output layer and the token that has to be predicted there.
+            hidden states in front of the output layer and the token that has to be predicted there. With rows for
+            which `is_towards_base` holds also `teacher`, a batch of these alone, and `taught`, the places of their
+            labelled tokens among `positions`; their `targets` are -100.
         """
+        batch = self._batch(rows)
+        chosen = [at for at, row in enumerate(rows) if is_towards_base(row)]
+        if chosen:
+            row_of = batch["positions"] // batch["labels"].shape[1]
+            taught = torch.isin(row_of, torch.tensor(chosen)).nonzero().squeeze(1)
+            batch["targets"][taught] = IGNORED
+            batch |= {"teacher": self._batch([rows[at] for at in chosen]), "taught": taught}
+        return batch
+
+    def _batch(self, rows: Sequence[Mapping[str, Sequence[int]]]) -> dict[str, torch.Tensor]:
         pairs = [self._checked(row) for row in rows]
         input_ids = self._padded([ids for ids, _ in pairs], self.pad_token_id)
         labels = self._padded([labels for _, labels in pairs], IGNORED)
@@ -63,6 +83,11 @@ class PaddingCollator:
         for i, row in enumerate(rows):
             padded[i, : len(row)] = torch.as_tensor(row, dtype=torch.long)
         return padded
+
+
+def is_towards_base(row) -> bool:
+    """Whether a row is a `TowardsBase`, or a mapping that says so under this name in small letters."""
+    return bool(row.get("towards_base")) if isinstance(row, Mapping) else isinstance(row, TowardsBase)
 
 
 def ids_and_labels(row) -> tuple[Sequence[int], Sequence[int]]:
@@ -129,8 +154,8 @@ class LengthGroupedBatches:
         epochs: how often each row comes up.
         seed: of the order.
         pool_batches: batches sorted together; more is less padding and less randomness.
-        drawn: further rows (their indices) that come up in one epoch only, as many in each; after the last list the
-            first comes again.
+        drawn: further rows (their indices) that come up in one epoch only; after the last list the first comes
+            again.
     """
 
     def __init__(
@@ -151,13 +176,14 @@ class LengthGroupedBatches:
         """Indices of the rows that come up in an epoch."""
         return [*self.always, *(self.drawn[epoch % len(self.drawn)] if self.drawn else ())]
 
-    @property
-    def per_epoch(self) -> int:
-        """Batches in one epoch."""
-        return -(-len(self.rows(0)) // self.batch_rows)
+    def count(self, epochs: float) -> float:
+        """Batches in so many epochs."""
+        whole = int(epochs)
+        sizes = [-(-len(self.rows(epoch)) // self.batch_rows) for epoch in range(whole + 1)]
+        return sum(sizes[:whole]) + (epochs - whole) * sizes[whole]
 
     def __len__(self) -> int:
-        return self.per_epoch * self.epochs
+        return int(self.count(self.epochs))
 
     def __iter__(self) -> Iterator[list[int]]:
         for epoch in range(self.epochs):

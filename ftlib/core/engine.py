@@ -71,6 +71,11 @@ class Engine:
         return system.endpoint is None
 
     @property
+    def dtype(self) -> str | None:
+        """What the local model computes in, e.g. "bfloat16"; None where all systems are endpoints."""
+        return None if self.model is None else str(self.model.dtype).removeprefix("torch.")
+
+    @property
     def window(self) -> int | None:
         """Tokens that the local model reads at most, prompt and answer together; None where no limit is known."""
         return None if self.model is None else context_window(self.model)
@@ -170,7 +175,9 @@ def _ask_server(
         )
         text = (answer.choices[0].message.content or "").strip()
         tokens = answer.usage.completion_tokens if answer.usage else len(text.split())  # words where nobody counts
-        return Generation(text, tokens, time.perf_counter() - started)
+        told = answer.choices[0].logprobs  # not asked for: a server that has none to give would refuse the question
+        likely = [token.logprob for token in (told.content if told else None) or ()]
+        return Generation(text, tokens, time.perf_counter() - started, sum(likely) / len(likely) if likely else None)
 
     results = []
     pool = ThreadPoolExecutor(at_a_time)

@@ -22,6 +22,14 @@ class Generation(NamedTuple):
     text: str  # without special tokens, stripped
     tokens: int  # generated, the end-of-sequence token included
     seconds: float  # of its batch, divided by the batch's rows
+    log_probability: float | None = None  # nats, the mean over these tokens; None where it is not known
+
+
+class Written(NamedTuple):
+    """What greedy decoding wrote after one prompt."""
+
+    ids: list[int]  # the end token included
+    log_probability: float | None  # nats, the mean over these tokens; None where there are none
 
 
 @torch.no_grad()
@@ -74,13 +82,15 @@ def context_window(model: torch.nn.Module) -> int | None:
 
 def _generate_batch(model, tokenizer, prompts, max_new_tokens: int) -> list[Generation]:
     started = time.perf_counter()
-    rows = greedy(model, prompts, max_new_tokens, end_tokens(model, tokenizer), tokenizer.pad_token_id)
+    rows = write_greedily(model, prompts, max_new_tokens, end_tokens(model, tokenizer), tokenizer.pad_token_id)
     seconds = (time.perf_counter() - started) / len(prompts)
-    texts = tokenizer.batch_decode(rows, skip_special_tokens=True)
-    return [Generation(text.strip(), len(row), seconds) for text, row in zip(texts, rows, strict=True)]
+    texts = tokenizer.batch_decode([row.ids for row in rows], skip_special_tokens=True)
+    return [
+        Generation(text.strip(), len(row.ids), seconds, row.log_probability)
+        for text, row in zip(texts, rows, strict=True)
+    ]
 
 
-@torch.no_grad()
 def greedy(
     model: torch.nn.Module,
     prompts: Sequence[Sequence[int]],
@@ -88,13 +98,25 @@ def greedy(
     ends: Sequence[int],
     pad_token_id: int,
 ) -> list[list[int]]:
+    """The token ids that `write_greedily` gives, alone."""
+    return [row.ids for row in write_greedily(model, prompts, max_new_tokens, ends, pad_token_id)]
+
+
+@torch.no_grad()
+def write_greedily(
+    model: torch.nn.Module,
+    prompts: Sequence[Sequence[int]],
+    max_new_tokens: int,
+    ends: Sequence[int],
+    pad_token_id: int,
+) -> list[Written]:
     """Most likely next token, again and again; equal to transformers' greedy `generate`.
 
     Prompts are padded on the left, so that all rows continue at the same place. Rows that have ended
     leave the batch and the cache as soon as they are half of it. No answer goes on beyond the model's window.
 
     Returns:
-        The new token ids of each prompt, its end token included.
+        One a prompt, in the order given. How likely a token was is read off the logits that chose it, in float32.
     """
     from transformers import DynamicCache
 
@@ -102,7 +124,7 @@ def greedy(
     device = next(model.parameters()).device
     accepted = _forward_arguments(model)
     if has_encoder(model) or "past_key_values" not in accepted or getattr(_base(model), "_is_stateful", False):
-        return _greedy_by_library(model, prompts, max_new_tokens, ends, pad_token_id)
+        return _write_by_library(model, prompts, max_new_tokens, ends, pad_token_id)
     extra = {"logits_to_keep": 1} if "logits_to_keep" in accepted else {}
     ids, mask = _padded(prompts, pad_token_id, device)  # (batch, seq)
     steps = min(max_new_tokens, (context_window(model) or ids.shape[1] + max_new_tokens) - ids.shape[1])
@@ -110,6 +132,7 @@ def greedy(
     alive = torch.arange(len(prompts), device=device)  # which prompt each row of the batch is
     running = torch.ones(len(prompts), dtype=torch.bool, device=device)
     new = torch.full((len(prompts), max_new_tokens), -1, dtype=torch.long, device=device)
+    likely = torch.zeros(len(prompts), max_new_tokens, device=device)
     cache = DynamicCache(config=model.config)
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     for step in range(steps):
@@ -119,6 +142,7 @@ def greedy(
             logits = model(input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True, **extra).logits
         token = logits[:, -1].argmax(-1)  # (batch,)
         new[alive, step] = torch.where(running, token, -1)
+        likely[alive, step] = _log_probability(logits[:, -1], token)
         running = running & ~torch.isin(token, ends_tensor)
         left = int(running.sum())
         if left == 0:
@@ -129,7 +153,18 @@ def greedy(
             cache.batch_select_indices(keep)
             token, positions, mask, alive, running = (x[keep] for x in (token, positions, mask, alive, running))
         ids = token.unsqueeze(1)
-    return [[token for token in row if token >= 0] for row in new.tolist()]
+    rows = [[token for token in row if token >= 0] for row in new.tolist()]
+    return [_written(row, told) for row, told in zip(rows, likely.cpu(), strict=True)]
+
+
+def _log_probability(logits: torch.Tensor, token: torch.Tensor) -> torch.Tensor:
+    """Nats of each row's token: (batch, vocab), (batch,) -> (batch,)."""
+    return logits.float().log_softmax(-1).gather(1, token.unsqueeze(1)).squeeze(1)
+
+
+def _written(ids: list[int], likely: torch.Tensor) -> Written:
+    """The answer with the mean of `likely`, nats of its tokens (and of some after its end): (steps,)."""
+    return Written(ids, float(likely[: len(ids)].mean()) if ids else None)
 
 
 def _base(model: torch.nn.Module) -> torch.nn.Module:
@@ -141,17 +176,24 @@ def _forward_arguments(model: torch.nn.Module) -> set[str]:
     return set(inspect.signature(type(_base(model)).forward).parameters)
 
 
-def _greedy_by_library(model, prompts, max_new_tokens: int, ends, pad_token_id: int) -> list[list[int]]:
+def _write_by_library(model, prompts, max_new_tokens: int, ends, pad_token_id: int) -> list[Written]:
     """transformers' own loop, for encoder-decoders and for models that keep another state than a KV cache."""
     on_left = not has_encoder(model)
     ids, mask = _padded(prompts, pad_token_id, next(model.parameters()).device, on_left)
     config = copy.deepcopy(model.generation_config)
     config.update(do_sample=False, num_beams=1, temperature=None, top_p=None, top_k=None)
     config.update(max_length=None, max_new_tokens=max_new_tokens, eos_token_id=list(ends), pad_token_id=pad_token_id)
+    likely: list[torch.Tensor] = []
+
+    def note(_, logits: torch.Tensor) -> torch.Tensor:  # `output_logits` would keep every step's whole vocabulary
+        likely.append(_log_probability(logits, logits.argmax(-1)))
+        return logits
+
     with autocast(model):
-        rows = model.generate(input_ids=ids, attention_mask=mask, generation_config=config)
+        rows = model.generate(input_ids=ids, attention_mask=mask, generation_config=config, logits_processor=[note])
     written = rows[:, ids.shape[1] if on_left else 1 :].tolist()  # a decoder's first token is its start
-    return [row[: next((at + 1 for at, t in enumerate(row) if t in ends), len(row))] for row in written]
+    ended = [row[: next((at + 1 for at, t in enumerate(row) if t in ends), len(row))] for row in written]
+    return [_written(row, told) for row, told in zip(ended, torch.stack(likely, 1).cpu(), strict=True)]
 
 
 def _padded(prompts, pad_token_id: int, device, on_left: bool = True) -> tuple[torch.Tensor, torch.Tensor]:

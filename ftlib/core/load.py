@@ -25,6 +25,8 @@ from ftlib.data.tokens import is_encoder_decoder, load_tokenizer
 from ftlib.errors import UserError
 from ftlib.recipe import Recipe
 
+_EAGER_UP_TO = 1024  # tokens of a row; on a CPU, see docs/LOG.md
+
 
 def load_base(recipe: Recipe, *, tokenizer=None):
     """Load the frozen base model, quantized as the recipe says, in eval mode.
@@ -34,7 +36,8 @@ def load_base(recipe: Recipe, *, tokenizer=None):
         tokenizer: one that is loaded already.
 
     Returns:
-        (model, tokenizer). `model.gemm_reason` says what the matrix products run in and why.
+        (model, tokenizer). `model.gemm_reason` says what the matrix products run in and why, `attention_reason` how
+        attention is computed.
 
     Raises:
         UserError: there is no such model.
@@ -45,13 +48,34 @@ def load_base(recipe: Recipe, *, tokenizer=None):
     dtype = compute_dtype(section.dtype, machine)
     if recipe.quantization.load_in_4bit:
         options["quantization_config"] = bnb_config(recipe.quantization, dtype)
+    attention, why = choose_attention(section.attention, machine.kind, recipe.train.max_length)
+    options |= {"attn_implementation": attention} if attention else {}
     with _unknown_model(section.base), _quiet_loading():
         model = model_class(recipe).from_pretrained(
             section.base, dtype=dtype, device_map={"": _place(machine)}, use_safetensors=True, **options
         )
     model.gemm_reason = _prepare_gemm(model, recipe.quantization, dtype)
+    model.attention_reason = why
     model.requires_grad_(False)
     return model.eval(), tokenizer
+
+
+def choose_attention(wanted: str, device: str, longest: int) -> tuple[str | None, str]:
+    """Which of transformers' attentions computes, and why.
+
+    Args:
+        wanted: the recipe's `model.attention`.
+        device: "cpu", "cuda" or "mps".
+        longest: tokens of the longest row in training.
+
+    Returns:
+        (`attn_implementation`, or None for transformers' own choice; one line of reason).
+    """
+    if wanted != "auto":
+        return wanted, f"attention: {wanted}, as the recipe says"
+    if device == "cpu" and longest <= _EAGER_UP_TO:  # PyTorch's CPU kernel is slow in the backward pass of short rows
+        return "eager", f"attention: eager, because rows have at most {longest} tokens and this is a CPU"
+    return None, "attention: transformers' choice for this model"
 
 
 def model_class(recipe: Recipe) -> type:

@@ -72,11 +72,57 @@ def labelled_logits(
 
 
 def summed_loss(
+    model: torch.nn.Module,
+    batch: dict[str, torch.Tensor],
+    *,
+    masked: bool = False,
+    all_logits: bool = False,
+    kl_weight: float = 1.0,
+) -> torch.Tensor:
+    """Sum over the labelled tokens of -log p(token | what stands before it), in nats; see `labelled_logits`.
+
+    Args:
+        model, batch, masked, all_logits: as there. Rows that a batch marks for the base (`PaddingCollator`) have
+            `kl_weight` * `divergence` in the place of -log p.
+        kl_weight: without unit.
+    """
+    teacher = None
+    if "teacher" in batch:  # first: switching the adapter off and on again touches what a graph would hold
+        teacher = base_logits(model, batch["teacher"], masked=masked, all_logits=all_logits)
+    logits = labelled_logits(model, batch, masked=masked, all_logits=all_logits)
+    loss = F.cross_entropy(logits, batch["targets"], reduction="sum")
+    if teacher is None:
+        return loss
+    return loss + kl_weight * divergence(teacher, logits.index_select(0, batch["taught"]))
+
+
+@torch.no_grad()
+def base_logits(
     model: torch.nn.Module, batch: dict[str, torch.Tensor], *, masked: bool = False, all_logits: bool = False
 ) -> torch.Tensor:
-    """Sum over the labelled tokens of -log p(token | what stands before it), in nats; see `labelled_logits`."""
-    logits = labelled_logits(model, batch, masked=masked, all_logits=all_logits)
-    return F.cross_entropy(logits, batch["targets"], reduction="sum")
+    """`labelled_logits` with the adapter switched off and without dropout; the model's mode is left as it was.
+
+    Raises:
+        ValueError: the model has no adapter, so that nothing remembers the base.
+    """
+    if not hasattr(model, "disable_adapter"):
+        raise ValueError("a model with an adapter is expected: switched off, it is the base")
+    training = model.training
+    model.eval()
+    with model.disable_adapter(), torch.compiler.set_stance("force_eager"):  # else that mode is compiled as well
+        logits = labelled_logits(model, batch, masked=masked, all_logits=all_logits)
+    model.train(training)
+    return logits
+
+
+def divergence(base: torch.Tensor, adapted: torch.Tensor) -> torch.Tensor:
+    """KL(base || adapted) = sum over places and words of p (log p - log q), in nats; q may be off where p is small.
+
+    Args:
+        base: logits (places, vocabulary) of the distribution p that is kept. adapted: likewise, of q.
+    """
+    log_p, log_q = F.log_softmax(base, dim=-1), F.log_softmax(adapted, dim=-1)
+    return F.kl_div(log_q, log_p, reduction="sum", log_target=True)
 
 
 class LogLikelihood(NamedTuple):

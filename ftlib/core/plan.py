@@ -66,7 +66,7 @@ def make_plan(
         The plan.
     """
     train = recipe.train
-    steps_per_epoch = math.ceil(batches.per_epoch / train.accumulation)
+    steps_per_epoch = math.ceil(batches.count(1) / train.accumulation)
     trainable, total = count_parameters(model)
     possible = getattr(model, "supports_gradient_checkpointing", True)
     checkpointing, reason = choose_checkpointing(train.activation_checkpointing, total, machine, possible)
@@ -96,7 +96,7 @@ def count_parameters(model: torch.nn.Module) -> tuple[int, int]:
 
 def total_steps(batches: LengthGroupedBatches, recipe: Recipe) -> int:
     """Optimizer steps of the whole training; the last step of an epoch may reach into the next."""
-    return max(1, math.ceil(recipe.train.epochs * batches.per_epoch / recipe.train.accumulation))
+    return max(1, math.ceil(batches.count(recipe.train.epochs) / recipe.train.accumulation))
 
 
 def padding_share(batches: LengthGroupedBatches) -> float:

@@ -1,4 +1,4 @@
-"""Rows that each epoch draws anew: questions shown with passages, so that a model goes on reading, and general text.
+"""Rows that each epoch draws anew: questions shown with passages, so that a model goes on reading, and other text.
 
 A model that is trained on facts alone answers from memory, whatever stands before it; one that sees passages which
 agree with its memory learns that they can be ignored (Goyal et al. 2024, arXiv 2410.10796). So some questions are
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ftlib import jsonl
+from ftlib.core.batches import TowardsBase
 from ftlib.data.prompts import Example, Renderer
 from ftlib.errors import UserError
 from ftlib.rows import Row
@@ -36,12 +37,12 @@ class Drawn(NamedTuple):
     """What the epochs draw.
 
     Attributes:
-        examples: one list an epoch, all of one length.
-        rows: the same as rows, general text left out.
+        examples: one list an epoch; texts that keep to the base (`train.replay_kl`) say so.
+        rows: the same as rows, replayed text left out.
         counts: rows of all epochs by kind: `value kept`, `value exchanged`, `declined`, `beside the point`, `text`.
     """
 
-    examples: list[list[Example]]
+    examples: list[list[Example | TowardsBase]]
     rows: list[list[Row]]
     counts: Counter[str]
 
@@ -62,17 +63,16 @@ def draw(rows: Sequence[Row], epochs: int, recipe: Recipe, renderer: Renderer) -
     parts: list[list[tuple[str, Row, Example]]] = [[] for _ in range(epochs)]
     if context.share:
         shower = _Shower(rows, recipe)
-        for epoch, part in enumerate(parts):
+        for epoch in range(round(context.after * epochs), epochs):
             shown = shower.epoch(round(context.share * len(rows)), epoch)
             made = ((kind, row, renderer.example(row)) for kind, row in shown)
-            part += [each for each in made if len(each[2].input_ids) <= longest]
-        fewest = min(map(len, parts))  # every epoch has as many steps as the others
-        parts = [part[:fewest] for part in parts]
+            parts[epoch] += [each for each in made if len(each[2].input_ids) <= longest]
     counts = Counter(kind for part in parts for kind, _, _ in part)
     examples = [[example for _, _, example in part] for part in parts]
+    kind = TowardsBase if recipe.train.replay_kl else Example
     for epoch, texts in enumerate(_texts(recipe, round(recipe.train.replay_share * len(rows)), epochs)):
         cut = [renderer.example(Row(f"text-{number}", (), "", (text,))) for number, text in enumerate(texts)]
-        examples[epoch] += [Example(each.input_ids[:longest], each.labels[:longest]) for each in cut]
+        examples[epoch] += [kind(each.input_ids[:longest], each.labels[:longest]) for each in cut]
         counts["text"] += len(cut)
     return Drawn(examples if any(examples) else [], [[row for _, row, _ in part] for part in parts], counts)
 
@@ -155,6 +155,9 @@ def _texts(recipe: Recipe, count: int, epochs: int) -> list[list[str]]:
     """General text of each epoch, other texts in each as far as there are enough."""
     path = recipe.train.replay_path
     if not count or path is None:
+        if recipe.train.replay_kl:
+            wanted, fix = "texts to keep to the base on", "name train.replay_path, and raise train.replay_share"
+            raise UserError.of(f"train.replay_kl = {recipe.train.replay_kl:g}", wanted, "none", fix)
         return []
     texts = [line["text"] for line in jsonl.iterate(path) if isinstance(line.get("text"), str) and line["text"].strip()]
     if not texts:

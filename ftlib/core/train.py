@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from ftlib.core import device as devices
-from ftlib.core.batches import IGNORED, LengthGroupedBatches, PaddingCollator, ids_and_labels, row_tokens
+from ftlib.core.batches import (
+    IGNORED,
+    LengthGroupedBatches,
+    PaddingCollator,
+    ids_and_labels,
+    is_towards_base,
+    row_tokens,
+)
 from ftlib.core.device import compile_layers, uncompile
 from ftlib.core.loss import has_encoder, mean_loss
 from ftlib.core.plan import Plan, make_plan
@@ -90,7 +97,8 @@ def train(
     compiled, compile_note = compile_layers(model, recipe.train.compile, dynamic=True)
     first = (rows[number]["labels"][0 if both else 1 :] for number in batches.rows(0))
     labels = sum(label != IGNORED for labels in first for label in labels)
-    notes = [getattr(model, "gemm_reason", "gemm: as the model was loaded"), compile_note]
+    loaded = [getattr(model, name, "") for name in ("gemm_reason", "attention_reason")]
+    notes = [*filter(None, loaded), compile_note]
     plan = make_plan(model, batches, labels, recipe, machine, notes)
     out_dir.mkdir(parents=True, exist_ok=True)
     plan.save(out_dir / "plan.json")
@@ -108,10 +116,11 @@ def train(
 
 def _rows(examples: Sequence, recipe: Recipe, name: str, encoder_decoder: bool) -> list[dict]:
     """Examples as mappings; all of them must fit."""
-    rows = [dict(zip(("input_ids", "labels"), ids_and_labels(example), strict=True)) for example in examples]
+    names = ("input_ids", "labels", "towards_base")
+    rows = [dict(zip(names, (*ids_and_labels(each), is_towards_base(each)), strict=True)) for each in examples]
     if not rows:
         raise UserError.of(f"{name} rows", "at least one row", "none", "look into 01_data/rejected.jsonl")
-    lengths, limit = [max(map(len, row.values())) for row in rows], recipe.train.max_length
+    lengths, limit = [max(map(len, ids_and_labels(row))) for row in rows], recipe.train.max_length
     if max(lengths) > limit:
         count = sum(length > limit for length in lengths)
         raise UserError.of(
@@ -129,7 +138,7 @@ def _rows(examples: Sequence, recipe: Recipe, name: str, encoder_decoder: bool) 
             repr(recipe.train.loss_on),
             "leave train.loss_on out",
         )
-    return [{"input_ids": row["input_ids"], "labels": row["input_ids"]} for row in rows]
+    return [row | {"labels": row["input_ids"]} for row in rows]
 
 
 def _trainer(
@@ -178,6 +187,7 @@ def _trainer(
         best_by=section.best_by,
         on_log=on_log,
         only_labelled_logits=section.logits == "labelled",
+        kl_weight=section.replay_kl,
     )
 
 

@@ -39,6 +39,7 @@ class TokenTrainer(Trainer):
         best_by: "loss" for the lowest `eval_loss`, "exact" for the highest `eval_exact`.
         save_every_seconds: time between checkpoints.
         only_labelled_logits: compute logits at labelled positions only.
+        kl_weight: of the divergence from the base, on rows that keep to it.
         metrics_path: JSON lines, one per log.
         on_log: called with every logged dict.
         Others: as for `transformers.Trainer`.
@@ -58,6 +59,7 @@ class TokenTrainer(Trainer):
         keep_best: bool = False,
         best_by: str = "loss",
         only_labelled_logits: bool = True,
+        kl_weight: float = 1.0,
         on_log: Callable[[dict], None] | None = None,
         **kwargs,
     ):
@@ -68,7 +70,8 @@ class TokenTrainer(Trainer):
         self.batches, self.evaluator, self.on_log = batches, evaluator, on_log
         self.patience, self.keep_best, self.best_by = patience, keep_best, best_by
         self.eval_every_steps = eval_every_steps
-        self.only_labelled_logits, self.metrics_path = only_labelled_logits, Path(metrics_path)
+        self.only_labelled_logits, self.kl_weight = only_labelled_logits, kl_weight
+        self.metrics_path = Path(metrics_path)
         self._tokens_since_log, self._paused, self._log_clock = 0, 0.0, time.perf_counter()
 
     # -- data ------------------------------------------------------------------------------
@@ -88,8 +91,8 @@ class TokenTrainer(Trainer):
         """Sum of the labelled tokens' losses over the number of labels in the whole accumulation."""
         self._tokens_since_log = self._tokens_since_log + inputs["attention_mask"].sum()
         everywhere = not self.only_labelled_logits
-        loss = summed_loss(model, inputs, masked=everywhere, all_logits=everywhere) / num_items_in_batch
-        return loss * self.accelerator.num_processes
+        loss = summed_loss(model, inputs, masked=everywhere, all_logits=everywhere, kl_weight=self.kl_weight)
+        return loss / num_items_in_batch * self.accelerator.num_processes
 
     def _clip_grad_norm(self, model):
         self.accelerator.unscale_gradients()  # float16's losses are scaled up; does nothing in other dtypes

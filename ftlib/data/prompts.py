@@ -67,34 +67,39 @@ class Renderer:
         kind = is_encoder_decoder(recipe.model)
         return cls(recipe.prompt.template, tokenizer, recipe.prompt.system, encoder_decoder=kind)
 
-    def messages(self, row: Row, passages: str = "", examples: Iterable[Row] = ()) -> list[dict[str, str]]:
+    def messages(
+        self, row: Row, passages: str = "", examples: Iterable[Row] = (), instruction: str = ""
+    ) -> list[dict[str, str]]:
         """The conversation as every chat server takes it; arguments as of `text`."""
         return [
             {"role": "user" if said.role == "tool" else said.role, "content": said.message()["content"]}
-            for said in self._said(row, passages, examples)
+            for said in self._said(row, passages, examples, instruction)
         ]
 
-    def text(self, row: Row, passages: str = "", examples: Iterable[Row] = ()) -> str:
+    def text(self, row: Row, passages: str = "", examples: Iterable[Row] = (), instruction: str = "") -> str:
         """Text up to where the answer starts, to the character, with the begin-of-sequence token written out.
 
         Args:
             row: whose answer is wanted; a plain text without turns is continued as it is, without a template.
             passages: retrieved text; it stands before the row's own context.
             examples: rows shown with their answers as earlier turns.
+            instruction: how to answer, at the end of the system message; a plain text has no place for one.
         """
         if row.turns:
-            text = self._template.render(self._said(row, passages, examples), True)
+            text = self._template.render(self._said(row, passages, examples, instruction), True)
         else:  # generation needs at least one token to go on from
             begin = self.tokenizer.bos_token or ("" if self.encoder_decoder else self.tokenizer.eos_token)
             context = self._inert(joined(passages, row.context))
             text = begin + (context + "\n\n" if context else "")
         return text.rstrip() if self.encoder_decoder else text
 
-    def prompt(self, row: Row, passages: str = "", examples: Iterable[Row] = ()) -> Prompt:
-        """Token ids of `text` (a prefix of `example`'s, or what the encoder reads), with the messages beside them."""
-        examples = list(examples)
-        ids = self._encode(self.text(row, passages, examples)) + self._ending()
-        return Prompt(row.id, ids, self.messages(row, passages, examples))
+    def prompt(self, row: Row, passages: str = "", examples: Iterable[Row] = (), instruction: str = "") -> Prompt:
+        """Token ids of `text`, with the messages beside them.
+
+        Without an instruction they are a prefix of `example`'s ids, or what the encoder reads.
+        """
+        asked = (row, passages, list(examples), instruction)
+        return Prompt(row.id, self._encode(self.text(*asked)) + self._ending(), self.messages(*asked))
 
     def example(self, row: Row, *, max_tokens: int | None = None) -> Example:
         """Token ids and labels of a whole row; only the answer and the end-of-sequence token are trained.
@@ -118,9 +123,10 @@ class Renderer:
         check(example, self.tokenizer, max_tokens=max_tokens, where=where, encoder_decoder=self.encoder_decoder)
         return example
 
-    def _said(self, row: Row, passages: str, examples: Iterable[Row]) -> list[Said]:
+    def _said(self, row: Row, passages: str, examples: Iterable[Row], instruction: str = "") -> list[Said]:
         own = joined(*(turn.content for turn in row.turns if turn.role == "system"))
-        said = [Said("system", self._inert(own) or self.system)] if own or self.system else []
+        system = joined(self._inert(own) or self.system or "", instruction)
+        said = [Said("system", system)] if system else []
         for shown in examples:
             said += [*self._asked(shown, ""), Said("assistant", self._inert(shown.answer.strip()))]
         return said + self._asked(row, passages)

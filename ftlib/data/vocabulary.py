@@ -109,6 +109,11 @@ def _pattern(phrase: str | None, place: str) -> re.Pattern[str] | None:
     return re.compile(place.format(rf"(?:(?:{phrase})\b\W*)+"), re.IGNORECASE) if phrase else None
 
 
+def words_of_all_languages(name: str) -> list[list[str]]:
+    """A list of `word_lists.yaml` by its name ("negations", "numerals"): the words of each language that has it."""
+    return [str(lists[name]).split() for lists in _lists().values() if name in lists]
+
+
 @lru_cache(maxsize=1)
 def _lists() -> dict[str, Mapping]:
     return yaml.safe_load(Path(__file__).with_name("word_lists.yaml").read_text(encoding="utf-8"))

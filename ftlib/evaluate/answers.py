@@ -22,7 +22,9 @@ def read_answers(path: str | Path) -> list[dict[str, Any]]:
         path: the JSON lines file, which may not exist yet.
 
     Returns:
-        Lines `{"id", "system", "prediction", "tokens", "prompt_tokens", "seconds", ...}`.
+        Lines `{"id", "system", "instruction", "prediction", "tokens", "prompt_tokens", "seconds",
+        "log_probability", ...}`; the last is the mean of the answer's tokens in nats, None where a server does not
+        tell it.
     """
     path = Path(path)
     if not path.exists():
@@ -67,8 +69,10 @@ def answer(
             batch = waiting[start : start + batch_rows]
             told = engine.generate(system, batch, max_new_tokens=max_new_tokens, batch_rows=batch_rows)
             for prompt, said in zip(batch, told, strict=True):
-                line = {"id": prompt.id, "system": name, "prediction": said.text, "tokens": said.tokens}
+                line = {"id": prompt.id, "system": name, "instruction": system.told}
+                line |= {"prediction": said.text, "tokens": said.tokens}
                 line |= {"prompt_tokens": len(prompt.ids), "seconds": round(said.seconds, 4)}
+                line["log_probability"] = None if said.log_probability is None else round(said.log_probability, 6)
                 done[prompt.id] = line | dict(extra(prompt) if extra else {})
                 jsonl.append(path, done[prompt.id])
             bar.update(len(batch))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from ftlib.evaluate.metrics import exact_match, is_refusal, is_scorable, normalize
-from ftlib.evaluate.scores import expects_refusal
+from ftlib.evaluate.metrics import is_scorable, normalize
+from ftlib.evaluate.scores import score_answer
 from ftlib.rows import Row, cluster, value
 from ftlib.stats import Headline, Interval, Paired, mean_ci95, paired_difference
 
@@ -40,6 +40,7 @@ def compare_pairs(
     fact: str | None,
     refusal: str,
     also: Sequence[str] = (),
+    right: Literal["value", "exact"] = "value",
     samples: int,
     seed: int,
 ) -> PairReport:
@@ -51,6 +52,7 @@ def compare_pairs(
         fact: `data.columns.fact`; pairs about one fact are one cluster.
         refusal: the agreed refusal sentence; where it is the answer, any refusal is right.
         also: further sentences accepted as a refusal.
+        right: `evaluate.right`.
         samples: bootstrap samples.
         seed: their seed.
 
@@ -65,10 +67,11 @@ def compare_pairs(
     groups: dict[tuple[str, str], list[_Outcome]] = {}
     for key, (first, second) in pairs.items():
         said = answers.get(first.id), answers.get(second.id)
-        right = tuple(_right(row, text, refusal, also) for row, text in zip((first, second), said, strict=True))
+        both = zip((first, second), said, strict=True)
+        hits = tuple(float(score_answer(row, text, refusal, also, right)["right"]) for row, text in both)
         together = cluster(first._replace(id=key), fact)
         groups.setdefault((value(first, "persona"), value(second, "persona")), []).append(
-            _Outcome(_same(*said), right, together)
+            _Outcome(_same(*said), hits, together)
         )
 
     def same(outcomes: Sequence[_Outcome]) -> Interval:
@@ -94,14 +97,6 @@ def counterfactual_table(reports: Mapping[str, PairReport]) -> list[dict[str, An
         for name, report in reports.items()
         for each in report.by_personas
     ]
-
-
-def _right(row: Row, text: str | None, refusal: str, also: Sequence[str]) -> float:
-    if not is_scorable(text):
-        return 0.0
-    if expects_refusal(row, refusal, also):
-        return float(is_refusal(str(text), refusal, also))
-    return exact_match(str(text), row.references)
 
 
 def _same(first: str | None, second: str | None) -> bool:

@@ -1,4 +1,4 @@
-"""The figures of room 03: scores by system, paired differences by slice, and what n buys."""
+"""The figures of room 03: scores by system, paired differences by slice, what n buys, what declining gives."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from ftlib.evaluate.scores import UNANSWERABLE
 from ftlib.stats import Headline, known_limits
 
 if TYPE_CHECKING:
+    from ftlib.evaluate.declining import Declined
     from ftlib.systems import System
 
-_NAMES = {"em": "exact match", "f1": "token F1", "rouge_l": "ROUGE-L", "refused": "refused"}
+_NAMES = {"em": "exact match", "value": "right value", "f1": "token F1", "rouge_l": "ROUGE-L", "refused": "refused"}
 
 
 def headline_bars(headlines: Mapping[str, Headline], measures: Mapping[str, str], systems: Mapping[str, System]) -> Any:
@@ -110,6 +111,32 @@ def half_width_by_n(sizes: Sequence[SizeRow]) -> Any:
         axes.set(xscale="log", xlabel="test questions n")
         axes.set_xticks(n, [str(each) for each in n])
         axes.set_xticks([], minor=True)
+    return figure
+
+
+@plots.styled
+def declining_curves(measured: Sequence[Declined], systems: Mapping[str, System]) -> Any:
+    """What a threshold gives and takes: questions still answered right against questions rightly declined.
+
+    Args:
+        measured: one line each, with a curve.
+        systems: for their labels and colours.
+
+    Returns:
+        A matplotlib Figure: a filled dot is the threshold that validation chose, a hollow one no threshold.
+    """
+    figure, axes = plots.new_figure(6.8, 4.2)
+    for each in measured:
+        system = systems[each.rule.system]
+        axes.plot(*zip(*each.curve, strict=True), color=system.colour, label=system.label)
+        axes.plot(*each.curve[0], "o", color=system.colour, markerfacecolor="white", markersize=7)
+        axes.plot(*each.point, "o", color=system.colour, markersize=7)
+    axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+    plots.percent_axis(axes.xaxis)
+    plots.percent_axis(axes.yaxis)
+    axes.set(xlabel="declined of what is to be declined", ylabel="still answered right of the rest")
+    axes.set_title("Declining by a threshold")
+    figure.legend(loc="outside right upper")
     return figure
 
 

@@ -1,4 +1,6 @@
-"""What fine-tuning cost: perplexity on general text that no training saw, and on the test answers.
+"""What fine-tuning cost: perplexity on held-out text, and on the test answers.
+
+Held-out text is whatever the recipe names (`evaluate.holdout_path`); the numbers speak of its kind of text only.
 
 Perplexity per token is `exp(-sum(log p) / tokens)`; per byte the sum is divided by the UTF-8 bytes of what was scored,
 so that models with different tokenizers compare. Both sum over all texts before they divide. Intervals are made on the
@@ -221,14 +223,14 @@ def perplexity_table(scored: Mapping[str, Sequence[TextLikelihood]], samples: in
 
 
 def perplexity_headlines(tables: Mapping[str, Mapping[str, Any]]) -> list[Headline]:
-    """`perplexity_*` (general text) and `perplexity_answers_*`, per token: each system's, and the ratio to the first.
+    """`perplexity_*` (held-out text) and `perplexity_answers_*`, per token: each system's, and the ratio to the first.
 
     Args:
-        tables: what `perplexity_table` returned, under "general" and "answers"; either may be missing. Where there
+        tables: what `perplexity_table` returned, under "held_out" and "answers"; either may be missing. Where there
             are two systems their ratio ends in `_ratio`, where there are more in `_ratio_<system>`.
     """
     found = []
-    for name, key in (("general", "perplexity"), ("answers", "perplexity_answers")):
+    for name, key in (("held_out", "perplexity"), ("answers", "perplexity_answers")):
         if name not in tables:
             continue
         measured = tables[name]["per_token"]

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ftlib.evaluate.metrics import exact_match, is_refusal, is_scorable, rouge_l, token_f1
+from ftlib.evaluate.values import value_match
 from ftlib.rows import Row, cluster, slice_of
 from ftlib.stats import Headline, Interval, Paired, mcnemar, mean_ci95, paired_difference
 
 if TYPE_CHECKING:
     from ftlib.recipe_sections import ColumnsRecipe
 
-MEASURES = ("em", "f1", "rouge_l")
+MEASURES = ("em", "value", "f1", "rouge_l")
 ALL = "answerable"  # stands for all rows with an answer, whatever their slice
 UNANSWERABLE = "unanswerable"  # for all rows whose right answer is the refusal
 
@@ -54,7 +55,13 @@ def expects_refusal(row: Row, refusal: str, also: Sequence[str] = ()) -> bool:
     return is_refusal(row.answer, refusal, also)
 
 
-def score_answer(row: Row, prediction: str | None, refusal: str, also: Sequence[str] = ()) -> dict[str, Any]:
+def score_answer(
+    row: Row,
+    prediction: str | None,
+    refusal: str,
+    also: Sequence[str] = (),
+    right: Literal["value", "exact"] = "value",
+) -> dict[str, Any]:
     """Score one generated answer to one test row.
 
     Args:
@@ -62,22 +69,32 @@ def score_answer(row: Row, prediction: str | None, refusal: str, also: Sequence[
         prediction: the generated text; None where generation gave nothing.
         refusal: the agreed refusal sentence.
         also: further sentences accepted as a refusal.
+        right: whether the value in any form is right, or an exact match alone (`evaluate.right`).
 
     Returns:
-        `{"scored", "em", "f1", "rouge_l", "refused", "refusal_expected", "refusal_correct"}`. Where no answer can be
-        parsed `scored` is False and the scores are None: the row stays, means count it as 0 (see `item_score`)
-        and report how many there were. `refusal_correct` says whether the system refused exactly when it should have.
+        `{"scored", "em", "value", "f1", "rouge_l", "refused", "refusal_expected", "refusal_correct", "right"}`. Where
+        no answer can be parsed `scored` is False and the scores are None: the row stays, means count it as 0 (see
+        `item_score`) and report how many there were. `refusal_correct` says whether the system refused exactly when
+        it should have, `right` what `is_right` does.
     """
-    expected, scored = expects_refusal(row, refusal, also), is_scorable(prediction)
-    refused = scored and is_refusal(str(prediction), refusal, also)
+    expected, scored, text = expects_refusal(row, refusal, also), is_scorable(prediction), str(prediction)
+    refused = scored and is_refusal(text, refusal, also)
     measures = {"em": exact_match, "f1": token_f1, "rouge_l": rouge_l}
+    found = {name: measure(text, row.references) if scored else None for name, measure in measures.items()}
+    found["value"] = value_match(text, row.references, all_asked(row), (refusal, *also)) if scored else None
     return {
         "scored": scored,
-        **{name: measure(str(prediction), row.references) if scored else None for name, measure in measures.items()},
+        **{name: found[name] for name in MEASURES},
         "refused": refused,
         "refusal_expected": expected,
         "refusal_correct": refused == expected,
+        "right": refused if expected else bool(found["value" if right == "value" else "em"]),
     }
+
+
+def all_asked(row: Row) -> str:
+    """All that the user said up to and with the question."""
+    return "\n".join(turn.content for turn in row.turns if turn.role == "user")
 
 
 def score_generations(
@@ -87,6 +104,7 @@ def score_generations(
     columns: ColumnsRecipe,
     refusal: str,
     also: Sequence[str] = (),
+    right: Literal["value", "exact"] = "value",
 ) -> list[dict[str, Any]]:
     """Score every row for every system.
 
@@ -96,6 +114,7 @@ def score_generations(
         columns: `data.columns`, which names the columns of slices and facts.
         refusal: the agreed refusal sentence.
         also: further sentences accepted as a refusal.
+        right: `evaluate.right`.
 
     Returns:
         One dict per system and row, in the order of the rows: `id, system, slice, cluster, prediction` and the fields
@@ -117,7 +136,7 @@ def score_generations(
             "slice": slice_of(row, columns.slice),
             "cluster": cluster(row, columns.fact),
             "prediction": said.get(row.id),
-            **score_answer(row, said.get(row.id), refusal, also),
+            **score_answer(row, said.get(row.id), refusal, also, right),
         }
         for system, said in texts.items()
         for row in rows
@@ -125,8 +144,11 @@ def score_generations(
 
 
 def is_right(item: dict[str, Any]) -> bool:
-    """Whether an item is right: an exact match or, where the right answer is the refusal, a refusal."""
-    return bool(item["refused"] if item["refusal_expected"] else item["em"])
+    """Whether an item is right as the recipe means it (`evaluate.right`): by its value, or by an exact match.
+
+    Where the right answer is the refusal, a refusal is.
+    """
+    return bool(item["right"])
 
 
 def item_score(item: dict[str, Any], measure: str) -> float:
@@ -178,7 +200,7 @@ def score_table(items: Sequence[dict[str, Any]], names: Sequence[str], samples: 
 
     Returns:
         One dict per slice and measure: `slice, measure, n, clusters`, `systems` (name -> Interval), `gains` (name ->
-        Paired against the first), `mcnemar_p` (name -> p, of `em` and `refused`) and `unscored` (name -> count).
+        Paired against the first), `mcnemar_p` (name -> p, of 0/1 measures) and `unscored` (name -> count).
         Rows whose right answer is the refusal are measured by `refused` alone, together, as `UNANSWERABLE`.
     """
     parts = [(name, False) for name in sorted({item["slice"] for item in items if not item["refusal_expected"]})]
@@ -198,7 +220,7 @@ def _table_row(items, names, part: str, expected: bool, measure: str, samples: i
     row["clusters"] = len({item["cluster"] for item in chosen[first]})
     row["systems"] = {name: mean_score(chosen[name], measure, samples, seed) for name in names}
     row["gains"] = {name: gain(chosen[name], chosen[first], measure, samples, seed) for name in others}
-    if measure in ("em", "refused"):
+    if measure in ("em", "value", "refused"):
         values = {name: [item_score(item, measure) for item in chosen[name]] for name in names}
         row["mcnemar_p"] = {name: mcnemar(values[name], values[first]) for name in others}
     return row | {"unscored": {name: unscored(chosen[name]) for name in names}}
@@ -213,7 +235,7 @@ def score_headlines(
     samples: int,
     seed: int,
 ) -> list[Headline]:
-    """The numbers for the summary: `em_*`, `f1_*`, `rouge_l_*`, refusals, gains and unscored counts.
+    """The numbers for the summary: `em_*`, `value_*`, `f1_*`, `rouge_l_*`, refusals, gains and unscored counts.
 
     Args:
         items: what `score_generations` returned.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -35,6 +36,7 @@ class Ask(NamedTuple):
         found: whether an article that holds the answer was retrieved; None where none is named or nothing searched.
         hit: whether a passage of it stands in the prompt; None likewise.
         search_seconds: what the search took.
+        score: the search's, of the best passage found; None where none was or nothing searched.
     """
 
     prompt: Prompt
@@ -45,6 +47,7 @@ class Ask(NamedTuple):
     found: bool | None = None
     hit: bool | None = None
     search_seconds: float = 0.0
+    score: float | None = None
 
 
 def retrieves(system: System) -> bool:
@@ -90,10 +93,11 @@ def ask_all(
     max_tokens: int | None,
     examples: Sequence[Row] = (),
     knowledge: KnowledgeBase | None = None,
+    found: Mapping[str, Retrieved] | None = None,
 ) -> list[Ask]:
     """The rows as a system is asked them: the question alone, after examples, or with passages.
 
-    A row's own context and history stand in every one of its prompts.
+    A row's own context and history stand in every one of its prompts, and so does the system's instruction.
 
     Args:
         system: from `ftlib.systems.systems`.
@@ -103,6 +107,7 @@ def ask_all(
         max_tokens: longest prompt; None: any.
         examples: shown where the system's prompt is `few_shot`; the last are left out where they do not fit.
         knowledge: searched where it is `retrieved`; the worst passages are cut or left out where they do not fit.
+        found: row id to passages of `knowledge` that stand in the place of those that the search finds; None: search.
 
     Returns:
         One a row.
@@ -111,15 +116,17 @@ def ask_all(
         ValueError: the system retrieves and no knowledge is given.
         UserError: a question alone is longer than `max_tokens`.
     """
+    render = partial(renderer.prompt, instruction=system.told)
     if not retrieves(system):
         shots = examples if system.prompt == "few_shot" else ()
-        return [_with_examples(row, renderer, max_tokens, shots) for row in rows]
+        return [_with_examples(row, render, max_tokens, shots) for row in rows]
     if knowledge is None:
         raise ValueError(f"{system.name!r} retrieves: expected knowledge to search")
     settings, documents = recipe.rag, recipe.data.columns.documents
-    found = retrieve(knowledge.index, rows, settings.top_k, knowledge.documents, settings.search_with)
+    if found is None:
+        found = retrieve(knowledge.index, rows, settings.top_k, knowledge.documents, settings.search_with)
     return [
-        _with_passages(row, renderer, max_tokens, found[row.id], knowledge, settings.context_order, documents)
+        _with_passages(row, render, max_tokens, found[row.id], knowledge, settings.context_order, documents)
         for row in rows
     ]
 
@@ -165,7 +172,7 @@ def left_out(system: System, asked: Sequence[Ask], max_tokens: int | None) -> st
 
 
 def answer_fields(asked: Iterable[Ask], latency: Mapping[str, float] | None = None) -> Callable[[Prompt], dict]:
-    """Prompt to what stands beside its answer in arms.jsonl: `{retrieved, shown, found, hit, latency_s}`.
+    """Prompt to what stands beside its answer in arms.jsonl: `{retrieved, shown, found, hit, score, latency_s}`.
 
     Args:
         asked: from `ask_all`.
@@ -176,7 +183,7 @@ def answer_fields(asked: Iterable[Ask], latency: Mapping[str, float] | None = No
     def fields(prompt: Prompt) -> dict[str, Any]:
         each = known[prompt.id]
         told = {"retrieved": list(each.retrieved), "shown": list(each.shown), "found": each.found, "hit": each.hit}
-        return told | {"latency_s": (latency or {}).get(prompt.id)}
+        return told | {"score": each.score, "latency_s": (latency or {}).get(prompt.id)}
 
     return fields
 
@@ -193,7 +200,7 @@ def adopt(
     Args:
         system: who answered; one that is shown more than the question takes nothing over.
         prompts: its prompts here.
-        answers: lines `{id, system, prediction, tokens, prompt_tokens, seconds}` of generations.jsonl.
+        answers: lines of generations.jsonl; those with another instruction are left, as their prompts are others.
         path: JSON lines that `ftlib.evaluate.answers.answer` goes on with; lines that are there already stay.
         extra: from `answer_fields`.
 
@@ -203,16 +210,17 @@ def adopt(
     if system.prompt != "question":
         return 0
     done = {line["id"] for line in read_answers(path) if line["system"] == system.name}
-    given = {line["id"]: line for line in answers if line["system"] == system.name}
+    mine = (line for line in answers if line["system"] == system.name)
+    given = {line["id"]: line for line in mine if line.get("instruction", "") == system.told}
     taken = [prompt for prompt in prompts if prompt.id in given and prompt.id not in done]
     for prompt in taken:
         jsonl.append(path, {**given[prompt.id], **extra(prompt)})
     return len(taken)
 
 
-def _with_examples(row: Row, renderer: Renderer, max_tokens: int | None, examples: Sequence[Row]) -> Ask:
+def _with_examples(row: Row, render: Callable[..., Prompt], max_tokens: int | None, examples: Sequence[Row]) -> Ask:
     for count in range(len(examples), -1, -1):
-        prompt = renderer.prompt(row, examples=examples[:count])
+        prompt = render(row, examples=examples[:count])
         if _fits(prompt, max_tokens):
             return Ask(prompt, shown=tuple(each.id for each in examples[:count]), offered=len(examples))
     raise _too_long(prompt, max_tokens)
@@ -220,7 +228,7 @@ def _with_examples(row: Row, renderer: Renderer, max_tokens: int | None, example
 
 def _with_passages(
     row: Row,
-    renderer: Renderer,
+    render: Callable[..., Prompt],
     max_tokens: int | None,
     found: Retrieved,
     knowledge: KnowledgeBase,
@@ -228,7 +236,7 @@ def _with_passages(
     column: str | None,
 ) -> Ask:
     def ask(texts: Sequence[str]) -> Prompt:
-        return renderer.prompt(row, passages=join_context(texts, order))
+        return render(row, passages=join_context(texts, order))
 
     texts = [knowledge.texts[key] for key in found.ids]
     count = next((n for n in range(len(texts), 0, -1) if _fits(ask(texts[:n]), max_tokens)), 0)
@@ -239,7 +247,9 @@ def _with_passages(
     if not _fits(prompt, max_tokens):
         raise _too_long(prompt, max_tokens)
     hits = [is_hit(found.documents, relevant), is_hit(found.documents[: len(shown)], relevant)]
-    return Ask(prompt, found.ids, found.ids[: len(shown)], len(texts), len(shown) > count, *hits, found.seconds)
+    return Ask(
+        prompt, found.ids, found.ids[: len(shown)], len(texts), len(shown) > count, *hits, found.seconds, found.score
+    )
 
 
 def _fits(prompt: Prompt, max_tokens: int | None) -> bool:

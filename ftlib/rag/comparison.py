@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -28,7 +29,7 @@ class Scenario(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """Who leads a scenario and which systems the data cannot tell from the leader.
+    """Who leads a scenario and who is beaten in it, by whom.
 
     Attributes:
         scenario: its name.
@@ -36,7 +37,8 @@ class Standing(NamedTuple):
         means: system to accuracy with its interval.
         leader: the system with the highest accuracy.
         leads: every other system to the paired difference leader - system.
-        level: the other systems the data do not separate from the leader, see `judge`.
+        beaten: systems that another is shown to be better than, see `judge`: who that is (the leader, if it is one of
+            several) and the paired difference.
     """
 
     scenario: str
@@ -44,16 +46,17 @@ class Standing(NamedTuple):
     means: dict[str, Interval]
     leader: str
     leads: dict[str, Paired]
-    level: tuple[str, ...]
+    beaten: dict[str, tuple[str, Paired]]
+
+    @property
+    def level(self) -> tuple[str, ...]:
+        """The systems beside the leader that none is shown to be better than."""
+        return tuple(name for name in self.leads if name not in self.beaten)
 
     @property
     def unbeaten(self) -> tuple[str, ...]:
         """The leader and the systems level with it."""
         return (self.leader, *self.level)
-
-    def beats(self, name: str) -> bool:
-        """Whether the scenario measured a system and shows it to be worse than the leader."""
-        return name in self.means and name not in self.unbeaten
 
 
 def scenarios(items: Sequence[Mapping]) -> list[Scenario]:
@@ -77,12 +80,13 @@ def accuracy_headlines(
     samples: int = 10_000,
     seed: int = 0,
 ) -> list[Headline]:
-    """`em_<system>` on the headline slice, `em_<system>__<slice>` on the others, `refusal_accuracy_<system>`.
+    """`em_<system>`, `value_<system>` on the headline slice, `..._<system>__<slice>` on others, `refusal_accuracy_...`.
 
     Args:
         items: from `ftlib.evaluate.scores.score_generations`.
         main_slice: `evaluate.headline_slice`.
-        reported: systems whose first and last number notebook 03 has written under the same keys.
+        reported: systems whose numbers on the headline slice and of refusals notebook 03 has written under the same
+            keys.
         samples: bootstrap samples.
         seed: of the bootstrap.
 
@@ -93,9 +97,10 @@ def accuracy_headlines(
     main, found = headline_slice(items, main_slice), []
     slices = [name for name in dict.fromkeys(item["slice"] for item in answerable) if name not in (main, EVERYTHING)]
     for system in dict.fromkeys(item["system"] for item in items):
-        parts = [(f"em_{system}__{name}", "em", name, answerable) for name in slices]
+        measures = ("em", "value")
+        parts = [(f"{each}_{system}__{name}", each, name, answerable) for name in slices for each in measures]
         if system not in reported:
-            parts.append((f"em_{system}", "em", main, items))
+            parts += [(f"{each}_{system}", each, main, items) for each in measures]
             parts.append((f"refusal_accuracy_{system}", "refused", UNANSWERABLE, items))
         for key, measure, which, pool in parts:
             if chosen := select(pool, system, which):
@@ -104,10 +109,11 @@ def accuracy_headlines(
 
 
 def judge(scenarios: Sequence[Scenario], samples: int = 10_000, seed: int = 0) -> list[Standing]:
-    """Intervals of every system, paired differences to each scenario's leader, and who is level with it.
+    """Intervals of every system, paired differences of all pairs, and who is beaten by whom.
 
-    A system is beaten where its paired interval lies above zero and its p-value is below 5 % after Holm's correction
-    for all comparisons of all scenarios: with five equal systems and seven scenarios, one in twenty runs shows any.
+    A system is beaten by another where the paired interval of the two lies above zero and its p-value is below 5 %
+    after Holm's correction for all pairs of all scenarios, so that among equal systems no more than one comparison in
+    twenty shows any, whoever happens to lead.
 
     Args:
         scenarios: scores of one or more systems each.
@@ -117,27 +123,41 @@ def judge(scenarios: Sequence[Scenario], samples: int = 10_000, seed: int = 0) -
     Returns:
         One standing a scenario.
     """
-    made = [_paired_with_leader(each, samples, seed) for each in scenarios]
-    level = level_with({(at, name): lead for at, each in enumerate(made) for name, lead in each.leads.items()})
-    return [each._replace(level=tuple(n for n in each.leads if (at, n) in level)) for at, each in enumerate(made)]
-
-
-def level_with(leads: Mapping[K, Paired]) -> list[K]:
-    """Those whose paired difference to a leader may be chance: its interval reaches 0, or p by Holm over all is 5 %."""
-    adjusted = holm({key: lead.p_value for key, lead in leads.items()})
-    return [key for key, lead in leads.items() if lead.low <= 0 or adjusted[key] >= LEVEL]
-
-
-def _paired_with_leader(scenario: Scenario, samples: int, seed: int) -> Standing:
-    scores, clusters = scenario.scores, scenario.clusters
-    means = {name: mean_ci95(values, clusters, samples, seed) for name, values in scores.items()}
-    leader = max(means, key=lambda name: means[name].mean)
-    leads = {
-        name: paired_difference(scores[leader], values, clusters, samples, seed)
-        for name, values in scores.items()
-        if name != leader
+    ranked = [_means(each, samples, seed) for each in scenarios]
+    duels = {
+        (at, one, other): paired_difference(each.scores[one], each.scores[other], each.clusters, samples, seed)
+        for at, (each, means) in enumerate(zip(scenarios, ranked, strict=True))
+        for one, other in itertools.combinations(means, 2)
     }
-    return Standing(scenario.name, means[leader].n, means, leader, leads, ())
+    shown = separated(duels)
+    standings = []
+    for at, (each, means) in enumerate(zip(scenarios, ranked, strict=True)):
+        leader, *others = means
+        won = {(one, other): shown[found, one, other] for found, one, other in shown if found == at}
+        beaten = {name: _winner(name, leader, won) for name in each.scores if any(name == other for _, other in won)}
+        leads = {name: duels[at, leader, name] for name in each.scores if name in others}
+        ordered = {name: means[name] for name in each.scores}
+        standings.append(Standing(each.name, means[leader].n, ordered, leader, leads, beaten))
+    return standings
+
+
+def separated(duels: Mapping[K, Paired]) -> dict[K, Paired]:
+    """Those of all paired differences that show the first to be better: interval above 0, p by Holm below 5 %."""
+    adjusted = holm({key: duel.p_value for key, duel in duels.items()})
+    return {key: duel for key, duel in duels.items() if duel.low > 0 and adjusted[key] < LEVEL}
+
+
+def _means(scenario: Scenario, samples: int, seed: int) -> dict[str, Interval]:
+    """Every system's accuracy, the highest first."""
+    found = {name: mean_ci95(each, scenario.clusters, samples, seed) for name, each in scenario.scores.items()}
+    return dict(sorted(found.items(), key=lambda each: -each[1].mean))
+
+
+def _winner(name: str, leader: str, won: Mapping[tuple[str, str], Paired]) -> tuple[str, Paired]:
+    """Who beats a system: the leader, else the one that is surest to."""
+    winners = {one: duel for (one, other), duel in won.items() if other == name}
+    best = leader if leader in winners else min(winners, key=lambda one: winners[one].p_value)
+    return best, winners[best]
 
 
 def split_by_shown(items: Sequence[Mapping], answers: Iterable[Mapping]) -> list[dict[str, Any]]:

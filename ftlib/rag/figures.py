@@ -36,7 +36,7 @@ def decision_map(
         footers: system to lines below its column, e.g. latency and price.
 
     Returns:
-        Figure: cells coloured by accuracy with their intervals; the leader framed bold, those level with it thin.
+        Figure: cells coloured by accuracy with their intervals; the leader framed bold, others that none beats thin.
     """
     import textwrap
 
@@ -63,14 +63,14 @@ def decision_map(
 
 @styled
 def lead_dots(standings: Sequence[Standing], systems: Systems) -> Figure:
-    """How far the leader of each scenario is ahead of the other systems, paired on the same questions.
+    """How far the leader of each scenario is ahead of the others, paired on the same questions.
 
     Args:
         standings: one group each.
         systems: for their labels and colours.
 
     Returns:
-        Figure: a dot with its 95 % interval for each system; hollow where the data do not separate it from the leader.
+        Figure: a dot with its 95 % interval for each system; hollow where no other is shown to be better.
     """
     lines = [name for standing in standings for name in standing.leads]
     figure, axes = new_figure(7.6, 1.2 + 0.2 * len(lines) + 0.14 * len(standings))
@@ -92,7 +92,7 @@ def lead_dots(standings: Sequence[Standing], systems: Systems) -> Figure:
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
     percent_axis(axes.xaxis)
-    axes.set_title("Lead over others (hollow: not separated)")
+    axes.set_title("Lead over others (hollow: not beaten)")
     axes.set(xlabel="accuracy of the leader - accuracy of the system")
     figure.legend(loc="outside right upper")
     return figure
@@ -203,13 +203,13 @@ def cost_lines(costs: Sequence[Cost], prices: Prices, systems: Systems) -> Figur
     figure, axes = new_figure(7.2, 3.9)
     questions = np.geomspace(10, 10_000_000, 120)
     for cost in costs:
-        total = setup_price(cost, prices) + questions * price_per_1000(cost, prices) / 1000
+        once, each = setup_price(cost, prices), price_per_1000(cost, prices).mean / 1000
+        total = once + questions * each
         axes.loglog(questions, total, color=systems[cost.system].colour, label=systems[cost.system].label)
         for other in costs:
             crossing = break_even(cost, other, prices)
             if crossing:
-                height = setup_price(cost, prices) + crossing * price_per_1000(cost, prices) / 1000
-                axes.plot(crossing, height, "o", color=INK, markersize=5)
+                axes.plot(crossing, once + crossing * each, "o", color=INK, markersize=5)
     axes.axvline(prices.questions_per_month, color=INK, linestyle="--", linewidth=1, label="questions a month")
     axes.set(xlim=(questions[0], questions[-1]), xlabel="questions until the knowledge changes", ylabel=prices.currency)
     axes.set_title("Cost, setting up included (dots: break-even)")

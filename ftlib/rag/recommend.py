@@ -3,20 +3,24 @@
     worth of a question = (share right, by the reader's own mix of questions) * value of a right answer
                           - price of a question - seconds waited * price of a second
 
-Every figure but the scores is the recipe's, so the text says how far each must move before the advice changes.
+Scores, seconds and tokens are measured, so a worth has their uncertainty. Mix, values and prices are the recipe's, so
+the text says how far each must move before the advice changes.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ftlib.errors import UserError
-from ftlib.rag.comparison import EVERYTHING, Scenario, Standing, level_with
-from ftlib.stats import Paired, needed_n, paired_difference
+from ftlib.rag.comparison import EVERYTHING, Scenario, Standing, separated
+from ftlib.stats import Interval, Paired, flip_test, linear, needed_n, paired_difference
 
 if TYPE_CHECKING:
     from ftlib.recipe_sections import RagRecipe
+
+SAMPLES = 10_000  # sign patterns: enough for a p-value that survives the correction for all pairs of some 30 systems
 
 
 class Recommendation(NamedTuple):
@@ -24,8 +28,9 @@ class Recommendation(NamedTuple):
 
     Attributes:
         system: the one that is worth most; None where none is good enough.
-        kind: `win`: worth more than every other, and beaten in no scenario. `tie`: the data do not separate it from
-            another. `trade-off`: another is better in some scenario. `none`: none is right often enough. `only`.
+        kind: `win`: worth more than every other, and beaten in no scenario. `tie`: there is another that none is shown
+            to be worth more than. `trade-off`: another is better in some scenario. `none`: none is right often
+            enough. `only`.
         headline: one or two sentences.
         conditions: one sentence a scenario: who leads, by how much, with n and the interval.
         exceptions: scenarios in which another system is better than the recommended one.
@@ -47,8 +52,8 @@ def recommend(
     standings: Sequence[Standing],
     labels: Mapping[str, str],
     rag: RagRecipe,
-    prices: Mapping[str, float],
-    waits: Mapping[str, float],
+    prices: Mapping[str, Interval],
+    waits: Mapping[str, Interval],
     seed: int = 0,
 ) -> Recommendation:
     """Names the system that is worth most, and says how sure that is and when it would be another.
@@ -86,7 +91,7 @@ def recommend(
         told = f"{labels[best]} is the only system that was measured, so there is nothing to choose between."
         return found._replace(headline=told)
     level = sums.level(best, seed)
-    beaten = [each for each in standings if each.beats(best)]
+    beaten = [each for each in standings if best in each.beaten]
     exceptions = tuple(_exception(each, best, labels) for each in beaten)
     kind = "trade-off" if exceptions else "tie" if level else "win"
     told = _headline(best, level, beaten, share, labels)
@@ -99,43 +104,49 @@ class _Sums(NamedTuple):
     parts: Sequence[Scenario]
     names: Sequence[str]
     mix: dict[str, float]
-    prices: Mapping[str, float]
-    waits: Mapping[str, float]
+    prices: Mapping[str, Interval]
+    waits: Mapping[str, Interval]
     rag: RagRecipe
 
     def accuracy(self, name: str, mix: Mapping[str, float] | None = None) -> float:
         mix = mix or self.mix
         return sum(mix[part.name] * _mean(part.scores[name]) for part in self.parts)
 
-    def costs(self, name: str) -> float:
-        return self.prices.get(name, 0.0) + self.rag.price_waiting_second * self.waits.get(name, 0.0)
+    def costs(self, name: str) -> Interval:
+        known = ((1.0, self.prices.get(name)), (self.rag.price_waiting_second, self.waits.get(name)))
+        return linear(*((factor, each) for factor, each in known if each is not None))
 
     def worth(self, name: str) -> float:
-        return self.rag.value_right_answer * self.accuracy(name) - self.costs(name)
+        return self.rag.value_right_answer * self.accuracy(name) - self.costs(name).mean
 
     def level(self, best: str, seed: int) -> list[str]:
-        """The systems whose worth the data do not separate from the best one's (Holm over all of them)."""
-        total = sum(len(part.clusters) for part in self.parts)
+        """The others that none is shown to be worth more than (Holm over all pairs)."""
+        ranked = sorted(self.names, key=lambda name: (name != best, -self.worth(name)))
+        duels = {(one, other): self._lead(one, other, seed) for one, other in itertools.combinations(ranked, 2)}
+        behind = {other for _, other in separated(duels)}
+        return [name for name in self.names if name != best and name not in behind]
 
-        def worths(name: str) -> list[float]:
-            scale = {
-                p.name: self.rag.value_right_answer * self.mix[p.name] * total / len(p.clusters) for p in self.parts
-            }
-            return [scale[p.name] * score - self.costs(name) for p in self.parts for score in p.scores[name]]
-
+    def _lead(self, one: str, other: str, seed: int) -> Paired:
+        """How much more a question is worth with one: what is right, paired, and what it costs, each with its reach."""
+        total, value = sum(len(part.clusters) for part in self.parts), self.rag.value_right_answer
+        scale = {part.name: self.mix[part.name] * total / len(part.clusters) for part in self.parts}
         clusters = [cluster for part in self.parts for cluster in part.clusters]
-        others = [name for name in self.names if name != best]
-        return level_with(
-            {name: paired_difference(worths(best), worths(name), clusters, 2000, seed) for name in others}
-        )
+        costs = [self.costs(name) for name in (one, other)]
+        right = [[scale[p.name] * score for p in self.parts for score in p.scores[name]] for name in (one, other)]
+        gain = paired_difference(*right, clusters, SAMPLES, seed)
+        lead = linear((value, Interval(gain.difference, gain.low, gain.high, gain.n)), (-1, costs[0]), (1, costs[1]))
+        saved = costs[1].mean - costs[0].mean
+        p = flip_test([value * (a - b) + saved for a, b in zip(*right, strict=True)], clusters, SAMPLES, seed)
+        return gain._replace(difference=lead.mean, low=lead.low, high=lead.high, p_value=p)
 
     def turning(self, best: str, labels: Mapping[str, str]) -> list[str]:
         """How far each figure must move, the others staying, before another system is worth more."""
         told = [line for part in self.parts if (line := self._turning_share(part.name, best, labels))]
         value, waiting = self.rag.value_right_answer, self.rag.price_waiting_second
         gain = {name: self.accuracy(best) - self.accuracy(name) for name in self.names}
-        extra = {name: self.costs(best) - self.costs(name) for name in self.names}
-        slower = {name: self.waits.get(best, 0.0) - self.waits.get(name, 0.0) for name in self.names}
+        extra = {name: self.costs(best).mean - self.costs(name).mean for name in self.names}
+        waits = {name: self.waits[name].mean if name in self.waits else 0.0 for name in self.names}
+        slower = {name: waits[best] - waits[name] for name in self.names}
         below = {name: extra[name] / gain[name] for name in self.names if gain[name] > 0 and extra[name] > 0}
         above = {name: extra[name] / gain[name] for name in self.names if gain[name] < 0 and extra[name] < 0}
         lead = {name: self.worth(best) - self.worth(name) for name in self.names}
@@ -156,7 +167,7 @@ class _Sums(NamedTuple):
             return ""
         rest = {name: share / (1 - now) for name, share in self.mix.items()}
         ends = ({name: float(name == which) for name in self.mix}, rest | {which: 0.0})
-        at_one, at_zero = ({n: value * self.accuracy(n, end) - self.costs(n) for n in self.names} for end in ends)
+        at_one, at_zero = ({n: value * self.accuracy(n, end) - self.costs(n).mean for n in self.names} for end in ends)
         crossings = []
         for name in self.names:
             zero, one = at_zero[best] - at_zero[name], at_one[best] - at_one[name]
@@ -197,24 +208,28 @@ def _headline(
 
 
 def _exception(standing: Standing, best: str, labels: Mapping[str, str]) -> str:
-    lead = _points(standing.leads[best])
-    return f"{scenario_title(standing.scenario)}: {labels[standing.leader]} is better by {lead}, n = {standing.n}."
+    winner, lead = standing.beaten[best]
+    return f"{scenario_title(standing.scenario)}: {labels[winner]} is better by {_points(lead)}, n = {standing.n}."
 
 
 def scenario_sentence(standing: Standing, labels: Mapping[str, str]) -> str:
-    """One scenario in words: the leader, its interval, whom it beats, whom the data do not separate from it."""
+    """One scenario in words: the leader, its interval, whom it beats, whom others beat, whom none does."""
     best, leader = standing.means[standing.leader], labels[standing.leader]
     share = f"{best.mean:.0%} [{best.low:.0%}, {best.high:.0%}]"
     start = f"{scenario_title(standing.scenario)} (n = {standing.n}): "
     if not standing.leads:
         return f"{start}{leader} alone was measured and has {share}."
-    beaten = [name for name in standing.leads if name not in standing.level]
-    if not beaten:
+    if not standing.beaten:
         return f"{start}no arm is shown to be better than {leader}, which has {share}, nor to be worse."
-    closest = min(beaten, key=lambda name: standing.leads[name].difference)
-    others = [labels[name] for name in beaten if name != closest]
-    text = f"{start}{leader} leads with {share}, ahead of {labels[closest]} by {_points(standing.leads[closest])}"
-    text += f" and further ahead of {_listed(others)}" if others else ""
+    beaten = [name for name, (winner, _) in standing.beaten.items() if winner == standing.leader]
+    text = f"{start}{leader} leads with {share}"
+    if beaten:
+        closest = min(beaten, key=lambda name: standing.leads[name].difference)
+        others = [labels[name] for name in beaten if name != closest]
+        text += f", ahead of {labels[closest]} by {_points(standing.leads[closest])}"
+        text += f" and further ahead of {_listed(others)}" if others else ""
+    for name, (winner, lead) in standing.beaten.items():
+        text += f"; {labels[winner]} is ahead of {labels[name]} by {_points(lead)}" if name not in beaten else ""
     if standing.level:
         nearest = min(standing.level, key=lambda name: standing.leads[name].difference)
         lead = standing.leads[nearest]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ftlib import jsonl, rows
 from ftlib.errors import UserError
 from ftlib.evaluate.metrics import exact_match
+from ftlib.evaluate.scores import all_asked
+from ftlib.evaluate.values import value_match
 from ftlib.rag.comparison import Scenario
 from ftlib.stats import Headline, Interval, Paired, mean_ci95, paired_difference
 
@@ -24,11 +26,12 @@ class Staleness(NamedTuple):
 
     Attributes:
         system: its name.
-        before: exact match with the old answer, with the old articles.
-        after: exact match with the new answer, with the new articles.
-        repeats_old: share of the questions answered with the old value after the change.
+        before: right by the old answer, with the old articles.
+        after: right by the new answer, with the new articles.
+        repeats_old: share of the questions answered with the old answer after the change.
         change: after - before on the same questions.
         scores: after-change score of each question, (n,).
+        by_measure: the same before and after for exact match and for the value in any form, by headline.
     """
 
     system: str
@@ -37,6 +40,7 @@ class Staleness(NamedTuple):
     repeats_old: Interval
     change: Paired
     scores: list[float]
+    by_measure: dict[str, Interval]
 
 
 def load_updates(path: str | Path, columns: ColumnsRecipe) -> list[rows.Row]:
@@ -78,8 +82,11 @@ def staleness_of(
     columns: ColumnsRecipe,
     samples: int = 10_000,
     seed: int = 0,
+    *,
+    refusals: Collection[str] = (),
+    right: Literal["value", "exact"] = "value",
 ) -> Staleness:
-    """Scores a system's answers before and after the change.
+    """Scores a system's answers before and after the change; one that holds the old and the new value is neither.
 
     Args:
         system: its name.
@@ -89,20 +96,37 @@ def staleness_of(
         columns: `data.columns`, which names the column of facts.
         samples: bootstrap samples.
         seed: of the bootstrap.
+        refusals: sentences that decline.
+        right: `evaluate.right`.
 
     Returns:
         What was measured.
     """
     clusters = [rows.cluster(row, columns.fact) for row in updates]
-    old = [exact_match(before[row.id] or "", [row.meta["old_answer"]]) for row in updates]
-    new = [exact_match(after[row.id] or "", row.references) for row in updates]
-    repeats = [exact_match(after[row.id] or "", [row.meta["old_answer"]]) for row in updates]
-    means = [mean_ci95(scores, clusters, samples, seed) for scores in (old, new, repeats)]
-    return Staleness(system, *means, paired_difference(new, old, clusters, samples, seed), new)
+    scores, means = {}, {}
+    for measure in ("exact", "value"):
+        sides = [_sides(row, before[row.id] or "", measure, refusals) for row in updates]
+        later = [_sides(row, after[row.id] or "", measure, refusals) for row in updates]
+        scores[measure] = [[old for old, _ in sides], [new for _, new in later], [old for old, _ in later]]
+        means[measure] = [mean_ci95(each, clusters, samples, seed) for each in scores[measure]]
+    change = paired_difference(scores[right][1], scores[right][0], clusters, samples, seed)
+    told = {"em_stale": means["exact"][1], "em_before_change": means["exact"][0]}
+    told |= {"value_stale": means["value"][1], "value_before_change": means["value"][0]}
+    return Staleness(system, *means[right], change, scores[right][1], told)
+
+
+def _sides(row: rows.Row, said: str, measure: str, refusals: Collection[str]) -> tuple[float, float]:
+    """Whether an answer gives the old value, and whether it gives the new one; both is neither."""
+    answers, asked = ([row.meta["old_answer"]], row.references), all_asked(row)
+    exact = tuple(exact_match(said, each) for each in answers)
+    if measure == "exact" or any(exact):  # "dark red" holds "red"
+        return exact
+    values = tuple(value_match(said, each, asked, refusals) for each in answers)
+    return (0.0, 0.0) if all(values) else values
 
 
 def staleness_headlines(measured: Sequence[Staleness]) -> list[Headline]:
-    """`em_stale_<system>` (after the change), `em_before_change_<system>` and `repeats_old_<system>`.
+    """`em_stale_<system>` (after the change), `em_before_change_...`, the same of `value_`, and `repeats_old_<system>`.
 
     Args:
         measured: from `staleness_of`.
@@ -112,7 +136,7 @@ def staleness_headlines(measured: Sequence[Staleness]) -> list[Headline]:
     """
     found = []
     for each in measured:
-        parts = {"em_stale": each.after, "em_before_change": each.before, "repeats_old": each.repeats_old}
+        parts = each.by_measure | {"repeats_old": each.repeats_old}
         found += [Headline.of(f"{key}_{each.system}", value) for key, value in parts.items()]
     return found
 

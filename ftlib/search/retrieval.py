@@ -24,11 +24,14 @@ class Retrieved(NamedTuple):
         ids: of the passages.
         seconds: what the search took.
         documents: the article of each passage, in the same order.
+        score: the search's, of the best passage; None where nothing was found. Those of different `rag.mode`s, and of
+            different collections, cannot be compared.
     """
 
     ids: tuple[str, ...]
     seconds: float
     documents: tuple[str, ...]
+    score: float | None = None
 
 
 class SearchQuality(NamedTuple):
@@ -73,9 +76,10 @@ def retrieve(
     found = {}
     for row in rows:
         began = time.perf_counter()
-        ids = tuple(key for key, _ in index.search(search_text(row, search_with), k))
-        seconds = time.perf_counter() - began
-        found[row.id] = Retrieved(ids, seconds, tuple((documents or {}).get(key, key) for key in ids))
+        hits = index.search(search_text(row, search_with), k)
+        seconds, ids = time.perf_counter() - began, tuple(key for key, _ in hits)
+        articles = tuple((documents or {}).get(key, key) for key in ids)
+        found[row.id] = Retrieved(ids, seconds, articles, hits[0][1] if hits else None)
     return found
 
 

@@ -3,7 +3,7 @@
 - A mean of scores in 0..1 with some at the ends: Wilson's interval, on the number of independent 0/1 scores that would
   be as sure of it (Korn and Graubard 1998). It keeps its coverage near 0 and 1, where a bootstrap has no width.
 - A paired difference with ties: Tango's interval on the win, loss and tie shares that have its first two moments.
-- Any other mean, ratio or difference: the bootstrap-t over clusters.
+- Any other mean, ratio or difference: the bootstrap-t over clusters; of a few batches' means Student's t.
 - A paired difference's p-value: sign flips of whole clusters. McNemar's exact test stands beside.
 
 Clusters are drawn and flipped whole: two wordings of one fact are not two independent trials. Limits that the data
@@ -17,6 +17,7 @@ from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.special import stdtrit
 
 from ftlib.stats.proportions import effective_n, tango, wilson
 from ftlib.stats.resampling import bootstrap_limits, sign_flip_p
@@ -95,6 +96,28 @@ def mean_ci95(
     return Interval(mean, *wilson(min(mean * effective, effective), effective), len(scores))
 
 
+def few_ci95(values: Sequence[float]) -> Interval:
+    """Mean and 95 % interval of a few measurements, each itself a mean over many items (Student's t).
+
+    Too few for a bootstrap, which needs about ten, and near enough to normal not to need one: seconds of batches.
+
+    Args:
+        values: one per measurement, (n,).
+
+    Returns:
+        Interval with `n` measurements; of a single one its limits are not known.
+
+    Raises:
+        ValueError: if there are no values or one is not finite.
+    """
+    measured = _checked(values, "values")
+    mean, n = float(measured.mean()), len(measured)
+    if n == 1:
+        return Interval(mean, -math.inf, math.inf, 1)
+    reach = float(stdtrit(n - 1, 0.975) * measured.std(ddof=1)) / math.sqrt(n)
+    return Interval(mean, mean - reach, mean + reach, n)
+
+
 def ratio_ci95(
     numerators: Sequence[float],
     denominators: Sequence[float],
@@ -165,6 +188,38 @@ def paired_difference(
         int((gains > 0).sum()),
         int((gains < 0).sum()),
     )
+
+
+def flip_test(gains: Sequence[float], clusters: Sequence[Hashable] | None, samples: int, seed: int) -> float:
+    """Two-sided p-value of a mean gain: signs of whole clusters flipped.
+
+    Args:
+        gains: one per item, (n,).
+        clusters: one key per item, (n,); items with equal keys are dependent. None: all apart.
+        samples: sign patterns, where they are drawn.
+        seed: of the draws.
+    """
+    return sign_flip_p(_by_cluster(_checked(gains, "gains"), clusters)[0], samples, seed)
+
+
+def linear(*terms: tuple[float, Interval], plus: float = 0.0) -> Interval:
+    """`plus + sum(factor * value)` of numbers that were measured apart, with 95 % limits (MOVER, Zou and Donner 2008).
+
+    Each side's reach is the root of the summed squares of the terms' own reaches to that side, so skewness is kept.
+
+    Args:
+        terms: (factor, measured value); they must not share their data. A factor of 0 leaves its term out.
+        plus: what is known exactly.
+
+    Returns:
+        Interval; `n` is the smallest of the terms' that count, 0 where none does.
+    """
+    counted = [(factor, each) for factor, each in terms if factor]
+    down = [factor * (each.mean - (each.low if factor > 0 else each.high)) for factor, each in counted]
+    up = [factor * ((each.high if factor > 0 else each.low) - each.mean) for factor, each in counted]
+    total = plus + math.fsum(factor * each.mean for factor, each in counted)
+    n = min((each.n for _, each in counted), default=0)
+    return Interval(total, total - math.hypot(*down), total + math.hypot(*up), n)
 
 
 def _checked(values: Sequence[float], name: str) -> np.ndarray:

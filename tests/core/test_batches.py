@@ -5,7 +5,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftlib.core.batches import LengthGroupedBatches, PaddingCollator, batches_that_fit, labelled_positions
+from ftlib.core.batches import (
+    IGNORED,
+    LengthGroupedBatches,
+    PaddingCollator,
+    TowardsBase,
+    batches_that_fit,
+    labelled_positions,
+)
+from ftlib.data.prompts import Example
 
 
 def test_collator_pads_on_the_right_and_lists_what_is_predicted():
@@ -28,8 +36,6 @@ def test_collator_rounds_widths_up():
 
 
 def test_collator_takes_examples_and_refuses_unequal_lengths():
-    from ftlib.data.prompts import Example
-
     batch = PaddingCollator(0)([Example([1, 2], [-100, 2])])
     assert batch["targets"].tolist() == [2]
     with pytest.raises(ValueError, match="2 and 1"):
@@ -80,9 +86,9 @@ def test_short_rows_fill_the_memory_there_is():
 def test_each_epoch_holds_every_row_once(lengths, batch_rows, epochs, seed):
     batches = LengthGroupedBatches(lengths, batch_rows, epochs, seed, pool_batches=4)
     seen = list(batches)
-    assert len(seen) == len(batches) == epochs * batches.per_epoch
+    assert len(seen) == len(batches) == epochs * batches.count(1)
     for epoch in range(epochs):
-        part = seen[epoch * batches.per_epoch : (epoch + 1) * batches.per_epoch]
+        part = seen[epoch * batches.count(1) : (epoch + 1) * batches.count(1)]
         assert sorted(i for rows in part for i in rows) == list(range(len(lengths)))
     assert seen == list(LengthGroupedBatches(lengths, batch_rows, epochs, seed, pool_batches=4))
 
@@ -99,3 +105,17 @@ def test_grouping_saves_padding_and_epochs_differ():
     assert places(batches.epoch(0)) < 1.1 * sum(lengths) < places(unsorted)
     assert batches.epoch(0) != batches.epoch(1)
     assert batches.epoch(0) != LengthGroupedBatches(lengths, 20, 2, seed=1).epoch(0)
+
+
+def test_rows_that_keep_to_the_base_come_once_more_alone_and_have_no_target():
+    told, text = Example([1, 2, 3], [IGNORED, 2, 3]), TowardsBase([4, 5], [4, 5])
+    other = {"input_ids": [6, 7, 8, 9], "labels": [6, 7, 8, 9], "towards_base": True}
+    batch = PaddingCollator(0)([told, text, other])
+    assert batch["positions"].tolist() == [0, 1, 4, 8, 9, 10]
+    assert batch["targets"].tolist() == [2, 3, IGNORED, IGNORED, IGNORED, IGNORED]
+    assert batch["taught"].tolist() == [2, 3, 4, 5]
+    assert (batch["labels"] != IGNORED).sum() == 8, "they count as trained tokens all the same"
+    teacher = batch["teacher"]
+    assert teacher["input_ids"].tolist() == [[4, 5, 0, 0], [6, 7, 8, 9]]
+    assert teacher["positions"].tolist() == [0, 4, 5, 6] and teacher["targets"].tolist() == [5, 7, 8, 9]
+    assert PaddingCollator(0)([told]).keys() == {"input_ids", "labels", "attention_mask", "positions", "targets"}

@@ -133,6 +133,9 @@ class _Server(BaseHTTPRequestHandler):
                 "role": "assistant", "content": f" answer to {asked['messages'][-1]['content']} "}}],
             "usage": {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8},
         }  # fmt: skip
+        if asked["messages"][-1]["content"] in ("question 0", "question 2"):
+            tokens = [{"token": "a", "logprob": each, "top_logprobs": []} for each in (-1.0, -2.0)]
+            body["choices"][0]["logprobs"] = {"content": tokens}
         if self.server.fails > 0:
             self.server.fails -= 1
             status, body = self.server.status, {"error": {"message": "not now"}}
@@ -181,6 +184,7 @@ def test_an_endpoint_is_asked_in_chat_completions_at_temperature_0(remote, serve
     answers = engine.generate(known["big"], PROMPTS, max_new_tokens=7, batch_rows=3)
     assert [a.text for a in answers] == [f"answer to question {i}" for i in range(4)]
     assert all(a.tokens == 5 and a.seconds > 0 for a in answers)
+    assert [a.log_probability for a in answers] == [-1.5, None, -1.5, None], "where the server tells it"
     assert {(path, key) for path, key, _ in server.asked} == {("/v1/chat/completions", "Bearer secret")}
     for _, _, asked in server.asked:
         assert (asked["model"], asked["temperature"], asked["max_tokens"]) == ("big", 0, 7)

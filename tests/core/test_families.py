@@ -9,7 +9,7 @@ import torch
 
 from ftlib.core.device import decoder_layers
 from ftlib.core.export import merge
-from ftlib.core.generate import end_tokens, greedy
+from ftlib.core.generate import end_tokens, greedy, write_greedily
 from ftlib.core.load import load_base, load_finetuned, model_class, read_weight
 from ftlib.core.lora import add_lora, lora_layers
 from ftlib.core.loss import has_encoder, log_likelihood
@@ -74,6 +74,13 @@ def _direct_score(model, example: Example) -> float:
     return sum(logprobs[t, label].item() for t, label in enumerate(targets.tolist()) if label != -100)
 
 
+def _seen(model, prompt: list[int], answer: list[int]) -> Example:
+    """A prompt with an answer whose every token is scored."""
+    if has_encoder(model):
+        return Example(prompt, answer)
+    return Example([*prompt, *answer], [-100] * len(prompt) + answer)
+
+
 def test_a_family_goes_all_the_way(recipe, tmp_path):
     model, tokenizer = load_base(recipe)
     assert len(decoder_layers(model)) == (4 if has_encoder(model) else 2)
@@ -96,7 +103,11 @@ def test_a_family_goes_all_the_way(recipe, tmp_path):
 
     prompts = [e.input_ids if has_encoder(model) else e.input_ids[: e.labels.count(-100)] for e in examples[:7]]
     for ends in (end_tokens(tuned, tokenizer), [len(tokenizer) - 1]):  # the second hardly ever comes
-        written = greedy(tuned, prompts, 12, ends, tokenizer.pad_token_id)
+        rows = write_greedily(tuned, prompts, 12, ends, tokenizer.pad_token_id)
+        written = [row.ids for row in rows]
+        seen = [_seen(exact, prompt, row.ids) for prompt, row in zip(prompts, rows, strict=True)]
+        told = [_direct_score(exact, each) / len(row.ids) for each, row in zip(seen, rows, strict=True)]
+        assert [row.log_probability for row in rows] == pytest.approx(told, abs=2e-3)
         assert written == [_library_answer(tuned, tokenizer, prompt, 12, ends) for prompt in prompts]
         assert written == [_library_answer(exact, tokenizer, prompt, 12, ends) for prompt in prompts]
     with tuned.disable_adapter():  # the base has not learned to say the same everywhere

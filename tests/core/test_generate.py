@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ftlib.core.generate import context_window, generate, greedy
+from ftlib.core.generate import context_window, generate, greedy, write_greedily
 from ftlib.core.load import load_base
 
 PROMPTS = [[1, 20, 30, 40, 50, 60], [1, 25], [1, 33, 44, 55], [1, 70, 71, 72, 73, 74, 75, 76], [1, 9, 8]]
@@ -51,3 +51,31 @@ def test_an_answer_ends_where_the_window_does(base):
     prompt = [5] * (window - 3)
     (answer,) = greedy(model, [prompt], 12, [], tokenizer.pad_token_id)
     assert window == 512 and len(answer) == 3
+
+
+def _of_library(model, tokenizer, prompt, new, ends):
+    """The mean log-probability of transformers' own scores, one prompt at a time."""
+    made = model.generate(
+        torch.tensor([prompt]), attention_mask=torch.ones(1, len(prompt), dtype=torch.long), max_new_tokens=new,
+        do_sample=False, eos_token_id=ends, pad_token_id=tokenizer.pad_token_id, output_logits=True,
+        return_dict_in_generate=True)  # fmt: skip
+    told = model.compute_transition_scores(made.sequences, made.logits, normalize_logits=True)
+    return told.double().mean().item()
+
+
+def test_how_likely_an_answer_was_is_the_mean_of_its_tokens_end_included(base):
+    model, tokenizer = base
+    ends = sorted({row[0] for row in greedy(model, PROMPTS, 12, [], tokenizer.pad_token_id)[:3]})
+    got = write_greedily(model, PROMPTS, 12, ends, tokenizer.pad_token_id)
+    expected = [_of_library(model, tokenizer, prompt, 12, ends) for prompt in PROMPTS]
+    assert [row.log_probability for row in got] == pytest.approx(expected, abs=1e-4)
+    assert len({round(each, 3) for each in expected}) == len(PROMPTS) and max(expected) < 0
+    answers = generate(model, tokenizer, PROMPTS, max_new_tokens=12, batch_rows=2)
+    free = write_greedily(model, PROMPTS, 12, [tokenizer.eos_token_id], tokenizer.pad_token_id)
+    assert [a.log_probability for a in answers] == pytest.approx([row.log_probability for row in free], abs=1e-4)
+
+
+def test_an_answer_without_room_for_a_token_has_no_likelihood(base):
+    model, tokenizer = base
+    (row,) = write_greedily(model, [[5] * context_window(model)], 12, [], tokenizer.pad_token_id)
+    assert row == ([], None)

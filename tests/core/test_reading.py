@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import accumulate, pairwise
+
 import pytest
 
 from ftlib import jsonl
 from ftlib.core import reading
-from ftlib.core.batches import LengthGroupedBatches
+from ftlib.core.batches import LengthGroupedBatches, is_towards_base
 from ftlib.data.prompts import Renderer
 from ftlib.data.tokens import load_tokenizer
 from ftlib.errors import UserError
@@ -62,6 +64,17 @@ def test_every_epoch_draws_other_values(made):
     assert any(one[key] != two[key] for key in one.keys() & two.keys())
 
 
+def test_passages_come_late_where_the_recipe_says_so(made, rows):
+    drawn = made(epochs=4, after=0.5)
+    assert [bool(part) for part in drawn.rows] == [False, False, True, True]
+    ends = list(accumulate(map(len, drawn.rows), initial=len(rows)))
+    parts = [range(start, end) for start, end in pairwise(ends)]
+    batches = LengthGroupedBatches([1] * ends[-1], 4, 4, 0, drawn=parts)
+    asked = sum(-(-(len(rows) + len(part)) // 4) for part in drawn.rows)
+    assert len(list(batches)) == len(batches) == batches.count(4) == asked
+    assert batches.count(0.5) == 2 and batches.count(2.5) == 8 + batches.count(3) / 2 - 4
+
+
 def test_without_exchange_the_passage_agrees_and_beside_the_point_the_answer_stays(made, rows):
     own = {row.id: row.answer for row in rows}
     kept = [row for part in made(exchanged=0.0).rows for row in part]
@@ -99,6 +112,24 @@ def test_general_text_comes_beside(tiny_recipe, rows, tmp_path):
     assert all(each.labels[-1] != -100 for part in drawn.examples for each in part)
 
 
+def test_general_text_that_keeps_to_the_base_says_so_and_answers_do_not(tiny_recipe, rows, tmp_path):
+    jsonl.write(tmp_path / "text.jsonl", [{"text": "Rain fell."}])
+    fields = {"train.replay_path": str(tmp_path / "text.jsonl"), "train.replay_share": 2 / len(rows)}
+    recipe = Recipe.load(tiny_recipe, fields | {"train.replay_kl": 0.5})
+    drawn = reading.draw(rows, 1, recipe, Renderer.of(recipe, load_tokenizer(recipe.model)))
+    assert [is_towards_base(each) for part in drawn.examples for each in part] == [True, True]
+    plain = Recipe.load(tiny_recipe, fields)
+    same = reading.draw(rows, 1, plain, Renderer.of(plain, load_tokenizer(plain.model)))
+    assert [tuple(each) for each in same.examples[0]] == [tuple(each) for each in drawn.examples[0]]
+    assert not any(map(is_towards_base, same.examples[0]))
+
+
+def test_keeping_to_the_base_on_no_text_is_the_users_mistake(tiny_recipe, rows):
+    recipe = Recipe.load(tiny_recipe, {"train.replay_kl": 1.0})
+    with pytest.raises(UserError, match=r"(?s)train\.replay_kl = 1.*replay_path"):
+        reading.draw(rows, 2, recipe, Renderer.of(recipe, load_tokenizer(recipe.model)))
+
+
 def test_nothing_is_drawn_where_nothing_is_asked_for(tiny_recipe, rows):
     recipe = Recipe.load(tiny_recipe)
     drawn = reading.draw(rows, 2, recipe, Renderer.of(recipe, load_tokenizer(recipe.model)))
@@ -115,4 +146,4 @@ def test_batches_hold_the_rows_of_their_epoch_only():
     batches = LengthGroupedBatches([5] * 10, 4, 3, seed=0, drawn=[range(6, 8), range(8, 10)])
     epochs = [sorted(row for batch in batches.epoch(epoch) for row in batch) for epoch in range(3)]
     assert epochs == [[*range(6), 6, 7], [*range(6), 8, 9], [*range(6), 6, 7]]
-    assert batches.per_epoch == 2 and len(batches) == 6
+    assert batches.count(1) == 2 and len(batches) == 6

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from peft import set_peft_model_state_dict
 
+from ftlib.core.batches import PaddingCollator
 from ftlib.core.load import load_base
+from ftlib.core.loss import summed_loss
 from ftlib.core.train import schedule, train
 from ftlib.data.prompts import Example
 from ftlib.errors import UserError
@@ -99,6 +102,39 @@ def test_accumulation_normalizes_by_the_tokens_of_all_its_batches(run, make_reci
     _, parts = run("parts", make_recipe(**once | {"train__batch_rows": 2, "train__accumulation": 4}), rows[:8])
     assert _losses(parts)[0] == pytest.approx(_losses(whole)[0], rel=1e-5)
     assert _losses(parts, "grad_norm")[0] == pytest.approx(_losses(whole, "grad_norm")[0], rel=1e-4)
+
+
+def test_texts_that_keep_to_the_base_do_and_count_as_tokens_of_the_accumulation(run, make_recipe, rows):
+    once = {"train__epochs": 1, "train__batch_rows": 8, "train__scheduler": "constant", "train__warmup_ratio": 0}
+    texts = [dict(row, labels=row["input_ids"], towards_base=True) for row in rows[4:8]]
+    both, split = [*rows[:4], *texts], {"train__batch_rows": 2, "train__accumulation": 4, "train__replay_kl": 1.0}
+    _, whole = run("whole", make_recipe(**once, train__replay_kl=1.0), both)
+    _, parts = run("parts", make_recipe(**once | split), both)
+    labels = sum(label != -100 for row in both for label in row["labels"][1:])
+    answers = sum(label != -100 for row in rows[:4] for label in row["labels"][1:])
+    model, tokenizer = load_base(make_recipe())
+    said = summed_loss(model, PaddingCollator(tokenizer.pad_token_id)(rows[:4])).item()
+    assert answers < labels and _losses(whole)[0] == pytest.approx(said / labels, rel=1e-4)
+    assert _losses(parts)[0] == pytest.approx(_losses(whole)[0], rel=1e-4)
+    assert _losses(parts, "grad_norm")[0] == pytest.approx(_losses(whole, "grad_norm")[0], rel=1e-3)
+
+
+def test_a_heavier_pull_leaves_texts_nearer_to_the_base(run, make_recipe, rows, adapted):
+    from safetensors.torch import load
+
+    texts = [dict(row, labels=row["input_ids"], towards_base=True) for row in rows[10:20]]
+
+    def apart(weight):
+        recipe = make_recipe(train__epochs=6, train__replay_kl=weight, train__early_stopping_patience=0)
+        _, folder = run(f"kl {weight}", recipe, [*rows[:10], *texts])
+        model, tokenizer = adapted(recipe)
+        set_peft_model_state_dict(model, load(_adapter(folder)))
+        batch = PaddingCollator(tokenizer.pad_token_id)(texts)
+        with torch.no_grad():
+            return summed_loss(model, batch).item()
+
+    light, heavy = apart(0.01), apart(10.0)
+    assert 0 < heavy < 0.5 * light
 
 
 def test_the_best_adapter_is_kept_and_training_stops_early(run, make_recipe, rows):

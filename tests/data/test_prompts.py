@@ -232,6 +232,40 @@ def test_history_system_context_passages_and_examples_come_in_this_order(tokeniz
     assert "Be brief." in made.text(row("Hm?")) and made.prompt(asked).messages == made.messages(asked)
 
 
+def test_an_instruction_ends_the_system_message_and_leaves_training_as_it_is(tokenizer):
+    made = Renderer("chatml", tokenizer, "Be brief.")
+    assert made.text(row("b?"), instruction="One word.").startswith("<s><|im_start|>system\nBe brief.\n\nOne word.<|")
+    talk = row("b?", turns=TALK)
+    shot = row("Which colour?", "Red.")
+    assert made.text(talk, "", [shot], "One word.").startswith("<s><|im_start|>system\nBe kind.\n\nOne word.<|im_end|>")
+    prompt = made.prompt(talk, instruction="One word.")
+    assert prompt.messages[0] == {"role": "system", "content": "Be kind.\n\nOne word."}
+    assert tokenizer.decode(prompt.ids) == made.text(talk, instruction="One word.")
+    plain = Renderer("chatml", tokenizer)
+    assert plain.prompt(row("b?"), instruction="") == plain.prompt(row("b?"))
+    assert plain.prompt(row("b?"), instruction="One word.").messages[0] == {"role": "system", "content": "One word."}
+
+
+IGNORES_SYSTEM = JINJA.replace("{% for m in messages %}", "{% for m in messages if m['role'] != 'system' %}")
+
+
+@pytest.mark.parametrize("name", [*TEMPLATES, "refuses", "ignores"])
+def test_an_instruction_reaches_the_model_once_whatever_the_template(
+    name, tokenizer, make_tokenizer, jinja_file, tmp_path
+):
+    (tmp_path / "ignores.jinja").write_text(IGNORES_SYSTEM, encoding="utf-8")
+    if name == "refuses":
+        made = Renderer("auto", make_tokenizer(chat_template=GEMMA))
+    else:
+        made = renderer(str(tmp_path / "ignores.jinja") if name == "ignores" else name, tokenizer, jinja_file)
+    talk = row("b?", context="Price list", turns=TALK)
+    for asked in (row("b?"), row("b?", context="Price list"), talk, talk._replace(turns=talk.turns[1:])):
+        for examples in ((), (row("Which colour?", "Red."),)):
+            text = made.text(asked, "Passage", examples, "Say it in one word.")
+            assert text.count("Say it in one word.") == 1
+            assert text.index("Say it in one word.") < text.index("b?")
+
+
 def test_two_conversations_with_the_same_question_are_two_prompts(tokenizer):
     """Finding 1: a follow-up was trained without what it follows."""
     made = Renderer("auto", tokenizer)

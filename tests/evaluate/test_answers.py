@@ -33,9 +33,10 @@ def test_every_row_gets_one_line_with_the_agreed_fields(ask):
     lines = run("base")
     assert [line["id"] for line in lines] == [row.id for row in ROWS]
     assert sorted(map(str, read_answers(path))) == sorted(map(str, lines))
-    fields = ["id", "system", "prediction", "tokens", "prompt_tokens", "seconds"]
+    fields = ["id", "system", "instruction", "prediction", "tokens", "prompt_tokens", "seconds", "log_probability"]
     assert all(list(line) == fields for line in lines)
     assert all(0 < line["tokens"] <= 4 and line["seconds"] > 0 and line["prompt_tokens"] > 10 for line in lines)
+    assert all(line["log_probability"] < 0 for line in lines)
 
 
 def test_a_killed_run_goes_on_after_its_last_whole_line(ask):

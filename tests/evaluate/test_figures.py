@@ -7,6 +7,7 @@ import math
 import pytest
 
 from ftlib.evaluate import figures
+from ftlib.evaluate.declining import Declined, DecliningRule
 from ftlib.evaluate.sample_size import SizeRow
 from ftlib.stats import Headline, Interval, Paired
 from ftlib.systems import System
@@ -47,6 +48,20 @@ def test_headline_bars_name_value_and_n():
     shown = texts(figures.headline_bars(found, {"em": "exact match", "no": "x"}, TWO))
     assert "exact match, plain model  (n=77)" in shown
     assert "25.0%" in shown
+
+
+def test_declining_curves_start_without_a_threshold_and_mark_the_chosen_one():
+    some = Interval(0.5, 0.4, 0.6, 9)
+    rule = DecliningRule("plain", "log_probability", -1.0, 0.5, 0.4, 0.0, 9)
+    curve = [(0.1, 0.9), (0.5, 0.7), (1.0, 0.0)]
+    found = Declined(rule, 3, some, some, some, Paired(0.1, 0.0, 0.2, 0.1, 9, 1, 0), curve, (0.5, 0.7))
+    figure = figures.declining_curves([found, found._replace(rule=rule._replace(system="other"))], SYSTEMS)
+    line, start, chosen, *others = figure.axes[0].lines
+    assert list(zip(*line.get_data(), strict=True)) == curve and line.get_color() == "#111111"
+    assert [tuple(float(each[0]) for each in dot.get_data()) for dot in (start, chosen)] == [(0.1, 0.9), (0.5, 0.7)]
+    assert start.get_markerfacecolor() == "white" and chosen.get_markerfacecolor() == "#111111"
+    assert {each.get_color() for each in others} == {"#333333"}
+    assert "plain model" in texts(figure) and "declined of what is to be declined" in texts(figure)
 
 
 def test_every_system_has_its_colour():

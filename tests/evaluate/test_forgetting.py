@@ -131,7 +131,7 @@ def test_the_ratio_is_paired_and_narrower_where_both_find_the_same_texts_hard():
     assert both["plain"].high / both["plain"].low > 1.1
     assert both["tuned"].mean > both["plain"].mean
     assert (table["n"], table["tokens"], table["bytes"]) == (40, 2000, 8000)
-    found = {headline.key: headline for headline in forgetting.perplexity_headlines({"general": table})}
+    found = {headline.key: headline for headline in forgetting.perplexity_headlines({"held_out": table})}
     assert set(found) == {"perplexity_plain", "perplexity_tuned", "perplexity_ratio"}
     assert (found["perplexity_ratio"].value, found["perplexity_ratio"].n) == (ratio.mean, 40)
 
@@ -149,7 +149,7 @@ def test_several_systems_have_a_ratio_each_and_one_has_none():
     ends = {f"perplexity_answers_{name}" for name in "xyz"}
     assert keys == ends | {"perplexity_answers_ratio_y", "perplexity_answers_ratio_z"}
     alone = forgetting.perplexity_table({"x": scored["x"]}, 99, 0)
-    assert [h.key for h in forgetting.perplexity_headlines({"general": alone})] == ["perplexity_x"]
+    assert [h.key for h in forgetting.perplexity_headlines({"held_out": alone})] == ["perplexity_x"]
 
 
 def test_answers_about_one_fact_are_one_cluster():

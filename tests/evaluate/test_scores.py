@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ftlib.evaluate import scores
 from ftlib.evaluate.scores import (
+    all_asked,
     choose_rows,
     expects_refusal,
     gain,
@@ -62,8 +63,8 @@ def items():
 def test_every_row_is_scored_for_every_system_in_order(items):
     assert [item["id"] for item in items if item["system"] == "plain"] == [row.id for row in ROWS]
     assert len(items) == 2 * len(ROWS)
-    fields = "id system slice cluster prediction scored em f1 rouge_l refused refusal_expected refusal_correct"
-    assert list(items[0]) == fields.split()
+    fields = "id system slice cluster prediction scored em value f1 rouge_l refused refusal_expected refusal_correct"
+    assert list(items[0]) == [*fields.split(), "right"]
 
 
 def test_an_empty_answer_stays_in_the_denominator_and_is_counted(items):
@@ -85,14 +86,15 @@ def test_a_row_without_a_generation_is_unscored_and_not_left_out():
 def test_what_holds_no_answer_is_unscored_and_not_zero(prediction):
     found = score_answer(row("x", "340 g"), prediction, REFUSAL)
     assert found["scored"] is False
-    assert found["em"] is found["f1"] is found["rouge_l"] is None
-    assert found["refused"] is False
+    assert found["em"] is found["value"] is found["f1"] is found["rouge_l"] is None
+    assert found["refused"] is found["right"] is False
 
 
 def test_a_row_is_scored_against_all_its_references():
     several = row("x", "340 g", references=["340 g", "0.34 kg"])
     assert score_answer(several, "0.34 kg", REFUSAL)["em"] == 1.0
-    assert score_answer(row("x", "340 g"), "0.34 kg", REFUSAL)["em"] == 0.0
+    other_unit = score_answer(row("x", "340 g"), "0.34 kg", REFUSAL)
+    assert (other_unit["em"], other_unit["value"]) == (0.0, 1.0)
 
 
 def test_the_rows_own_answer_says_whether_to_decline_and_no_slice_does():
@@ -113,14 +115,33 @@ def test_refusing_is_right_exactly_where_it_is_expected():
     assert not phrased["em"]
 
 
-def test_right_is_an_exact_match_or_a_refusal_where_it_is_asked_for(items):
+def test_the_recipe_says_whether_form_counts():
+    said = "It weighs 340 g, all in all."
+    assert is_right(score_answer(row("x", "340 g"), said, REFUSAL))
+    assert not is_right(score_answer(row("x", "340 g"), said, REFUSAL, right="exact"))
+    assert is_right(score_answer(row("x", "340 g"), "340 g", REFUSAL, right="exact"))
+    assert not is_right(score_answer(row("x", "340 g"), f"{REFUSAL} 340 g", REFUSAL)), "it declines"
+    lines = generations({"a": said}, "plain")
+    exact = score_generations(ROWS[:1], lines, columns=COLUMNS, refusal=REFUSAL, right="exact")
+    assert [is_right(item) for item in [*scored(ROWS[:1], lines), *exact]] == [True, False]
+
+
+def test_numbers_and_names_of_the_conversation_are_no_competitors():
+    turns = [("user", "Tell me of the Tarn 15."), ("assistant", "Gladly."), ("user", "How many lamps has it?")]
+    asked = row_of({"id": "x", "turns": [{"role": r, "content": c} for r, c in turns], "answer": "6"})
+    assert all_asked(asked) == "Tell me of the Tarn 15.\nHow many lamps has it?"
+    assert score_answer(asked, "The Tarn 15 has 6 lamps.", REFUSAL)["value"] == 1.0
+    assert score_answer(asked, "The Tarn 25 has 6 lamps.", REFUSAL)["value"] == 0.0
+
+
+def test_right_is_the_value_or_a_refusal_where_it_is_asked_for(items):
     right = {item["id"]: is_right(item) for item in items if item["system"] == "plain"}
     assert right == {"a": False, "b": True, "c": False, "d": False, "e": False, "f": True}
 
 
 def test_headlines_have_the_agreed_keys_values_and_limits(items):
     found = {h.key: h for h in score_headlines(items, NAMES, **PARTS)}
-    measures = ("em", "f1", "rouge_l", "refusal_accuracy", "over_refusal")
+    measures = ("em", "value", "f1", "rouge_l", "refusal_accuracy", "over_refusal")
     assert set(found) == {f"{m}_{end}" for m in measures for end in (*NAMES, "gain")} | {f"unscored_{a}" for a in NAMES}
     assert found["em_tuned"].value == 1.0
     assert found["em_gain"].value == pytest.approx(2 / 3)
@@ -187,6 +208,7 @@ def test_a_slice_may_be_called_like_the_computed_sets():
     table = score_table(items, ["plain"], 99, 0)
     assert [(r["measure"], r["n"]) for r in table] == [
         ("em", 1),
+        ("value", 1),
         ("f1", 1),
         ("rouge_l", 1),
         ("refused", 1),

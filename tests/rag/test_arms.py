@@ -9,6 +9,7 @@ from ftlib.recipe import Recipe
 from ftlib.recipe_sections import ColumnsRecipe
 from ftlib.rows import row_of
 from ftlib.search.documents import KnowledgeBase, learn, load_documents
+from ftlib.search.retrieval import Retrieved
 from ftlib.systems import systems
 
 COLUMNS = ColumnsRecipe(slice="kind", fact="about", documents="articles")
@@ -35,7 +36,7 @@ class Fixed:
 
     def search(self, query, k):
         self.asked.append(query)
-        return [(key, 1.0) for key in self.ids[:k]]
+        return [(key, 9.5 - at) for at, key in enumerate(self.ids[:k])]
 
 
 def fixed(*ids, texts=TEXTS):
@@ -91,7 +92,7 @@ def test_where_every_row_has_a_context_the_examples_have_theirs(renderer, ask):
 def test_closed_book_is_the_prompt_of_notebook_03(renderer, ask):
     asked = ask("base")[0]
     assert asked.prompt == renderer.prompt(ROW)
-    assert (asked.hit, asked.found, asked.retrieved, asked.shown) == (None, None, (), ())
+    assert (asked.hit, asked.found, asked.retrieved, asked.shown, asked.score) == (None, None, (), (), None)
 
 
 def test_context_and_history_stand_in_the_prompt_of_every_system(renderer, ask, five):
@@ -131,6 +132,7 @@ def test_rag_puts_the_best_article_where_asked_and_drops_the_worst_first(rendere
     shown = text_of(renderer, last)
     assert shown.index("Drift") < shown.index("Crane") < shown.index("# Tarn") < shown.index("Which colour")
     assert (last.retrieved, last.shown, last.found, last.hit) == (("tarn", "crane", "drift"),) * 2 + (True, True)
+    assert last.score == 9.5, "the search's, of the best passage"
     short = ask("rag", len(last.prompt.ids) - 1, knowledge=fixed())[0]
     assert short.shown == ("tarn", "crane") and "Drift" not in text_of(renderer, short)
     assert len(short.prompt.ids) <= len(last.prompt.ids) - 1 and not short.is_cut, "a heading alone is not shown"
@@ -143,6 +145,19 @@ def test_a_passage_counts_as_a_hit_of_its_article_and_is_kept_by_its_own_id(ask)
     texts = {"tarn#2": "# Tarn 15\n\nGrey.", "crane": "Red."}
     asked = ask("rag", knowledge=fixed(texts=texts))[0]
     assert (asked.retrieved, asked.found, asked.hit) == (("tarn#2", "crane"), True, True)
+
+
+def test_passages_that_are_given_stand_in_the_place_of_those_that_the_search_finds(renderer, ask):
+    knowledge = fixed("tarn", "crane")
+    given = Retrieved(("drift",), 0.0, ("drift",))
+    asked = ask("rag", knowledge=knowledge, found={"q1": given})[0]
+    assert (asked.retrieved, asked.shown, asked.found, asked.hit, asked.score) == (
+        *[("drift",)] * 2,
+        False,
+        False,
+        None,
+    )
+    assert "Blue." in text_of(renderer, asked) and knowledge.index.asked == []
 
 
 def test_a_hit_is_what_was_shown_and_not_what_was_retrieved(renderer, ask):
@@ -202,7 +217,7 @@ def test_an_article_longer_than_the_window_is_shown_in_passages(renderer, ask, t
 
 def test_a_question_without_an_article_is_asked_closed_book_and_counted(renderer, ask):
     asked = ask("rag", knowledge=KnowledgeBase(TEXTS, Fixed(), {}))
-    assert asked[0].prompt == renderer.prompt(ROW) and asked[0].hit is False
+    assert asked[0].prompt == renderer.prompt(ROW) and asked[0].hit is False and asked[0].score is None
     assert left_out_of(ask, asked, 500) == "RAG: 1 of 1 questions are asked without any of the passages."
 
 
@@ -230,6 +245,18 @@ def test_every_system_of_a_recipe(ask, tiny_recipe, tmp_path):
     assert again.index.search("Tarn")[0][0] == "tarn-15"
     with pytest.raises(ValueError, match="knowledge"):
         ask("rag", 400, **options)
+
+
+def test_a_systems_instruction_stands_in_every_prompt_of_its(renderer, ask, five, settings):
+    told = {name: each._replace(instruction="One word.") for name, each in five.items()}
+    example = row_of({"id": "e", "question": "Colour of A?", "answer": "red"})
+    for name, system in told.items():
+        options = {"max_tokens": 500, "examples": [example], "knowledge": fixed()}
+        with_it = ask_all(system, [ROW], renderer, settings, **options)[0]
+        without = ask_all(five[name], [ROW], renderer, settings, **options)[0]
+        assert text_of(renderer, with_it).count("One word.") == 1, name
+        assert with_it.prompt.messages == [{"role": "system", "content": "One word."}, *without.prompt.messages]
+    assert told["base"]._replace(instruction="auto").told == "", "nothing is told before it is chosen"
 
 
 def test_systems_go_by_the_recipes_names(renderer, tiny_recipe):

@@ -33,7 +33,7 @@ def test_a_system_is_beaten_only_by_interval_and_corrected_p():
     """Six questions won of 30 and none lost: beyond chance in one comparison, not in one of a hundred."""
     few = Scenario("few", {"x": [1.0] * 30, "weak": [1.0] * 24 + [0.0] * 6}, list(range(30)))
     same = Scenario("same", {"x": [1.0] * 30, "weak": [1.0] * 30}, list(range(30)))
-    assert judge([few], 500)[0].level == () and judge([few], 500)[0].beats("weak")
+    assert judge([few], 500)[0].level == () and "weak" in judge([few], 500)[0].beaten
     standing = judge([few, *[same] * 99], 500)[0]
     assert standing.level == ("weak",) and standing.unbeaten == ("x", "weak") and standing.n == 30
 
@@ -76,7 +76,10 @@ def test_headlines_do_not_repeat_what_notebook_03_wrote():
     lines = [("1", "x", {"kind": "weights"}), ("2", "y", {"kind": "policy"}), ("3", REFUSAL, {"kind": "open"})]
     items = score(lines, {name: [text for _, text, _ in lines] for name in ("plain", "library")})
     found = {h.key: h for h in accuracy_headlines(items, "weights", ["plain"], samples=100)}
-    assert set(found) == {"em_plain__policy", "em_library", "em_library__policy", "refusal_accuracy_library"}
+    scored = {
+        f"{measure}_{end}" for measure in ("em", "value") for end in ("plain__policy", "library", "library__policy")
+    }
+    assert set(found) == {*scored, "refusal_accuracy_library"}
     assert all(h.value == 1.0 and h.n == 1 and h.ci95[0] < 1 for h in found.values())
     found = {h.key: h for h in accuracy_headlines(items, None, ["plain"], samples=100)}
     assert found["em_library"].n == 2, "all answerable questions where no slice is named"

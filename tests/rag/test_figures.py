@@ -58,7 +58,11 @@ def test_retrieval_latency_stale_and_cost_render(five):
     old = {row.id: "a" for row in updates}
     measured = [staleness_of("finetuned", updates, old, old, ColumnsRecipe(), 50)]
     assert "Right answers to 6 changed facts" in texts(figures.stale_slopes(measured, five))
-    costs = [Cost("finetuned", 100, 0.1, 10, 2), Cost("rag", 1, 0.2, 100, 2)]
+    tokens, free = Interval(50, 40, 60, 9), Interval(0, 0, 0, 9)
+    costs = [
+        Cost("finetuned", 100, Interval(0.1, 0.1, 0.1, 5), 10, 2, tokens, free),
+        Cost("rag", 1, Interval(0.2, 0.1, 0.3, 5), 100, 2, tokens, free),
+    ]
     figure = figures.cost_lines(costs, Prices(0.1), five)
     assert "questions a month" in texts(figure)
     assert sum(line.get_marker() == "o" for line in figure.axes[0].lines) == 1, "one break-even"

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from ftlib import jsonl, rows
+from ftlib.evaluate.instructions import Choice, write_choices
 from ftlib.recipe import SYSTEMS
 from ftlib.run import Run
 
@@ -38,7 +39,7 @@ def made_rows(wording, key):
 class Made:
     """A run directory as notebooks 01, 02 and 03 leave it, and the notebook run on it."""
 
-    def __init__(self, folder, model, test, train, *, adapter=True, **recipe):
+    def __init__(self, folder, model, test, train, val, *, adapter=True, **recipe):
         self.folder, self.recipe = folder, folder / "recipe.yaml"
         jsonl.write(folder / "raw.jsonl", [{"question": "q", "answer": "a"}])
         values = {
@@ -54,6 +55,7 @@ class Made:
         data = self.run.begin("01_data")
         rows.write(data.path / "test.jsonl", test)
         rows.write(data.path / "train.jsonl", train)
+        rows.write(data.path / "val.jsonl", val)
         data.finish()
         if adapter:
             self.train(model)
@@ -61,6 +63,7 @@ class Made:
         said = {"prediction": "red", "tokens": 2, "prompt_tokens": 9, "seconds": 0.1}
         systems = self.run.recipe.evaluate.systems
         jsonl.write(made.path / "generations.jsonl", [{"id": r.id, "system": s, **said} for s in systems for r in test])
+        write_choices(made.path / "instructions.json", {name: Choice(name, "", {}) for name in systems})
         made.finish()
 
     def train(self, model):
@@ -107,7 +110,9 @@ def test_with_articles_updates_slices_and_an_adapter(tiny_model_dir, tmp_path):
     jsonl.write(tmp_path / "updates.jsonl", [update | {"document": "crane-1", "topic": "colours"}])
     rag = {"documents_path": "pages", "updates_path": "updates.jsonl", "updated_documents_path": "newer"}
     test, train = made_rows("Which colour has the Crane {}?", "t"), made_rows("Name the colour of the Swan {}.", "r")
-    answers, found, summary = Made(tmp_path, tiny_model_dir, test, train, data={"columns": COLUMNS}, rag=rag).execute()
+    val = made_rows("The colour of the Crane {}, please.", "v")
+    made = Made(tmp_path, tiny_model_dir, test, train, val, data={"columns": COLUMNS}, rag=rag)
+    answers, found, summary = made.execute()
     assert {line["system"] for line in answers} == set(SYSTEMS) and len(answers) == len(test) * len(SYSTEMS)
     assert {line["prediction"] for line in answers if line["system"] in ("base", "finetuned")} == {"red"}, "of 03"
     hits = {line["hit"] for line in answers if line["system"].startswith("rag") and line["id"] != "t9"}
@@ -120,6 +125,18 @@ def test_with_articles_updates_slices_and_an_adapter(tiny_model_dir, tmp_path):
     }
     assert [each["scenario"] for each in found["scenarios"]] == ["all", "colours", "open", "after the change"]
     assert found["recommendation"]["system"] in (None, *SYSTEMS) and len(found["items"]) == len(answers)
+    for name in ("rag", "rag_ft"):
+        kinds = {f"{name}_right_article": 8, f"{name}_wrong_article": 8, f"{name}_irrelevant": 1}
+        asked = jsonl.read(made.run.path / "05_compare" / "bounds.jsonl")
+        assert {kind: [line["system"] for line in asked].count(kind) for kind in kinds} == kinds
+        assert {line["hit"] for line in asked if line["system"] == f"{name}_right_article"} == {True}
+        assert {line["hit"] for line in asked if line["system"] == f"{name}_wrong_article"} == {False}
+        assert summary[f"em_{name}_wrong_article_n"] == 8 and summary[f"refusal_accuracy_{name}_irrelevant_n"] == 1
+    asked = jsonl.read(made.run.path / "05_compare" / "declining.jsonl")
+    assert {(line["system"], line["id"]) for line in asked} == {(name, row.id) for name in SYSTEMS for row in val}
+    assert [each["rule"]["system"] for each in found["declining"]] == list(SYSTEMS)
+    assert all(summary[f"right_{name}_threshold_n"] == 9 for name in SYSTEMS)
+    assert "9 validation questions, 1 of them to be declined\n" in made.printed()
 
 
 def test_with_nothing_but_questions_and_two_systems_of_its_own(tiny_model_dir, tmp_path):
@@ -128,13 +145,14 @@ def test_with_nothing_but_questions_and_two_systems_of_its_own(tiny_model_dir, t
         turns = [{"role": role, "content": content} for role, content in turns]
         return rows.row_of({"id": f"{key}{i}", "turns": turns, "context": f"Note {i}.", "answer": f"It says {i}."})
 
-    test, train = ([talk(i, key) for i in range(5)] for key in "tr")
+    test, train, val = ([talk(i, key) for i in range(5)] for key in "trv")
     systems = {"plain": {}, "library": {"label": "the library", "prompt": "retrieved"}, "shots": {"prompt": "few_shot"}}
     fields = {"systems": systems, "review": {"pair": ["plain", "shots"]}, "evaluate": {"systems": ["plain"]}}
-    made = Made(tmp_path, tiny_model_dir, test, train, adapter=False, **fields)
+    made = Made(tmp_path, tiny_model_dir, test, train, val, adapter=False, **fields)
     answers, found, summary = made.execute()
     told = made.printed()
     assert "names no articles (rag.documents_path); left out: the library" in told
+    assert "5 validation questions, 0 of them to be declined: no threshold" in told and "No passages are given" in told
     assert "names no changed facts" in told and "no slices (data.columns.slice)" in told and "Nothing to split" in told
     assert "Note 0." in told and "Hello 0." in told, "the prompt that is shown holds context and history"
     assert {line["system"] for line in answers} == {"plain", "shots"}

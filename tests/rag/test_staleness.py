@@ -48,6 +48,26 @@ def test_a_system_that_reads_the_new_articles_follows():
     assert stale.scores == [1.0] * 7 + [0.0] * 3
 
 
+def test_form_counts_where_the_recipe_says_so_and_both_values_are_neither():
+    texts = ["It is 45 days now."] * 4 + ["First 30 days, now 45 days."] * 3 + ["Still 30 days."] * 3
+    answers = {row.id: text for row, text in zip(UPDATES, texts, strict=True)}
+    found = measure("rag", UPDATES, answers, answers, samples=100)
+    assert (found.before.mean, found.after.mean, found.repeats_old.mean) == (0.3, 0.4, 0.3)
+    exact = staleness_of("rag", UPDATES, answers, answers, COLUMNS, 100, right="exact")
+    assert (exact.before.mean, exact.after.mean, exact.repeats_old.mean) == (0.0, 0.0, 0.0)
+    assert found.by_measure == exact.by_measure, "headlines are the same by either rule"
+
+
+def test_an_exact_answer_counts_although_it_holds_the_other():
+    words = {"old_answer": "red"}
+    (row,) = [row_of({"id": "0", "question": "q", "answer": "dark red", "meta": words})]
+    found = measure("rag", [row], {"0": "red"}, {"0": "dark red"}, samples=50)
+    assert (found.before.mean, found.after.mean, found.repeats_old.mean) == (1.0, 1.0, 0.0)
+    both = {"0": "It was red and became dark red."}
+    found = measure("rag", [row], both, both, samples=50)
+    assert (found.before.mean, found.after.mean, found.repeats_old.mean) == (0.0, 0.0, 0.0)
+
+
 def test_an_answer_that_is_missing_counts_as_wrong():
     nothing = dict.fromkeys((row.id for row in UPDATES), None)
     assert measure("rag", UPDATES, nothing, nothing, samples=100).after.mean == 0.0
@@ -85,6 +105,8 @@ def test_headlines_have_interval_and_n():
     assert {key: h.value for key, h in found.items()} == {
         "em_stale_rag_ft": 0.0,
         "em_before_change_rag_ft": 1.0,
+        "value_stale_rag_ft": 0.0,
+        "value_before_change_rag_ft": 1.0,
         "repeats_old_rag_ft": 1.0,
     }
     assert all(h.n == 10 and h.ci95[0] <= h.value <= h.ci95[1] for h in found.values())

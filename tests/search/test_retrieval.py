@@ -85,6 +85,15 @@ def test_retrieve_asks_the_index_with_each_question():
     assert (found["1"].ids, found["1"].documents) == (("q#2", "other"), ("q", "other"))
 
 
+def test_the_score_is_that_of_the_best_passage():
+    class Two:
+        def search(self, query, k):
+            return [("a", 7.5), ("b", 7.25)][:k] if query == "q1" else []
+
+    found = retrieve(Two(), [row("1"), row("2")], 2)
+    assert (found["1"].score, found["2"].score, found["2"].ids) == (7.5, None, ())
+
+
 def test_a_follow_up_is_searched_with_what_was_said_before_it():
     turns = [("system", "Be short."), ("user", "The Tarn 15?"), ("assistant", "A lamp."), ("user", "Its price?")]
     asked = row_of({"id": "1", "turns": [{"role": r, "content": c} for r, c in turns], "answer": "9"})

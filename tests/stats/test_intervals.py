@@ -1,5 +1,6 @@
 """Intervals by simulated coverage, tests against scipy, and worked values."""
 
+import itertools
 import math
 
 import numpy as np
@@ -11,8 +12,10 @@ from scipy import stats as reference
 from ftlib.stats import (
     Headline,
     Interval,
+    few_ci95,
     holm,
     known_limits,
+    linear,
     mcnemar,
     mean_ci95,
     needed_n,
@@ -22,6 +25,7 @@ from ftlib.stats import (
 )
 from ftlib.stats.intervals import as_json
 from ftlib.stats.proportions import tango
+from ftlib.stats.resampling import sign_flip_p
 
 binary = st.lists(st.sampled_from([0.0, 1.0]), min_size=1, max_size=40)
 
@@ -116,9 +120,24 @@ def test_the_sign_flip_p_equals_scipys_exact_permutation_test():
     assert paired_difference(a, b).p_value == pytest.approx(expected.pvalue)
 
 
-def test_the_sampled_sign_flip_p_agrees_with_mcnemar_on_accuracies():
-    a, b = [1] * 20 + [0] * 8 + [1] * 30, [0] * 20 + [1] * 8 + [1] * 30
-    assert paired_difference(a, b, samples=20_000).p_value == pytest.approx(mcnemar(a, b), abs=0.006)
+def test_the_sign_flip_p_of_accuracies_is_mcnemars_however_small():
+    for both, wins, losses in ((30, 20, 8), (0, 19, 0), (100, 400, 90)):
+        a, b = [1] * wins + [0] * losses + [1] * both, [0] * wins + [1] * losses + [1] * both
+        assert paired_difference(a, b, samples=1).p_value == pytest.approx(mcnemar(a, b), rel=1e-9)
+
+
+def test_the_sign_flip_p_of_clustered_accuracies_counts_every_pattern():
+    sums = np.array([2, -1, 1, 3, 1, -2, 2, 1, 1, -1, 2])
+    patterns = np.array(list(itertools.product((1, -1), repeat=len(sums))))
+    expected = (np.abs(patterns @ sums) >= abs(sums.sum())).mean()
+    assert sign_flip_p(sums.astype(float), 1, 0) == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_drawn_sign_flip_p_agrees_with_the_exact_one():
+    sums = np.random.default_rng(3).integers(-2, 4, size=60).astype(float)
+    assert sign_flip_p(sums / 3, 1, 0) == pytest.approx(sign_flip_p(sums, 1, 0), rel=1e-9)
+    uneven = sums * (1 + 1e-7 * np.arange(60))
+    assert sign_flip_p(uneven, 20_000, 0) == pytest.approx(sign_flip_p(sums, 1, 0), abs=0.006)
 
 
 @given(binary, st.integers(0, 5))
@@ -351,3 +370,27 @@ def test_the_needed_n_is_enough():
 def test_what_can_not_be_computed_says_so(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_few_measurements_have_students_interval():
+    values = [1.0, 1.5, 0.7, 1.1]
+    expected = reference.t.interval(0.95, 3, np.mean(values), reference.sem(values))
+    assert few_ci95(values) == pytest.approx((np.mean(values), *expected, 4))
+    assert known_limits(few_ci95([2.0])) is None
+
+
+def test_a_linear_sum_of_measured_values_adds_reaches_in_squares_side_by_side():
+    a, b = Interval(10.0, 7.0, 12.0, 40), Interval(2.0, 1.0, 4.0, 9)
+    assert linear((1, a), (2, b)) == pytest.approx((14, 14 - math.hypot(3, 2), 14 + math.hypot(2, 4), 9))
+    assert linear((1, a), (-2, b)) == pytest.approx((6, 6 - math.hypot(3, 4), 6 + math.hypot(2, 2), 9))
+    unknown = Interval(2.0, -math.inf, math.inf, 1)
+    assert linear((1, a), (0, unknown)) == a and linear((1, a), (1, unknown)).low == -math.inf
+    assert linear((1, a), plus=5.0) == (15, 12, 17, 40) and linear(plus=5.0) == (5, 5, 5, 0)
+
+
+def test_the_interval_of_a_difference_of_means_covers_it():
+    def draw(rng):
+        a, b = rng.exponential(2.0, 30), rng.exponential(1.0, 50)
+        return linear((1, mean_ci95(a, samples=400)), (-1, mean_ci95(b, samples=400)))
+
+    assert 0.91 <= coverage(draw, 1.0, 300) <= 0.99

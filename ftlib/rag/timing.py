@@ -1,0 +1,131 @@
+"""How long answers take, all systems measured alike: the same questions, in turn, after a warm-up that is not counted.
+
+Machines drift: they warm up, share their cores, throttle. Whoever is measured first, or apart, is measured under other
+conditions. So every question (or batch) goes to all systems one after the other, and each time another one begins.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ftlib import jsonl
+from ftlib.evaluate.answers import read_answers
+from ftlib.rag.arms import Ask
+from ftlib.stats import Interval, few_ci95
+
+if TYPE_CHECKING:
+    from ftlib.core.engine import Engine
+    from ftlib.systems import System
+
+
+def measure_latency(
+    engine: Engine,
+    systems: Mapping[str, System],
+    asked: Mapping[str, Sequence[Ask]],
+    path: str | Path,
+    *,
+    count: int,
+    max_new_tokens: int,
+    seed: int = 0,
+) -> dict[str, dict[str, float]]:
+    """Seconds from question to whole answer with one question at a time, search included.
+
+    Args:
+        engine: generates.
+        systems: who is asked.
+        asked: system to its asks, from `ftlib.rag.arms.ask_all`, of the same questions.
+        path: JSON lines `{id, system, latency_s}`; what it holds already is not measured again.
+        count: questions to ask: a seeded sample, the same for every system.
+        max_new_tokens: longest answer.
+        seed: of the sample.
+
+    Returns:
+        System to question id to seconds.
+    """
+    done = {(line["system"], line["id"]): line["latency_s"] for line in read_answers(path)}
+    asks = {name: {each.prompt.id: each for each in asked[name]} for name in systems}
+    chosen = _sample(asks, count, str(seed))
+
+    def seconds(name: str, key: str) -> float:
+        each = asks[name][key]
+        return _seconds(engine, systems[name], [each], max_new_tokens, 1) + each.search_seconds
+
+    for name in _cold(systems, chosen, done):
+        seconds(name, chosen[0])
+    for turn, key in enumerate(chosen):
+        for name in _in_turn(systems, turn):
+            if (name, key) not in done:
+                done[name, key] = seconds(name, key)
+                jsonl.append(path, {"id": key, "system": name, "latency_s": done[name, key]})
+    return {name: {key: done[name, key] for key in chosen} for name in systems}
+
+
+def measure_throughput(
+    engine: Engine,
+    systems: Mapping[str, System],
+    asked: Mapping[str, Sequence[Ask]],
+    path: str | Path,
+    *,
+    rounds: int,
+    batch_rows: int,
+    max_new_tokens: int,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """Seconds a question takes in a batch, without its search: what a machine's time is divided by.
+
+    Args:
+        engine: generates.
+        systems: who is asked.
+        asked: system to its asks, from `ftlib.rag.arms.ask_all`, of the same questions.
+        path: JSON lines `{round, system, questions, seconds}`; what it holds already is not measured again.
+        rounds: batches to time a system, each of other random questions, the same for every system.
+        batch_rows: questions in a batch.
+        max_new_tokens: longest answer.
+        seed: of the batches.
+
+    Returns:
+        System to mean seconds a question; `n` batches, which the interval is over.
+    """
+    done = {(line["system"], line["round"]): line for line in read_answers(path)}
+    asks = {name: {each.prompt.id: each for each in asked[name]} for name in systems}
+    batches = [_sample(asks, batch_rows, f"{seed}/{turn}") for turn in range(rounds)]
+
+    def seconds(name: str, batch: Sequence[str]) -> float:
+        return _seconds(engine, systems[name], [asks[name][key] for key in batch], max_new_tokens, batch_rows)
+
+    for name in _cold(systems, range(rounds), done):
+        seconds(name, batches[0])
+    for turn, batch in enumerate(batches):
+        for name in _in_turn(systems, turn):
+            if (name, turn) not in done:
+                line = {"round": turn, "system": name, "questions": len(batch), "seconds": seconds(name, batch)}
+                done[name, turn] = line
+                jsonl.append(path, line)
+    lines = {name: [done[name, turn] for turn in range(rounds)] for name in systems}
+    return {name: few_ci95([line["seconds"] / line["questions"] for line in each]) for name, each in lines.items()}
+
+
+def _seconds(engine: Engine, system: System, asks: Sequence[Ask], max_new_tokens: int, batch_rows: int) -> float:
+    began = time.perf_counter()
+    engine.generate(system, [each.prompt for each in asks], max_new_tokens=max_new_tokens, batch_rows=batch_rows)
+    return time.perf_counter() - began
+
+
+def _sample(asks: Mapping[str, Mapping[str, Ask]], count: int, seed: str) -> list[str]:
+    ids = sorted(next(iter(asks.values()), {}))
+    return random.Random(seed).sample(ids, min(count, len(ids)))
+
+
+def _cold(systems: Mapping[str, System], wanted: Sequence, done: Mapping) -> list[str]:
+    """Those with something left to measure: their first answer of this process pays for what is set up once."""
+    return [name for name in systems if any((name, each) not in done for each in wanted)]
+
+
+def _in_turn(systems: Mapping[str, System], turn: int) -> list[str]:
+    names = list(systems)
+    first = turn % max(len(names), 1)
+    return names[first:] + names[:first]

@@ -5,10 +5,10 @@
 Facts of the demo company, each told in 1, 2, 3 or 5 wordings with the number of optimizer steps, and so of times that a
 fact is told, kept equal (Allen-Zhu and Li, arXiv 2309.14316); one wording once more with a fifth of the steps. Exact
 match on three wordings of each fact that training never showed, and on reversed questions, from a value that one of
-the facts has to its product (arXiv 2309.12288), which half of them were trained on in one more training. Last, facts
-learned before and facts never told are trained together in new wordings, and every ten steps those written exactly
-are counted (arXiv 2405.05904). A made-up company has no fact that a base could know: the known are those of a first
-training. Prints a JSON list and draws one picture. Points that stand in the file are not measured again.
+the facts has to its product (arXiv 2309.12288); one more training, of twice the steps, tells half of the facts that way
+too. Last, facts learned before and facts never told are trained together in new wordings, and every ten steps those
+written exactly are counted (arXiv 2405.05904). A made-up company has no fact that a base could know: the known are
+those of a first training. Prints a JSON list and draws one picture. Points in the file are not measured again.
 """
 
 import argparse
@@ -33,6 +33,7 @@ from data.generator.demo import Demo  # noqa: E402
 from data.generator.questions import wordings  # noqa: E402
 from data.generator.wording.reverse import REVERSE_QUESTIONS  # noqa: E402
 from ftlib.core.loss import log_likelihood  # noqa: E402
+from ftlib.core.train import LOG_EVERY_STEPS  # noqa: E402
 from ftlib.plots import COLOURS, new_figure, percent_axis, style  # noqa: E402
 from ftlib.recipe import Recipe  # noqa: E402
 from ftlib.rows import Row, Turn  # noqa: E402
@@ -103,6 +104,7 @@ def told(chosen: Chosen, count: int, steps: int, recipe: Recipe, *, reversed_hal
     if reversed_half:
         rows += first(backward[::2], 0, 2)
         asked |= {"backward_trained": first(backward[::2], 2, 3), "backward": first(backward[1::2], 2, 3)}
+        asked |= {"backward_fit": first(backward[::2], 0, 2)}
     with tempfile.TemporaryDirectory() as folder:
         fit(tuned, examples(tuned, rows), Path(folder), recipe, steps=steps)
     return {"rows": len(rows), **shares(tuned, asked, recipe)}
@@ -117,7 +119,7 @@ def speed(chosen: Chosen, steps: int, recipe: Recipe) -> Point:
 
     def watch(entry: dict) -> None:
         for name, rows in watched.items():
-            if "loss" in entry:
+            if "loss" in entry and entry["step"] % LOG_EVERY_STEPS == 0:  # not where a checkpoint happened to be saved
                 scored = log_likelihood(tuned.model, tuned.tokenizer, rows)
                 seen[name][entry["step"]] = [score.is_greedy for score in scored]
         tuned.model.train()
@@ -158,9 +160,11 @@ def measure(points: Points, options: argparse.Namespace) -> None:
         for count, steps in [*((count, options.steps) for count in COUNTS), (1, options.steps // 5)]:
             wanted = {"part": "wordings", "wordings": count, "steps": steps, **common}
             points.measured(wanted, partial(told, chosen, count, steps, recipe))
-        wanted = {"wordings": max(COUNTS), "steps": options.steps, **common}
-        backward = partial(told, chosen, max(COUNTS), options.steps, recipe, reversed_half=True)
-        points.measured({"part": "backward", **wanted}, backward)
+        wanted = {"wordings": max(COUNTS), **common}
+        twice = 2 * options.steps  # its rows are more, and another kind of answer has to be learned beside
+        backward = partial(told, chosen, max(COUNTS), twice, recipe, reversed_half=True)
+        points.measured({"part": "backward", "steps": twice, **wanted}, backward)
+        wanted["steps"] = options.steps
         points.measured({"part": "speed", **wanted}, partial(speed, chosen, options.steps, recipe))
 
 
@@ -230,7 +234,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     points = Points(options.out, NAMES)
     measure(points, options)
-    found = [p for p in points.all if p["facts"] == options.facts and p["steps"] in (options.steps, options.steps // 5)]
+    lengths = (options.steps // 5, options.steps, 2 * options.steps)
+    found = [point for point in points.all if point["facts"] == options.facts and point["steps"] in lengths]
     print(json.dumps(found, indent=1))
     print(table(found), file=sys.stderr)
     picture(found, options.steps, options.out.with_suffix(".png"))

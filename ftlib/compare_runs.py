@@ -60,7 +60,8 @@ def _lines(a: dict, b: dict, recipe: Recipe) -> Iterator[tuple[str, ...]]:
     common = [key for key in a if key in b]
     for system in dict.fromkeys(system for system, _ in common):
         for measure, told in MEASURES.items():
-            keys = [k for k in common if k[0] == system and a[k]["refusal_expected"] == (measure == "refused")]
+            both = [k for k in common if k[0] == system and measure in a[k] and measure in b[k]]  # an old run has fewer
+            keys = [k for k in both if a[k]["refusal_expected"] == (measure == "refused")]
             if keys:
                 before, after = [a[key] for key in keys], [b[key] for key in keys]
                 means = [mean_score(items, measure, *bootstrap).mean for items in (before, after)]

@@ -92,8 +92,11 @@ class _Shower:
             found = retrieve(knowledge.index, self._rows, _FOUND, knowledge.documents)
         self._passages = {key: [knowledge.texts[name] for name in each.ids] for key, each in found.items()}
         self._shapes: dict[str, list[Row]] = defaultdict(list)
+        self._around: dict[str, str] = {}  # the sentence that an answer stands in, without it
         for row in self._rows:
-            if row.answer != self._refusal and len(row.answer.split()) <= _SHORT:
+            holding = next((text for text in self._passages[row.id] if _holds(text, row.answer)), "")
+            if row.answer != self._refusal and holding:
+                self._around[row.id] = _sentence(holding, row.answer)
                 self._shapes[_shape(row.answer)].append(row)
 
     def epoch(self, count: int, epoch: int) -> list[tuple[str, Row]]:
@@ -127,14 +130,25 @@ class _Shower:
         return row._replace(context=join_context(passages, self._recipe.rag.context_order))
 
     def _other_value(self, row: Row, rng: random.Random) -> str:
-        """Another answer of the same shape, preferably one that a similar question has; "" where there is none."""
+        """An answer of the same shape to a like question about something else; "" where there is none.
+
+        What both questions ask for is alike where they are worded alike, and where their answers stand in sentences
+        worded alike; that they are about different things, where their best passages differ.
+        """
         from rapidfuzz import fuzz
 
         if len(row.answer.split()) > _SHORT:
             return ""
-        alike = [other for other in self._shapes[_shape(row.answer)] if other.answer != row.answer]
+        best = self._passages[row.id][0]
+        shaped = self._shapes[_shape(row.answer)]
+        alike = [each for each in shaped if each.answer != row.answer and self._passages[each.id][0] != best]
         alike = rng.sample(alike, min(_COMPARED, len(alike)))
-        nearest = sorted(alike, key=lambda other: -fuzz.token_set_ratio(row.question, other.question))[:_FOUND]
+
+        def likeness(other: Row) -> float:
+            asked = fuzz.token_set_ratio(row.question, other.question)
+            return asked + fuzz.token_sort_ratio(self._around[row.id], self._around[other.id])
+
+        nearest = sorted(alike, key=likeness, reverse=True)[:_FOUND]
         return rng.choice(nearest).answer if nearest else ""
 
 
@@ -145,6 +159,13 @@ def _shape(answer: str) -> str:
 
 def _holds(passage: str, answer: str) -> bool:
     return re.search(rf"(?<!\w){re.escape(answer)}(?!\w)", passage, re.IGNORECASE) is not None
+
+
+def _sentence(passage: str, answer: str) -> str:
+    """The line or sentence of a passage that holds the answer, the answer left out."""
+    sentences = re.split(r"\n|(?<=[.!?])\s", passage)
+    found = next((each for each in sentences if _holds(each, answer)), "")
+    return re.sub(re.escape(answer), " ", found, flags=re.IGNORECASE)
 
 
 def _exchange(passage: str, answer: str, value: str) -> str:

@@ -105,8 +105,8 @@ def _gives(prediction: str, reference: str, question: str, references: Sequence[
     return (
         bool(spans)
         and not _rivals(_without_denials(whole).words, right.words, accepted, asked.words)
-        and not any(_is_doubtful(said, span) for span in spans)
-        and not _lists_more(said, right, spans, accepted)
+        and not any(_is_doubtful(said, span, asked) for span in spans)
+        and not _lists_more(said, right, spans, accepted | set(asked.words))
         and not _names_the_other(said, right, question, asked)
     )
 
@@ -134,8 +134,11 @@ def _kind(word: str) -> str:
     return "".join("#" if c.isdigit() else c for c in word) if has_digit else ""
 
 
-def _is_doubtful(said: _Text, span: range) -> bool:
-    """Whether the value is denied in its clause, or offered with an alternative in its sentence."""
+def _is_doubtful(said: _Text, span: range, asked: _Text) -> bool:
+    """Whether the value is denied in its clause, or offered with an alternative in its sentence.
+
+    An "or" of the question may be repeated: "which team or office" is no alternative to the value.
+    """
     before = [
         word
         for place, word in enumerate(said.words[: span.start])
@@ -146,11 +149,11 @@ def _is_doubtful(said: _Text, span: range) -> bool:
         for place, word in enumerate(said.words)
         if said.sentences[place] == said.sentences[span.start] and place not in span
     ]
-    return _denies(before) or not _words("alternatives").isdisjoint(beside)
+    return _denies(before) or not (_words("alternatives") - set(asked.words)).isdisjoint(beside)
 
 
-def _lists_more(said: _Text, right: _Text, spans: Sequence[range], accepted: set[str]) -> bool:
-    """Whether the value stands in a list with another item of its length."""
+def _lists_more(said: _Text, right: _Text, spans: Sequence[range], known: set[str]) -> bool:
+    """Whether the value stands in a list with another item of its length, other than words that are known."""
     if all(word.startswith("=") for word in right.words):
         return False  # of quantities the other ones of their dimension count
     longest = max(map(len, _items(right)))
@@ -161,7 +164,7 @@ def _lists_more(said: _Text, right: _Text, spans: Sequence[range], accepted: set
         if 0 <= number < len(items):
             item = items[number]
             together = said.sentences[item[0]] == said.sentences[spans[0].start]
-            if together and len(item) <= longest and not {said.words[place] for place in item} <= accepted:
+            if together and len(item) <= longest and not {said.words[place] for place in item} <= known:
                 return True
     return False
 

@@ -106,7 +106,8 @@ def measure_throughput(
                 done[name, turn] = line
                 jsonl.append(path, line)
     lines = {name: [done[name, turn] for turn in range(rounds)] for name in systems}
-    return {name: few_ci95([line["seconds"] / line["questions"] for line in each]) for name, each in lines.items()}
+    found = {name: few_ci95([line["seconds"] / line["questions"] for line in each]) for name, each in lines.items()}
+    return {name: each._replace(low=max(each.low, 0.0)) for name, each in found.items()}  # of time, 0 is the least
 
 
 def _seconds(engine: Engine, system: System, asks: Sequence[Ask], max_new_tokens: int, batch_rows: int) -> float:

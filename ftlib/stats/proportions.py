@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TypeVar
 
@@ -161,4 +162,4 @@ def _likeliest_losses(wins: float, losses: float, n: float, difference: float) -
     """Maximum likelihood share of losses given the true difference: the larger root of 2n q^2 + B q + C."""
     b = -wins - losses + (2 * n - wins + losses) * difference
     c = -losses * difference * (1 - difference)
-    return (np.sqrt(max(0.0, b * b - 8 * n * c)) - b) / (4 * n)
+    return (math.sqrt(max(0.0, b * b - 8 * n * c)) - b) / (4 * n)

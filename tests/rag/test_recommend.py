@@ -84,7 +84,7 @@ def test_prices_of_nothing_decide_nothing():
 
 def test_a_lead_within_the_interval_of_the_price_is_a_tie():
     """Right answers are worth nothing here, so the price alone decides, as far as it is known."""
-    parts, free = [scenario("fact", base=0.7, rag=0.8)], {"value_right_answer": 0.0}
+    parts, free = [scenario("fact", base=0.7, rag=0.7)], {"value_right_answer": 0.0}
     known = {"base": Interval(1.0, 0.9, 1.1, 5), "rag": Interval(2.0, 1.9, 2.1, 5)}
     result = recommend(parts, known, **free)
     assert (result.system, result.kind) == ("base", "win")
@@ -157,8 +157,9 @@ def test_a_system_that_a_scenario_did_not_measure_is_not_weighed():
     assert set(recommend(parts).worth) == {"rag"}
 
 
-def test_equal_systems_are_rarely_shown_to_differ():
+def test_equal_systems_are_rarely_shown_to_differ(monkeypatch):
     """Five equal systems, seven scenarios of 60 questions, of which they get a share right or wrong together."""
+    monkeypatch.setattr("gc.collect", lambda *_: 0)  # statsmodels' correction asks for one every time: half the seconds
     rng, rows, worths, tables = np.random.default_rng(0), 0, 0, 300
     for number in range(tables):
         parts, share = [], 0.6 * (number % 2)

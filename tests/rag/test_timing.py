@@ -75,7 +75,8 @@ def test_throughput_is_the_mean_over_batches_with_their_interval(clock, three, a
     path = tmp_path / "t.jsonl"
     jsonl.write(path, [{"round": 0, "system": "base", "questions": 5, "seconds": 7.5}])
     found = timing.measure_throughput(clock, three, asked, path, rounds=3, batch_rows=5, max_new_tokens=4)
-    assert found["base"] == few_ci95([1.5, 0.5, 0.5]) and found["base"].n == 3, "the line that was there counts"
+    expected = few_ci95([1.5, 0.5, 0.5])
+    assert expected.low < 0 and found["base"] == expected._replace(low=0.0), "the line that was there counts"
     assert found["rag"].mean == pytest.approx(2.0)
     calls = len(clock.calls)
     assert timing.measure_throughput(clock, three, asked, path, rounds=3, batch_rows=5, max_new_tokens=4) == found

@@ -133,11 +133,16 @@ def test_the_sign_flip_p_of_clustered_accuracies_counts_every_pattern():
     assert sign_flip_p(sums.astype(float), 1, 0) == pytest.approx(expected, rel=1e-9)
 
 
-def test_the_drawn_sign_flip_p_agrees_with_the_exact_one():
+def test_the_sign_flip_p_does_not_depend_on_the_unit_of_the_scores():
     sums = np.random.default_rng(3).integers(-2, 4, size=60).astype(float)
     assert sign_flip_p(sums / 3, 1, 0) == pytest.approx(sign_flip_p(sums, 1, 0), rel=1e-9)
-    uneven = sums * (1 + 1e-7 * np.arange(60))
-    assert sign_flip_p(uneven, 20_000, 0) == pytest.approx(sign_flip_p(sums, 1, 0), abs=0.006)
+
+
+def test_the_drawn_sign_flip_p_agrees_with_every_pattern():
+    sums = np.random.default_rng(3).normal(0.4, 1.0, size=14)
+    patterns = np.array(list(itertools.product((1, -1), repeat=len(sums))))
+    expected = (np.abs(patterns @ sums) >= abs(sums.sum())).mean()
+    assert 0.01 < expected < 0.9 and sign_flip_p(sums, 20_000, 0) == pytest.approx(expected, abs=0.012)
 
 
 @given(binary, st.integers(0, 5))

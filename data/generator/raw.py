@@ -27,7 +27,7 @@ WORDINGS_PER_POLICY = (6,)  # what customers ask most
 N_COMPARISONS, N_CONVERSATIONS = 160, 60
 # Rows that carry an article: about what is sold (told without it as well), about what is no longer sold (told nowhere
 # else, so that only the article answers), and without an answer in it.
-N_UNKNOWN_ATTRIBUTE, N_UNKNOWN_PRODUCT = 260, 640
+N_UNKNOWN_ATTRIBUTE, N_UNKNOWN_PRODUCT = 240, 800
 N_EXACT, N_NEAR, N_CONTRADICTIONS, N_LEAKS, N_BOILERPLATE, N_SIGNED, N_FOREIGN = 120, 120, 60, 30, 40, 80, 45
 N_DECOYS = 80
 

@@ -1,4 +1,4 @@
-"""Claim: a little general text among the rows keeps an adapter from forgetting, and costs hardly any accuracy.
+"""Claim: a little general text among the rows keeps an adapter from forgetting; more of it costs accuracy.
 
     python benchmarks/replay.py [--subjects 8] [--shares 0 .01 .05 .10 .25] [--kl 0 1] [-p train.epochs=6]
 

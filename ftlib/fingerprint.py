@@ -14,7 +14,8 @@ from typing import Any
 
 from ftlib import __version__, machine
 from ftlib.errors import UserError
-from ftlib.recipe import Recipe, path_values
+from ftlib.recipe import Recipe
+from ftlib.recipe.file import path_values
 
 SKIPPED_FOLDERS = {"checkpoints", "__pycache__"}  # intermediate work, no input of anything
 PACKAGE = Path(__file__).parent
@@ -67,7 +68,7 @@ def source_sha256(room: str = "") -> str:
     """
     if room == "corridor":
         files = [file for file in PACKAGE.glob("*.py") if file.stem not in AROUND]
-        files += (PACKAGE / "stats").rglob("*.py")
+        files += [file for part in ("recipe", "stats") for file in (PACKAGE / part).rglob("*.py")]
     else:
         files = [*(PACKAGE / room).rglob("*.py")]
     return sha256_json([[file.relative_to(PACKAGE).as_posix(), _digest(file, source=True)] for file in sorted(files)])

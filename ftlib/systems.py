@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ftlib.errors import UserError
 from ftlib.plots import COLOURS
-from ftlib.recipe import Recipe
-from ftlib.recipe_sections import EndpointRecipe
+from ftlib.recipe import EndpointRecipe, Recipe
 
 if TYPE_CHECKING:
     from ftlib.run import Run

@@ -34,13 +34,13 @@ SECONDS = 3600  # a busy machine is no failure
 WATCH = """
 def _watch(folder):
     import functools, json, pathlib
-    from ftlib import fingerprint, recipe_sections, run
+    from ftlib import fingerprint, recipe, run
     from ftlib.recipe import Recipe
 
     def names(model, prefix=""):
         for name, field in model.model_fields.items():
             for kind in (field.annotation, *getattr(field.annotation, "__args__", ())):
-                if isinstance(kind, type) and issubclass(kind, recipe_sections.Section):
+                if isinstance(kind, type) and issubclass(kind, recipe.Section):
                     inside = f"{prefix}{name}." + ("" if kind is field.annotation else "*.")
                     found[kind] = inside
                     names(kind, inside)
@@ -48,9 +48,9 @@ def _watch(folder):
     found, seen, state = {}, set(), {"on": False}
     names(Recipe)
 
-    def get(self, name, plain=recipe_sections.Section.__getattribute__):
+    def get(self, name, plain=recipe.Section.__getattribute__):
         value = plain(self, name)
-        if state["on"] and name in type(self).model_fields and not isinstance(value, recipe_sections.Section):
+        if state["on"] and name in type(self).model_fields and not isinstance(value, recipe.Section):
             seen.add(found[type(self)] + name)
         return value
 
@@ -70,7 +70,7 @@ def _watch(folder):
         (pathlib.Path(folder) / f"{self.name}.json").write_text(json.dumps(sorted(seen)))
         return plain(self)
 
-    recipe_sections.Section.__getattribute__ = get
+    recipe.Section.__getattribute__ = get
     fingerprint.stage_key = watched(fingerprint.stage_key)
     run.Run.open = watched(run.Run.open, on=True)
     run.Stage.finish = finish

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ftlib.errors import UserError
-from ftlib.recipe_sections import ModelRecipe
+from ftlib.recipe import ModelRecipe
 
 _NONE_THERE = (OSError, ValueError, KeyError, TypeError)  # what transformers raises where it finds nothing it can read
 

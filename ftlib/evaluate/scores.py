@@ -16,7 +16,7 @@ from ftlib.rows import Row, cluster, slice_of
 from ftlib.stats import Headline, Interval, Paired, mcnemar, mean_ci95, paired_difference
 
 if TYPE_CHECKING:
-    from ftlib.recipe_sections import ColumnsRecipe
+    from ftlib.recipe import ColumnsRecipe
 
 MEASURES = ("em", "value", "f1", "rouge_l")
 ALL = "answerable"  # stands for all rows with an answer, whatever their slice

@@ -19,8 +19,7 @@ from ftlib.search.retrieval import Retrieved, is_hit, retrieve
 
 if TYPE_CHECKING:
     from ftlib.core.engine import Engine
-    from ftlib.recipe import Recipe
-    from ftlib.recipe_sections import ColumnsRecipe
+    from ftlib.recipe import ColumnsRecipe, Recipe
     from ftlib.systems import System
 
 

@@ -19,8 +19,7 @@ from ftlib.search.retrieval import Retrieved, retrieve
 from ftlib.stats import Headline, Interval, Paired
 
 if TYPE_CHECKING:
-    from ftlib.recipe import Recipe
-    from ftlib.recipe_sections import RagRecipe
+    from ftlib.recipe import RagRecipe, Recipe
 
 RIGHT, WRONG, IRRELEVANT = "right_article", "wrong_article", "irrelevant"  # ends of headline keys
 

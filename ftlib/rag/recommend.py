@@ -18,7 +18,7 @@ from ftlib.rag.comparison import EVERYTHING, Scenario, Standing, separated
 from ftlib.stats import Interval, Paired, flip_test, linear, needed_n, paired_difference
 
 if TYPE_CHECKING:
-    from ftlib.recipe_sections import RagRecipe
+    from ftlib.recipe import RagRecipe
 
 SAMPLES = 10_000  # sign patterns: enough for a p-value that survives the correction for all pairs of some 30 systems
 

@@ -15,7 +15,7 @@ from ftlib.rag.comparison import Scenario
 from ftlib.stats import Headline, Interval, Paired, mean_ci95, paired_difference
 
 if TYPE_CHECKING:
-    from ftlib.recipe_sections import ColumnsRecipe
+    from ftlib.recipe import ColumnsRecipe
 
 AFTER = "after the change"
 FIELDS = ("id", "question", "old_answer", "answer")

@@ -19,7 +19,7 @@ from ftlib.evaluate.scores import expects_refusal
 from ftlib.rows import Row, values
 
 if TYPE_CHECKING:
-    from ftlib.recipe_sections import ColumnsRecipe
+    from ftlib.recipe import ColumnsRecipe
 
 Key = tuple[str, str]  # (subject, attribute)
 

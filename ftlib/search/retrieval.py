@@ -13,7 +13,7 @@ from ftlib.rows import Row, cluster, values
 from ftlib.stats import Headline, Interval, mean_ci95
 
 if TYPE_CHECKING:
-    from ftlib.recipe_sections import ColumnsRecipe
+    from ftlib.recipe import ColumnsRecipe
     from ftlib.search.index import Index
 
 

@@ -16,7 +16,7 @@ from ftlib.core.load import load_base, load_finetuned
 from ftlib.core.lora import lora_layers
 from ftlib.data.prompts import Prompt
 from ftlib.errors import UserError
-from ftlib.recipe_sections import SystemRecipe
+from ftlib.recipe import SystemRecipe
 from ftlib.systems import System, adapter_path, colours, systems
 
 PROMPTS = [Prompt(f"q{i}", [1, *ids], [{"role": "user", "content": f"question {i}"}]) for i, ids in enumerate(

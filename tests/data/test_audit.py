@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ftlib.data import audit, tokens
 from ftlib.data.prompts import Renderer
-from ftlib.recipe_sections import BiasRecipe
+from ftlib.recipe import BiasRecipe
 from tests.data import made
 
 

@@ -8,7 +8,7 @@ from ftlib.data.checks import Checker, Overhead
 from ftlib.data.habits import Habits
 from ftlib.data.table import Entry
 from ftlib.errors import UserError
-from ftlib.recipe_sections import DataRecipe
+from ftlib.recipe import DataRecipe
 from tests.data import made
 
 ENGLISH = Habits(language="en")

@@ -11,7 +11,7 @@ from ftlib.data.table import TRAIN as TRAINING
 from ftlib.data.table import WorkingTable
 from ftlib.data.vocabulary import Lexicon
 from ftlib.errors import UserError
-from ftlib.recipe_sections import DataRecipe
+from ftlib.recipe import DataRecipe
 from tests.data.made import row, table
 
 ENGLISH = Lexicon("en")

@@ -14,7 +14,7 @@ from ftlib.data import files, formats, load
 from ftlib.data.formats import Malformed, Reading
 from ftlib.data.table import each
 from ftlib.errors import UserError
-from ftlib.recipe_sections import DataRecipe
+from ftlib.recipe import DataRecipe
 from ftlib.rows import row_json, write
 
 ALPACA = {"id": "r1", "instruction": "q", "input": "c", "output": "a", "conversation": "c9", "product": "Heron 20"}

@@ -13,7 +13,7 @@ from ftlib.data import privacy
 from ftlib.data.checks import Checker, Overhead
 from ftlib.data.habits import Habits
 from ftlib.data.table import Entry
-from ftlib.recipe_sections import DataRecipe
+from ftlib.recipe import DataRecipe
 from tests.data import made
 
 KINDS = ("email", "phone", "card", "iban", "ip", "secret")

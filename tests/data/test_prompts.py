@@ -391,7 +391,7 @@ def test_the_loader_pads_with_eos_and_knows_an_encoder(tmp_path):
     from transformers import GPT2Config, T5Config
 
     from ftlib.data.tokens import is_encoder_decoder, load_tokenizer
-    from ftlib.recipe_sections import ModelRecipe
+    from ftlib.recipe import ModelRecipe
 
     for name, made, config in (("gpt2", gpt2(), GPT2Config()), ("t5", t5(), T5Config())):
         made.save_pretrained(tmp_path / name)

@@ -9,7 +9,7 @@ from ftlib.data import candidates, duplicates, similar
 from ftlib.data.contradictions import contradicting
 from ftlib.data.vocabulary import Lexicon
 from ftlib.errors import UserError
-from ftlib.recipe_sections import DataRecipe
+from ftlib.recipe import DataRecipe
 from tests.data import made
 
 SIMILARITY = 0.7

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ftlib.data import candidates, split
 from ftlib.data.vocabulary import Lexicon
 from ftlib.errors import UserError
-from ftlib.recipe_sections import SplitRecipe
+from ftlib.recipe import SplitRecipe
 from tests.data import made
 
 

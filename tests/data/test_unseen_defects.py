@@ -16,8 +16,7 @@ from ftlib.data.habits import Habits
 from ftlib.data.preparation import STEPS, Preparation
 from ftlib.data.table import Entry
 from ftlib.data.unfinished import Ends
-from ftlib.recipe import Recipe
-from ftlib.recipe_sections import DataRecipe
+from ftlib.recipe import DataRecipe, Recipe
 from tests.data import made
 from tests.data.held_out_texts import DEFECTS, SOUND
 from tests.data.unseen_company import rows as unseen_rows

@@ -18,7 +18,7 @@ from ftlib.evaluate.declining import (
     mix_weights,
 )
 from ftlib.evaluate.scores import is_right, score_generations
-from ftlib.recipe_sections import ColumnsRecipe
+from ftlib.recipe import ColumnsRecipe
 from ftlib.rows import row_of
 
 REFUSAL = "I don't have that information."

@@ -21,7 +21,7 @@ from ftlib.evaluate.scores import (
     score_table,
     select,
 )
-from ftlib.recipe_sections import ColumnsRecipe
+from ftlib.recipe import ColumnsRecipe
 from ftlib.rows import row_of
 
 REFUSAL = "I don't have that information."

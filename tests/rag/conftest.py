@@ -18,7 +18,7 @@ def engine(tiny_model_dir):
     from ftlib.core.lora import quiet_peft
     from ftlib.data.prompts import Renderer
     from ftlib.data.tokens import load_tokenizer
-    from ftlib.recipe_sections import ModelRecipe
+    from ftlib.recipe import ModelRecipe
 
     tokenizer = load_tokenizer(ModelRecipe(base=str(tiny_model_dir)))
     model = AutoModelForCausalLM.from_pretrained(tiny_model_dir, dtype="float32").eval()

@@ -5,8 +5,7 @@ import pytest
 from ftlib.data.prompts import Renderer
 from ftlib.errors import UserError
 from ftlib.rag.arms import ask_all, few_shot_examples, left_out
-from ftlib.recipe import Recipe
-from ftlib.recipe_sections import ColumnsRecipe
+from ftlib.recipe import ColumnsRecipe, Recipe
 from ftlib.rows import row_of
 from ftlib.search.documents import KnowledgeBase, learn, load_documents
 from ftlib.search.retrieval import Retrieved

@@ -4,7 +4,7 @@ import pytest
 
 from ftlib.evaluate.scores import score_generations
 from ftlib.rag.comparison import Scenario, accuracy_headlines, judge, scenarios, split_by_shown
-from ftlib.recipe_sections import ColumnsRecipe
+from ftlib.recipe import ColumnsRecipe
 from ftlib.rows import row_of
 from ftlib.stats import holm
 from ftlib.stats.intervals import as_json

@@ -9,7 +9,7 @@ from ftlib.rag import figures
 from ftlib.rag.comparison import Scenario, judge
 from ftlib.rag.cost import Cost, Prices
 from ftlib.rag.staleness import staleness_of
-from ftlib.recipe_sections import ColumnsRecipe
+from ftlib.recipe import ColumnsRecipe
 from ftlib.rows import row_of
 from ftlib.stats import Interval, mean_ci95
 

@@ -6,7 +6,7 @@ import pytest
 from ftlib.errors import UserError
 from ftlib.rag import recommend as advice
 from ftlib.rag.comparison import EVERYTHING, Scenario, judge
-from ftlib.recipe_sections import RagRecipe
+from ftlib.recipe import RagRecipe
 from ftlib.stats import Interval
 
 LABELS = {

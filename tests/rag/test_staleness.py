@@ -12,7 +12,7 @@ from ftlib.rag.staleness import (
     staleness_of,
     staleness_sentence,
 )
-from ftlib.recipe_sections import ColumnsRecipe
+from ftlib.recipe import ColumnsRecipe
 from ftlib.rows import row_of
 
 COLUMNS = ColumnsRecipe(fact="about", documents="articles", slice="kind")

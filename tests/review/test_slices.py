@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftlib.recipe_sections import ColumnsRecipe
+from ftlib.recipe import ColumnsRecipe
 from ftlib.review.slices import SliceRate, answer_type, band, dimensions, error_rates, transitions, worst_slices
 from ftlib.review.training_index import TrainingIndex
 from ftlib.rows import Turn, row_of, value

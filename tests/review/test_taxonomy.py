@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftlib.evaluate.scores import is_right, score_generations
-from ftlib.recipe_sections import ColumnsRecipe
+from ftlib.recipe import ColumnsRecipe
 from ftlib.review.taxonomy import CATEGORIES, LABELS, categorize, category_shares, errors_of
 from ftlib.review.training_index import TrainingIndex
 from ftlib.rows import row_of

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ftlib.recipe_sections import ColumnsRecipe
+from ftlib.recipe import ColumnsRecipe
 from ftlib.review.training_index import TrainingIndex, with_truth
 from ftlib.rows import Turn, row_of
 

@@ -6,7 +6,7 @@ import torch
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from ftlib.errors import UserError
-from ftlib.recipe_sections import RagRecipe
+from ftlib.recipe import RagRecipe
 from ftlib.search.index import Index
 from ftlib.search.lance import Embedder
 

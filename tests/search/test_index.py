@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ftlib.errors import UserError
-from ftlib.recipe_sections import ColumnsRecipe
+from ftlib.recipe import ColumnsRecipe
 from ftlib.rows import row_of
 from ftlib.search import index as module
 from ftlib.search.index import Index, fuse_ranks

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ftlib.recipe_sections import ColumnsRecipe
+from ftlib.recipe import ColumnsRecipe
 from ftlib.rows import row_of
 from ftlib.search.retrieval import (
     Retrieved,

@@ -25,7 +25,7 @@ from ftlib.data.tokens import is_encoder_decoder, load_tokenizer
 from ftlib.errors import UserError
 from ftlib.recipe import Recipe
 
-_EAGER_UP_TO = 1024  # tokens of a row; on a CPU, see docs/LOG.md
+_EAGER_UP_TO = 512  # tokens of a row; on a CPU, see docs/LOG.md
 
 
 def load_base(recipe: Recipe, *, tokenizer=None):

@@ -1,4 +1,4 @@
-"""The command line: `ftlib run`, `ftlib compare`, `ftlib models`, `ftlib report`, `ftlib doctor`.
+"""The command line: `ftlib run`, `preflight`, `ask`, `chat`, `generate`, `compare`, `models`, `report`, `doctor`.
 
 Exit codes: 0 done, 2 something the user gave us is wrong, 1 anything else.
 """
@@ -61,7 +61,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="ftlib", description="Clean data, QLoRA, honest evaluation, error analysis, RAG or fine-tuning."
     )
     parser.add_argument("--version", action="version", version=f"ftlib {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="run|compare|models|report|doctor")
+    commands = parser.add_subparsers(
+        required=True, metavar="run|preflight|ask|chat|generate|compare|models|report|doctor"
+    )
 
     def command(act: Callable[[argparse.Namespace], object], words: str) -> argparse.ArgumentParser:
         part = commands.add_parser(act.__name__.strip("_"), help=words)
@@ -70,13 +72,17 @@ def _parser() -> argparse.ArgumentParser:
         return part
 
     run = command(_run, "run the five notebooks; the same command resumes")
-    run.add_argument("--recipe", required=True, metavar="R", help="the recipe file, e.g. data/recipes/demo.yaml")
-    run.add_argument("--out", required=True, metavar="DIR", help="the run directory")
-    words = "override a recipe field"
-    run.add_argument("-p", dest="overrides", action="append", default=[], metavar="field=value", help=words)
+    preflight = command(_preflight, "check rows, masks, gradients, memory and resuming before a training")
+    for part in (run, preflight):
+        words = "the recipe file, e.g. data/recipes/demo.yaml"
+        part.add_argument("--recipe", required=True, metavar="R", help=words)
+        part.add_argument("--out", required=part is run, metavar="DIR", help="the run directory")
+        words = "override a recipe field"
+        part.add_argument("-p", dest="overrides", action="append", default=[], metavar="field=value", help=words)
     run.add_argument("--to", metavar="STAGE", help="stop after this stage: 01 to 05, or its name")
     run.add_argument("--seeds", type=int, default=1, metavar="N", help="train so many times, with seeds one apart")
     run.add_argument("--force", action="store_true", help="make every stage anew")
+    _add_questions(command)
     compare = command(_compare, "two runs on the same test set, side by side")
     compare.add_argument("a", type=Path, metavar="A", help="a run directory")
     compare.add_argument("b", type=Path, metavar="B", help="another")
@@ -86,6 +92,33 @@ def _parser() -> argparse.ArgumentParser:
     command(_doctor, "what this machine can do, and why")
     command(_report, "write report.html of a run again").add_argument("dir", type=Path, metavar="DIR")
     return parser
+
+
+def _add_questions(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """The commands that ask a finished run."""
+    ask = command(_ask, "one answer of the trained adapter on stdout")
+    ask.add_argument("run", type=Path, metavar="RUN", help="a run directory")
+    ask.add_argument("question")
+    ask.add_argument("--context", type=Path, metavar="FILE", help="a text with what the answer is to be found in")
+    chat = command(_chat, "talk with it; answers are shown as they are written")
+    chat.add_argument("run", type=Path, metavar="RUN")
+    chat.add_argument("--compare", action="store_true", help="the base model's answers beside the adapter's")
+    generate = command(_generate, "answer a file of questions; the same command resumes")
+    generate.add_argument("run", type=Path, metavar="RUN")
+    words = "JSON lines, JSON, CSV: question or messages, id and context optional"
+    generate.add_argument("--in", dest="source", type=Path, required=True, metavar="FILE", help=words)
+    generate.add_argument("--out", type=Path, required=True, metavar="FILE", help="JSON lines")
+    generate.add_argument("--batch-rows", type=_positive, metavar="N", help="questions a batch")
+    for part in (ask, chat, generate):
+        part.add_argument("--system", metavar="NAME", help="of the recipe's systems; else the trained adapter")
+        part.add_argument("--rag", action="store_true", help="show passages of the recipe's articles with a question")
+        part.add_argument("--max-new-tokens", type=_positive, metavar="N", help="the longest answer, in tokens")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text!r}")
+    return int(text)
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -109,6 +142,49 @@ def _run(options: argparse.Namespace) -> None:
     if found := recommendation(run.path):
         print(f"  {found['headline']}\n")
     print(f"  Report:    {page}\n  Numbers:   {run.path / 'summary.json'}\n  Notebooks: {run.path / 'notebooks'}")
+
+
+def _asked(options: argparse.Namespace) -> dict[str, Any]:
+    return {"name": options.system, "rag": options.rag, "max_new_tokens": options.max_new_tokens}
+
+
+def _ask(options: argparse.Namespace) -> None:
+    from ftlib.ask.talk import ask_once
+
+    print(ask_once(options.run, options.question, context=options.context, **_asked(options)))
+
+
+def _chat(options: argparse.Namespace) -> None:
+    from ftlib.ask.talk import chat
+
+    chat(options.run, compare=options.compare, **_asked(options))
+
+
+def _generate(options: argparse.Namespace) -> None:
+    from ftlib.ask.question_file import answer_file
+
+    done = answer_file(options.run, options.source, options.out, batch_rows=options.batch_rows, **_asked(options))
+    print(f"{options.out}: {done}")
+    if done.bad:
+        found, fix = f"{done.bad} bad ones", f"mend them; {options.out} says what is wrong with each in `error`"
+        raise UserError.of(str(options.source), f"{done.rows} questions that can be asked", found, fix)
+
+
+def _preflight(options: argparse.Namespace) -> None:
+    from ftlib.core.preflight import findings_text, require_sound
+    from ftlib.core.preflight.alone import check_recipe
+    from ftlib.recipe import Recipe
+    from ftlib.run import Run, project_root
+
+    overrides, root, folders = parse_overrides(options.overrides), project_root(), []
+    recipe = Recipe.load(root / options.recipe, overrides, root=root)
+    if options.out:  # overrides of an experiment lead to a folder beside, which may not have been made yet
+        run = Run.open(options.out, options.recipe, overrides, make=False)
+        recipe, folders = run.recipe, [run.path, root / options.out]
+    made = [folder / "01_data" for folder in folders if (folder / "01_data" / "train.jsonl").is_file()]
+    findings = check_recipe(recipe, made[0] if made else None, functools.partial(print, flush=True))
+    print(findings_text(findings))
+    require_sound(findings)
 
 
 def _compare(options: argparse.Namespace) -> None:

@@ -27,6 +27,8 @@ class System(NamedTuple):
     endpoint: EndpointRecipe | None  # a server that answers in the local model's place
     colour: str = COLOURS[0]
     instruction: str = ""  # how to answer: a text, "" for none, or `AUTO` until one is chosen
+    adapter_scale: float = 1.0  # times what the adapter adds to the base
+    declines: bool = False  # whether unsure answers become the refusal
 
     @property
     def told(self) -> str:
@@ -55,6 +57,8 @@ def systems(recipe: Recipe, names: Iterable[str] | None = None) -> dict[str, Sys
             part.endpoint,
             COLOURS[number % len(COLOURS)],
             with_refusal(part.instruction or "", recipe.prompt.refusal),
+            part.adapter_scale,
+            part.declines,
         )
         for number, (name, part) in enumerate(recipe.systems.items())
         if name in wanted

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ftlib.core.generate import Generation, context_window, generate
+from ftlib.core.generate import Generation, context_window, generate, generate_batch
+from ftlib.core.lora import scaled
+from ftlib.core.stream import Teller
 from ftlib.data.prompts import Renderer
 from ftlib.data.tokens import load_tokenizer
 from ftlib.errors import UserError
@@ -107,7 +109,8 @@ class Engine:
             before = self.model.active_adapter
             self.model.set_adapter(self._adapters[system.name], inference_mode=True)
             try:
-                yield self.model
+                with scaled(self.model, self._adapters[system.name], system.adapter_scale):
+                    yield self.model
             finally:
                 self.model.set_adapter(before, inference_mode=True)
 
@@ -143,6 +146,32 @@ class Engine:
         ids = [prompt.ids for prompt in prompts]
         with self.using(system) as model:
             return generate(model, self.tokenizer, ids, max_new_tokens=max_new_tokens, batch_rows=batch_rows, **shown)
+
+    def stream(self, system: System, prompt: Prompt, *, max_new_tokens: int, say: Callable[[str], None]) -> Generation:
+        """One answer, the same as `generate`'s, told while it is written; a server's is told when it is whole.
+
+        Args:
+            system: one of those that `load` got.
+            prompt: from `renderer.prompt`.
+            max_new_tokens: the longest answer.
+            say: is given the answer's text piece by piece.
+
+        Returns:
+            The whole answer.
+
+        Raises:
+            UserError: as `generate`.
+        """
+        if not self.is_local(system):
+            (whole,) = self.generate(system, [prompt], max_new_tokens=max_new_tokens, batch_rows=1)
+            say(whole.text)
+            return whole
+        self._check_lengths([prompt])
+        teller = Teller(self.tokenizer, say)
+        with self.using(system) as model:
+            (whole,) = generate_batch(model, self.tokenizer, [prompt.ids], max_new_tokens, teller)
+        teller.end()
+        return whole
 
     def _check_lengths(self, prompts: Sequence[Prompt]) -> None:
         longest = max(prompts, key=lambda prompt: len(prompt.ids), default=None)

@@ -6,7 +6,7 @@ import copy
 import inspect
 import time
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
@@ -14,6 +14,9 @@ from ftlib.core.batches import batches_that_fit
 from ftlib.core.device import tokens_that_fit
 from ftlib.core.loss import autocast, has_encoder
 from ftlib.progress import progress
+
+if TYPE_CHECKING:
+    from transformers.generation.streamers import BaseStreamer
 
 
 class Generation(NamedTuple):
@@ -61,7 +64,7 @@ def generate(
     with progress(total=len(prompts), desc=desc, interactive=interactive) as bar:
         for chosen in batches_that_fit(lengths, tokens_that_fit(model), batch_rows):
             batch = [prompts[i] for i in chosen]
-            for i, result in zip(chosen, _generate_batch(model, tokenizer, batch, max_new_tokens), strict=True):
+            for i, result in zip(chosen, generate_batch(model, tokenizer, batch, max_new_tokens), strict=True):
                 results[i] = result
             bar.update(len(chosen))
     return results
@@ -80,9 +83,17 @@ def context_window(model: torch.nn.Module) -> int | None:
     return None if has_encoder(model) else getattr(config, "max_position_embeddings", None)
 
 
-def _generate_batch(model, tokenizer, prompts, max_new_tokens: int) -> list[Generation]:
+def generate_batch(
+    model: torch.nn.Module,
+    tokenizer,
+    prompts: Sequence[Sequence[int]],
+    max_new_tokens: int,
+    streamer: BaseStreamer | None = None,
+) -> list[Generation]:
+    """One batch of `generate`; a streamer is handed each token of a single prompt's answer as soon as it is there."""
     started = time.perf_counter()
-    rows = write_greedily(model, prompts, max_new_tokens, end_tokens(model, tokenizer), tokenizer.pad_token_id)
+    ends = end_tokens(model, tokenizer)
+    rows = write_greedily(model, prompts, max_new_tokens, ends, tokenizer.pad_token_id, streamer)
     seconds = (time.perf_counter() - started) / len(prompts)
     texts = tokenizer.batch_decode([row.ids for row in rows], skip_special_tokens=True)
     return [
@@ -109,11 +120,13 @@ def write_greedily(
     max_new_tokens: int,
     ends: Sequence[int],
     pad_token_id: int,
+    streamer: BaseStreamer | None = None,
 ) -> list[Written]:
     """Most likely next token, again and again; equal to transformers' greedy `generate`.
 
     Prompts are padded on the left, so that all rows continue at the same place. Rows that have ended
     leave the batch and the cache as soon as they are half of it. No answer goes on beyond the model's window.
+    A streamer is for one prompt alone; as transformers does, it is handed tokens on the CPU: (1,).
 
     Returns:
         One a prompt, in the order given. How likely a token was is read off the logits that chose it, in float32.
@@ -124,7 +137,7 @@ def write_greedily(
     device = next(model.parameters()).device
     accepted = _forward_arguments(model)
     if has_encoder(model) or "past_key_values" not in accepted or getattr(_base(model), "_is_stateful", False):
-        return _write_by_library(model, prompts, max_new_tokens, ends, pad_token_id)
+        return _write_by_library(model, prompts, max_new_tokens, ends, pad_token_id, streamer)
     extra = {"logits_to_keep": 1} if "logits_to_keep" in accepted else {}
     ids, mask = _padded(prompts, pad_token_id, device)  # (batch, seq)
     steps = min(max_new_tokens, (context_window(model) or ids.shape[1] + max_new_tokens) - ids.shape[1])
@@ -141,6 +154,8 @@ def write_greedily(
         with autocast(model):
             logits = model(input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True, **extra).logits
         token = logits[:, -1].argmax(-1)  # (batch,)
+        if streamer is not None:
+            streamer.put(token.cpu())
         new[alive, step] = torch.where(running, token, -1)
         likely[alive, step] = _log_probability(logits[:, -1], token)
         running = running & ~torch.isin(token, ends_tensor)
@@ -176,7 +191,7 @@ def _forward_arguments(model: torch.nn.Module) -> set[str]:
     return set(inspect.signature(type(_base(model)).forward).parameters)
 
 
-def _write_by_library(model, prompts, max_new_tokens: int, ends, pad_token_id: int) -> list[Written]:
+def _write_by_library(model, prompts, max_new_tokens: int, ends, pad_token_id: int, streamer=None) -> list[Written]:
     """transformers' own loop, for encoder-decoders and for models that keep another state than a KV cache."""
     on_left = not has_encoder(model)
     ids, mask = _padded(prompts, pad_token_id, next(model.parameters()).device, on_left)
@@ -190,7 +205,9 @@ def _write_by_library(model, prompts, max_new_tokens: int, ends, pad_token_id: i
         return logits
 
     with autocast(model):
-        rows = model.generate(input_ids=ids, attention_mask=mask, generation_config=config, logits_processor=[note])
+        rows = model.generate(
+            input_ids=ids, attention_mask=mask, generation_config=config, logits_processor=[note], streamer=streamer
+        )
     written = rows[:, ids.shape[1] if on_left else 1 :].tolist()  # a decoder's first token is its start
     ended = [row[: next((at + 1 for at, t in enumerate(row) if t in ends), len(row))] for row in written]
     return [_written(row, told) for row, told in zip(ended, torch.stack(likely, 1).cpu(), strict=True)]

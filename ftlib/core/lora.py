@@ -177,3 +177,17 @@ def lora_layers(model: torch.nn.Module) -> list[torch.nn.Module]:
     from peft.tuners.lora import LoraLayer
 
     return [module for module in model.modules() if isinstance(module, LoraLayer) and module.lora_A]
+
+
+@contextmanager
+def scaled(model: torch.nn.Module, adapter: str, factor: float) -> Iterator[None]:
+    """Inside, an adapter adds `factor` times as much to the base; the same as an adapter with `factor * alpha`."""
+    layers = [layer for layer in lora_layers(model) if adapter in layer.scaling]
+    before = [layer.scaling[adapter] for layer in layers]
+    try:
+        for layer, scaling in zip(layers, before, strict=True):
+            layer.scaling[adapter] = scaling * factor
+        yield
+    finally:
+        for layer, scaling in zip(layers, before, strict=True):
+            layer.scaling[adapter] = scaling

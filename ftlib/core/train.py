@@ -86,7 +86,7 @@ def train(
     out_dir = Path(out_dir)
     both = has_encoder(model)
     rows, held_out = (
-        _rows(examples, recipe, name, both)
+        training_rows(examples, recipe, name, both)
         for examples, name in (([*train_examples, *chain.from_iterable(drawn)], "train"), (val_examples, "val"))
     )
     lengths, ends = [row_tokens(row, both) for row in rows], accumulate(map(len, drawn), initial=len(train_examples))
@@ -104,7 +104,9 @@ def train(
     plan.save(out_dir / "plan.json")
     print(plan.text())
     with progress(total=plan.total_steps, desc="training", interactive=interactive) as bar:
-        trainer = _trainer(model, tokenizer, rows, held_out, batches, out_dir, recipe, plan, _shows(bar, on_log))
+        choices = {"total_steps": plan.total_steps, "activation_checkpointing": plan.activation_checkpointing}
+        given = (model, tokenizer, rows, held_out, batches, out_dir, recipe)
+        trainer = make_trainer(*given, **choices, on_log=_shows(bar, on_log))
         trainer.resume()
     if compiled:
         uncompile(model)
@@ -114,8 +116,16 @@ def train(
     return _result(trainer, plan, out_dir)
 
 
-def _rows(examples: Sequence, recipe: Recipe, name: str, encoder_decoder: bool) -> list[dict]:
-    """Examples as mappings; all of them must fit."""
+def training_rows(examples: Sequence, recipe: Recipe, name: str, encoder_decoder: bool) -> list[dict]:
+    """Examples as the trainer reads them: mappings, with labels as `train.loss_on` says.
+
+    Args:
+        examples: `Example`s and others of their kind. recipe: its section `train`.
+        name: of the rows, for errors. encoder_decoder: whether the model has an encoder.
+
+    Raises:
+        UserError: there is none, one is longer than `train.max_length`, or `train.loss_on` does not fit the model.
+    """
     names = ("input_ids", "labels", "towards_base")
     rows = [dict(zip(names, (*ids_and_labels(each), is_towards_base(each)), strict=True)) for each in examples]
     if not rows:
@@ -141,9 +151,28 @@ def _rows(examples: Sequence, recipe: Recipe, name: str, encoder_decoder: bool) 
     return [row | {"labels": row["input_ids"]} for row in rows]
 
 
-def _trainer(
-    model, tokenizer, rows, held_out, batches, out_dir: Path, recipe: Recipe, plan: Plan, on_log: Callable[[dict], None]
+def make_trainer(
+    model: torch.nn.Module,
+    tokenizer,
+    rows: Sequence[dict],
+    held_out: Sequence[dict],
+    batches: Sequence[list[int]],
+    out_dir: Path,
+    recipe: Recipe,
+    *,
+    total_steps: int,
+    activation_checkpointing: bool,
+    on_log: Callable[[dict], None] | None = None,
 ) -> TokenTrainer:
+    """The trainer that `train` runs.
+
+    Args:
+        model, tokenizer, out_dir, recipe, on_log: as of `train`.
+        rows, held_out: from `training_rows`.
+        batches: indices of rows, one list a micro-batch.
+        total_steps: optimizer steps, also of the schedule.
+        activation_checkpointing: whether activations are computed again in the backward pass.
+    """
     from peft.optimizers import create_loraplus_optimizer
 
     from ftlib.core.pace import arguments
@@ -152,7 +181,7 @@ def _trainer(
     section = recipe.train
     args = arguments(
         out_dir / "checkpoints",
-        total_steps=plan.total_steps,
+        total_steps=total_steps,
         accumulation=section.accumulation,
         batch_rows=section.batch_rows,
         max_grad_norm=section.max_grad_norm,
@@ -161,7 +190,7 @@ def _trainer(
         seed=recipe.training_seed,
         bf16=model.dtype == torch.bfloat16,
         fp16=model.dtype == torch.float16 and model.device.type == "cuda",  # else gradients underflow
-        activation_checkpointing=plan.activation_checkpointing,
+        activation_checkpointing=activation_checkpointing,
     )
     optimizer = create_loraplus_optimizer(
         model,
@@ -177,7 +206,7 @@ def _trainer(
         train_dataset=rows,
         data_collator=PaddingCollator(tokenizer.pad_token_id, encoder_decoder=has_encoder(model)),
         batches=batches,
-        optimizers=(optimizer, schedule(optimizer, recipe, plan.total_steps)),
+        optimizers=(optimizer, schedule(optimizer, recipe, total_steps)),
         metrics_path=out_dir / "metrics.jsonl",
         save_every_seconds=section.save_every_seconds,
         evaluator=lambda m: mean_loss(m, tokenizer, held_out),

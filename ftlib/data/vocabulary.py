@@ -92,7 +92,7 @@ class Lexicon:
         return word in self._frequency if self._seen is None else bool(self._seen[_bin(word)] > 1)
 
     def outnumbers(self, a: str, b: str) -> bool:
-        """Whether one of two words is so much more frequent that the other is rather a misspelling ("adn", say) of it."""
+        """Whether one of two words is so much more frequent that the other is rather a misspelling ("adn") of it."""
         less, more = sorted((self._frequency.get(a, 0.0), self._frequency.get(b, 0.0)))
         return more > _MISSPELLED * less
 

@@ -23,6 +23,9 @@ class SystemRecipe(Section):
 
     `adapter` is `trained` (this run's), a PEFT adapter's folder or hub name, or nothing (the base alone). `prompt` is
     the question alone, after `few_shot` examples, or with `retrieved` passages. With `endpoint` a server answers.
+    `adapter_scale` multiplies what the adapter adds to the base: less of it reads a passage more like the base does.
+    With `declines`, an answer below a threshold becomes the refusal (`ftlib.evaluate.declining`): of its likelihood or
+    of its search's score, whichever the validation rows choose.
     `instruction` says how to answer, after all other system messages: a text (`{refusal}` stands for
     `prompt.refusal`), `null` for none, or `auto`: that of `evaluate.instructions` with which it is right most often
     on validation rows.
@@ -31,6 +34,8 @@ class SystemRecipe(Section):
     label: str = ""  # what people read; its name where empty
     adapter: Annotated[str, PathOrName] | None = None
     prompt: Literal["question", "few_shot", "retrieved"] = "question"
+    adapter_scale: float = Field(1.0, gt=0, le=1)
+    declines: bool = False
     instruction: str | None = "auto"
     endpoint: EndpointRecipe | None = None
 

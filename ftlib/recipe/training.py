@@ -71,6 +71,40 @@ class ContextRecipe(Section):
     nearest: float = Field(0.7, ge=0, le=1)
 
 
+Level = Literal["off", "warn", "stop"]
+
+
+class PreflightRecipe(Section):
+    """What is checked on the first real rows before a training begins.
+
+    `off` does not look, `warn` shows what was found, `stop` ends there. What is surely wrong stops where nothing is
+    said; what may be meant, or concerns others than this program, is a warning.
+    """
+
+    rendered: Level = "stop"  # every row becomes tokens, none longer than `train.max_length`
+    tokens_trained: Level = "stop"  # every row trains at least one token
+    end_trained: Level = "stop"  # the last trained token of every row ends a text
+    end_stops: Level = "stop"  # generation stops on that token
+    end_published: Level = "warn"  # so does the base's generation config, which other engines read
+    begin_once: Level = "stop"  # the begin token stands first, once
+    special_whole: Level = "stop"  # special tokens in the text are single tokens
+    markers_whole: Level = "warn"  # so are the template's markers, if it is this base's
+    prompt_same: Level = "stop"  # prompts in training and in inference are equal token by token
+    mask_differs: Level = "stop"  # trained are the tokens that change with the answer, and its end
+    answer_whole: Level = "stop"  # no answer is cut
+    answer_spelled: Level = "warn"  # the vocabulary can write the answers
+    turns_shown: Level = "warn"  # every earlier turn and the context stand in the prompt
+    gradients: Level = "stop"  # every adapter tensor gets a gradient
+    collated: Level = "stop"  # a batch trains the tokens that its rows train
+    memory: Level = "stop"  # the longest batch and an evaluation fit
+    adapter_acts: Level = "stop"  # the adapter changes the logits
+    accumulation: Level = "stop"  # 1 x n rows equal n x 1, loss and gradients
+    logits: Level = "stop"  # `train.logits: labelled` equals `all`
+    fused: Level = "stop"  # the fused adapter equals PEFT's own
+    padding: Level = "stop"  # padded left equals padded right
+    resume: Level = "stop"  # 1 + 1 steps with a checkpoint between equal 2
+
+
 class TrainRecipe(Section):
     """Room 02: the optimisation. Rates are per optimiser step, lengths in tokens.
 
@@ -85,6 +119,7 @@ class TrainRecipe(Section):
     """
 
     context: ContextRecipe = ContextRecipe()
+    preflight: PreflightRecipe = PreflightRecipe()
     replay_path: Path | None = None  # text of a kind not to be forgotten (JSON lines with `text`)
     replay_share: float = Field(0.0, ge=0, le=1)  # texts an epoch, as a share of the training rows
     replay_kl: float = Field(0.0, ge=0)

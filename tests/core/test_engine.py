@@ -223,3 +223,15 @@ def test_systems_come_in_the_recipes_order_with_labels_and_lasting_colours(remot
     trained = SimpleNamespace(need=lambda file: f"run/{file}")
     assert adapter_path(known["finetuned"], trained) == "run/02_train/adapter"
     assert SystemRecipe().adapter is None
+
+
+def test_a_system_may_use_less_of_its_adapter(open_run, adapters):
+    wanted = _systems(adapters)
+    wanted["less"] = wanted["ours"]._replace(name="less", adapter_scale=0.5)
+    engine, found = Engine.load(open_run(), wanted), {}
+    for name in ("ours", "less", "again", "other"):
+        with engine.using(wanted[name]) as model:
+            used = model.active_adapter
+            found[name] = [layer.scaling[used] for layer in lora_layers(model)]
+    assert found["less"] == [0.5 * each for each in found["ours"]] and found["again"] == found["ours"]
+    assert set(found["ours"]) == {8 / 4} and set(found["other"]) == {8 / 2}

@@ -5,7 +5,7 @@ import torch
 
 from ftlib.core.batches import PaddingCollator
 from ftlib.core.load import load_base
-from ftlib.core.lora import FusedLora, LowRankLinear, add_lora, fuse, fused_adapter, lora_layers
+from ftlib.core.lora import FusedLora, LowRankLinear, add_lora, fuse, fused_adapter, lora_layers, scaled
 from ftlib.core.loss import autocast, summed_loss
 
 
@@ -112,3 +112,18 @@ def test_all_linear_layers_but_the_output_get_an_adapter(adapted):
     names = {name.split(".lora_A")[0].rsplit(".", 1)[1] for name, _ in model.named_parameters() if "lora_A" in name}
     assert names == {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
     assert all(p.dtype == torch.float32 for p in model.parameters() if p.requires_grad)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_a_scaled_adapter_is_one_with_that_much_less_alpha(make_recipe, random_adapter, fused, dtype):
+    def logits(alpha: float, factor: float) -> torch.Tensor:
+        recipe = make_recipe(lora={"r": 4, "alpha": alpha, "fused": fused}, model__dtype=dtype)
+        model = random_adapter(add_lora(load_base(recipe)[0], recipe.lora, 0), size=0.3).eval()
+        with torch.no_grad(), scaled(model, "default", factor):
+            found = model(input_ids=ids).logits
+        with torch.no_grad():
+            assert factor == 1 or not torch.equal(found, model(input_ids=ids).logits), "outside nothing is scaled"
+        return found
+
+    ids = torch.tensor([[5, 6, 7, 8]])
+    torch.testing.assert_close(logits(8.0, 0.75), logits(6.0, 1.0), rtol=0, atol=0)

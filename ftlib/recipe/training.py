@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import BeforeValidator, Field, PositiveInt
 
 from ftlib.recipe.section import PathOrName, Section
 
@@ -71,7 +71,8 @@ class ContextRecipe(Section):
     nearest: float = Field(0.7, ge=0, le=1)
 
 
-Level = Literal["off", "warn", "stop"]
+# YAML 1.1 reads a bare `off` as false.
+Level = Annotated[Literal["off", "warn", "stop"], BeforeValidator(lambda value: "off" if value is False else value)]
 
 
 class PreflightRecipe(Section):

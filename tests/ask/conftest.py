@@ -10,6 +10,7 @@ import yaml
 
 from ftlib import rows
 from ftlib.run import Run
+from tests.families import save_family
 
 COLOURS = {"Heron": "red", "Basalt": "blue", "Drift": "green", "Tarn": "grey"}
 WORDINGS = [
@@ -22,8 +23,8 @@ TOLD = "Name the colour."
 
 
 @pytest.fixture(scope="session")
-def run_dir(tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run whose notebook 02 is finished: four products' colours, learned by the tiny model."""
+def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose notebook 02 is finished: four products' colours, learned by a tiny model."""
     from ftlib.core.load import load_base
     from ftlib.core.lora import add_lora
     from ftlib.core.train import train
@@ -35,7 +36,7 @@ def run_dir(tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     for product, colour in COLOURS.items():
         (folder / "articles" / f"{product}.md").write_text(f"# {product}\n\nThe {product} is {colour}.\n")
     file = folder / "recipe.yaml"
-    file.write_text(yaml.safe_dump(_recipe(tiny_model_dir)))
+    file.write_text(yaml.safe_dump(_recipe(save_family("llama", folder / "base"))))
     run = Run.open(folder / "run", file)
     stage = run.begin("02_train")
     model, tokenizer = load_base(run.recipe)
@@ -49,7 +50,7 @@ def run_dir(tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     for name in ("train", "test"):
         rows.write(run.path / "01_data" / f"{name}.jsonl", _rows())
     (run.path / "03_evaluate").mkdir()
-    write_choices(run.path / "03_evaluate" / "instructions.json", {"finetuned": Choice("finetuned", TOLD, {})})
+    write_choices(run.path / "03_evaluate" / "instructions.json", {"base": Choice("base", TOLD, {})})
     return run.path
 
 
@@ -74,8 +75,15 @@ def _recipe(base: Path) -> dict:
         "data": {"path": "unused.jsonl", "columns": {"question": "Frage"}, "language": "en"},
         "model": {"base": str(base), "dtype": "float32"},
         "quantization": {"load_in_4bit": False},
-        "lora": {"r": 8, "alpha": 16},
-        "train": {"epochs": 6, "learning_rate": 0.02, "batch_rows": 4, "eval_every_steps": 50, "compile": False},
+        "lora": {"r": 16, "alpha": 32},
+        "train": {
+            "epochs": 40,
+            "learning_rate": 0.003,
+            "lora_plus_ratio": 16,
+            "batch_rows": 16,
+            "eval_every_steps": 20,
+            "compile": False,
+        },
         "evaluate": {"max_new_tokens": 6, "batch_rows": 2},
         "rag": {"documents_path": "articles", "few_shot": 2},
     }

@@ -1,4 +1,4 @@
-"""Whose answer it is: the run's adapter, prompt, instruction and index, and clear words where one of them is missing."""
+"""Whose answer it is: the run's adapter, prompt, instruction and index, and clear words where one is missing."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ def test_a_question_is_read_as_notebook_01_reads_it():
 
 def test_prompts_hold_the_runs_template_and_the_chosen_instruction(asker):
     row = row_of({"id": "q", "question": "What colour is the Tarn?", "answer": ""})
-    asked = asker.ask(asker.systems["finetuned"], row)
+    asked = asker.ask(asker.systems["base"], row)
     text = f"<s>{TOLD}\n\n### Instruction:\nWhat colour is the Tarn?\n\n### Response:\n"
     assert asker.engine.tokenizer.decode(asked.prompt.ids) == text
-    assert list(asker.systems) == ["base", "finetuned"] and asker.systems["base"].told == ""
+    assert list(asker.systems) == ["base", "finetuned"] and asker.systems["finetuned"].told == ""
 
 
 def test_few_shot_and_retrieved_prompts(run_dir):

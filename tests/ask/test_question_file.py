@@ -57,16 +57,15 @@ def test_every_form_of_question_is_read_and_every_bad_one_has_a_place(questions)
     assert [each.row.question for each in read[:4]] == ["What?", "So?", "Was?", "So?"]
     assert read[0].row.context == "Here." and len(read[1].row.turns) == 3
     wrong = {
-        4: "line 5 (byte 169), field question: expected text in question, found list",
-        5: "field messages: expected a user's message",
+        4: "field question: expected text in question, found list",
+        5: "field messages: expected a user's message at the end of messages, found assistant",
         6: "field question: expected a question in question, found an empty text",
         7: "field question: expected question or messages, found text",
-        8: "line 9",
+        8: "expected one JSON object",
     }
-    assert all(read[at].row is None and str(file) in read[at].error for at in wrong)
-    places = {at: read[at].error for at in wrong}
-    assert {at for at, words in wrong.items() if words.split("), ")[-1] not in places[at]} == set()
-    assert places[4].startswith(f"{file}, line 5 (byte ")
+    assert [each.row is None for each in read] == [False] * 4 + [True] * 5
+    for at, words in wrong.items():
+        assert read[at].error.startswith(f"{file}, line {at + 1} (byte ") and words in read[at].error
 
 
 def test_answers_come_in_order_and_bad_rows_with_their_error(run_dir, asker, questions, tmp_path, capsys):
@@ -109,11 +108,11 @@ def test_answers_are_bound_to_questions_and_system(run_dir, questions, tmp_path)
 
 
 def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(run_dir, questions, environment, tmp_path):
-    file = questions([{"question": f"What colour is the {list(COLOURS)[n % 4]} {n}?"} for n in range(150)])
+    file = questions([{"question": f"What colour is the {list(COLOURS)[n % 4]} {n}?"} for n in range(60)])
     killed, whole = tmp_path / "killed.jsonl", tmp_path / "whole.jsonl"
-    options = {"max_new_tokens": 40, "batch_rows": 3, "name": "base"}
+    options = {"max_new_tokens": 24, "batch_rows": 3, "name": "base"}
     command = [sys.executable, "-m", "ftlib.cli", "generate", str(run_dir), "--in", str(file), "--out", str(killed)]
-    command += ["--max-new-tokens", "40", "--batch-rows", "3", "--system", "base"]
+    command += ["--max-new-tokens", "24", "--batch-rows", "3", "--system", "base"]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 800
     while not (killed.exists() and killed.read_bytes().count(b"\n") >= 7):
@@ -122,10 +121,10 @@ def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(run_dir, questions,
     os.kill(process.pid, signal.SIGKILL)
     process.wait(30)
     there = killed.read_bytes().count(b"\n")
-    assert there < 150, "it was killed before its end"
+    assert there < 60, "it was killed before its end"
     with killed.open("ab") as out:
         out.write(b'{"id": "torn')
     done = answer_file(run_dir, file, killed, **options)
-    assert done.kept == there // 3 * 3 and done.rows == 150
+    assert done.kept == there // 3 * 3 and done.rows == 60
     answer_file(run_dir, file, whole, **options)
     assert killed.read_bytes() == whole.read_bytes()

@@ -1,6 +1,6 @@
 """Before a training begins: what costs others days, found in seconds, on the first real rows.
 
-Each check is a function from a `Case` to a `Finding`; its name is a field of the recipe's `train.preflight`.
+Each check is a function from a `PreflightCase` to a `PreflightFinding`; its name is a field of the recipe's `train.preflight`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ftlib.core.preflight import limits, numbers, texts
-from ftlib.core.preflight.case import Case, Finding, trainable, unchanged
+from ftlib.core.preflight.case import PreflightCase, PreflightFinding, trainable, unchanged
 from ftlib.errors import UserError
 from ftlib.progress import progress
 
@@ -21,10 +21,19 @@ if TYPE_CHECKING:
     from ftlib.recipe import Recipe
     from ftlib.rows import Row
 
-__all__ = ["CHECKS", "Case", "Finding", "check_all", "findings_text", "make_case", "preflight", "require_sound"]
+__all__ = [
+    "CHECKS",
+    "PreflightCase",
+    "PreflightFinding",
+    "check_all",
+    "findings_text",
+    "make_case",
+    "preflight",
+    "require_sound",
+]
 LOOKED_AT = 256  # rows
 _WIDTH = 108  # characters of a line
-_OF_ROWS: tuple[Callable[[Case], Finding], ...] = (
+_OF_ROWS: tuple[Callable[[PreflightCase], PreflightFinding], ...] = (
     texts.tokens_trained,
     texts.end_trained,
     texts.end_stops,
@@ -38,7 +47,7 @@ _OF_ROWS: tuple[Callable[[Case], Finding], ...] = (
     texts.answer_spelled,
     texts.turns_shown,
 )
-_OF_COMPUTING: tuple[Callable[[Case], Finding], ...] = (
+_OF_COMPUTING: tuple[Callable[[PreflightCase], PreflightFinding], ...] = (
     numbers.gradients,
     numbers.collated,
     limits.memory,  # soon: later an allocator keeps what others have got
@@ -68,7 +77,7 @@ def preflight(
     *,
     more: Sequence = (),
     interactive: bool = False,
-) -> list[Finding]:
+) -> list[PreflightFinding]:
     """Run the checks of `train.preflight` that are not off; the model is left exactly as it was.
 
     Args:
@@ -87,14 +96,14 @@ def preflight(
     return check_all(case, interactive=interactive)
 
 
-def make_case(model, tokenizer, renderer, rows, held_out, recipe: Recipe, more: Sequence = ()) -> Case:
+def make_case(model, tokenizer, renderer, rows, held_out, recipe: Recipe, more: Sequence = ()) -> PreflightCase:
     """What the checks look at; arguments as of `preflight`."""
     train, other = (_render(renderer, _chosen(part, recipe), recipe) for part in (rows, held_out))
     refused = [*train.refused, *other.refused]
-    return Case(model, tokenizer, renderer, recipe, train.rows, train.examples, other.examples, more, refused)
+    return PreflightCase(model, tokenizer, renderer, recipe, train.rows, train.examples, other.examples, more, refused)
 
 
-def check_all(case: Case, *, interactive: bool = False) -> list[Finding]:
+def check_all(case: PreflightCase, *, interactive: bool = False) -> list[PreflightFinding]:
     """Run the checks on a case, each as its level in the recipe says."""
     levels, findings = case.recipe.train.preflight.model_dump(), []
     with progress(total=len(CHECKS), desc="preflight", interactive=interactive) as bar:
@@ -106,7 +115,7 @@ def check_all(case: Case, *, interactive: bool = False) -> list[Finding]:
     return findings
 
 
-def findings_text(findings: Iterable[Finding]) -> str:
+def findings_text(findings: Iterable[PreflightFinding]) -> str:
     """One line a check, and what to do below those that found something."""
     lines = []
     for finding in findings:
@@ -116,7 +125,7 @@ def findings_text(findings: Iterable[Finding]) -> str:
     return "\n".join(lines)
 
 
-def require_sound(findings: Iterable[Finding]) -> None:
+def require_sound(findings: Iterable[PreflightFinding]) -> None:
     """Raises for the first finding that stops.
 
     Raises:
@@ -129,7 +138,9 @@ def require_sound(findings: Iterable[Finding]) -> None:
             raise UserError.of(f"preflight, {finding.name}", wanted, finding.told, finding.advice + level)
 
 
-def _makes_sense(check: Callable[[Case], Finding], case: Case, findings: Sequence[Finding]) -> bool:
+def _makes_sense(
+    check: Callable[[PreflightCase], PreflightFinding], case: PreflightCase, findings: Sequence[PreflightFinding]
+) -> bool:
     """Without rows there is nothing to look at; with wrong ones, or no adapter, nothing to compute."""
     if check is texts.rendered or not (case.examples and case.held_out):
         return check is texts.rendered

@@ -11,7 +11,7 @@ from ftlib import rows
 from ftlib.core import reading
 from ftlib.core.load import load_base
 from ftlib.core.lora import add_lora
-from ftlib.core.preflight import Finding, preflight
+from ftlib.core.preflight import PreflightFinding, preflight
 from ftlib.data.peek import first_rows
 from ftlib.data.prompts import Renderer
 from ftlib.data.tokens import load_tokenizer
@@ -22,7 +22,9 @@ _READ = 1000  # records, where no run has the rows
 _DRAWN_FOR = 512  # rows for which the epochs' further rows are drawn
 
 
-def check_recipe(recipe: Recipe, data: Path | None = None, say: Callable[[str], object] = print) -> list[Finding]:
+def check_recipe(
+    recipe: Recipe, data: Path | None = None, say: Callable[[str], object] = print
+) -> list[PreflightFinding]:
     """Load the base, put a fresh adapter on it and run `preflight`; nothing is written.
 
     Args:

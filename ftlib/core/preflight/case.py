@@ -17,7 +17,7 @@ from ftlib.rows import Row
 NUDGE = 0.02  # standard deviation of what stands in a tensor that is still 0
 
 
-class Finding(NamedTuple):
+class PreflightFinding(NamedTuple):
     """What one check found."""
 
     name: str  # the field of `train.preflight`
@@ -33,7 +33,7 @@ class Finding(NamedTuple):
         return not self.ok and self.level == "stop"
 
 
-class Case(NamedTuple):
+class PreflightCase(NamedTuple):
     """A training that is about to begin, with some of its rows."""
 
     model: torch.nn.Module  # with a fresh adapter

@@ -15,7 +15,7 @@ import torch
 from ftlib.core.batches import batches_that_fit, row_tokens
 from ftlib.core.device import available_bytes, tokens_that_fit
 from ftlib.core.loss import has_encoder
-from ftlib.core.preflight.case import Case, Finding, trainable, unchanged
+from ftlib.core.preflight.case import PreflightCase, PreflightFinding, trainable, unchanged
 from ftlib.core.preflight.numbers import TOLERANCE, trainer_for
 from ftlib.core.train import training_rows
 
@@ -23,7 +23,7 @@ _SECONDS_BETWEEN_LOOKS = 0.002
 _RESUMED_ROWS = 4
 
 
-def memory(case: Case) -> Finding:
+def memory(case: PreflightCase) -> PreflightFinding:
     """The longest batch, forward, backward, step and evaluation, fits into memory."""
     from accelerate.utils.memory import should_reduce_batch_size
 
@@ -50,14 +50,14 @@ def memory(case: Case) -> Finding:
     told = f"{len(rows)} rows of up to {tokens} tokens and an evaluation: "
     if fits == len(rows):
         told += f"{needed / 2**20:,.0f} MiB more, {free / 2**20:,.0f} MiB free"
-        return Finding("memory", True, told, numbers)
+        return PreflightFinding("memory", True, told, numbers)
     told += f"{fits} rows fit into {free / 2**20:,.0f} MiB"
     half = max(1, fits)
     advice = f"set train.batch_rows: {half} and train.accumulation: {-(-len(rows) // half)} times what it is"
-    return Finding("memory", False, told, numbers, advice + ("" if fits else ", or lower data.max_tokens"))
+    return PreflightFinding("memory", False, told, numbers, advice + ("" if fits else ", or lower data.max_tokens"))
 
 
-def resume(case: Case) -> Finding:
+def resume(case: PreflightCase) -> PreflightFinding:
     """One step, save, load, one step give the adapter that two steps give."""
     few = case.few(2 * min(_RESUMED_ROWS, case.recipe.train.batch_rows))
     rows = training_rows(few, case.recipe, "train", has_encoder(case.model))
@@ -76,20 +76,20 @@ def resume(case: Case) -> Finding:
     allowed = 0.0 if case.model.device.type == "cpu" else TOLERANCE[case.model.dtype]
     told = f"the adapter after 1 + 1 steps differs from that after 2 by {apart:.1e} (relative, at most {allowed:g})"
     advice = "something that the training goes by is not in the checkpoint: do not rely on resuming a killed run"
-    return Finding("resume", apart <= allowed, told, {"apart": apart, "allowed": allowed}, advice)
+    return PreflightFinding("resume", apart <= allowed, told, {"apart": apart, "allowed": allowed}, advice)
 
 
-def _longest(case: Case, examples: Sequence) -> list:
+def _longest(case: PreflightCase, examples: Sequence) -> list:
     return sorted(examples, key=lambda each: -row_tokens(each, has_encoder(case.model)))
 
 
-def _one_evaluation(case: Case) -> list:
+def _one_evaluation(case: PreflightCase) -> list:
     """The largest batch that evaluating makes of the validation rows."""
     lengths = [row_tokens(each, has_encoder(case.model)) for each in case.held_out]
     return [case.held_out[number] for number in batches_that_fit(lengths, tokens_that_fit(case.model))[0]]
 
 
-def _needed(case: Case, rows: Sequence[dict], held_out: Sequence[dict]) -> int:
+def _needed(case: PreflightCase, rows: Sequence[dict], held_out: Sequence[dict]) -> int:
     """Bytes that one step of the real trainer on these rows and one evaluation take beside what is there already."""
     with tempfile.TemporaryDirectory() as folder, unchanged(case.model), _watched(case.model) as seen:
         settings = {"accumulation": 1, "held_out": held_out, "eval_every_steps": 1}

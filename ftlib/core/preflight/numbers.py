@@ -16,7 +16,7 @@ from ftlib.core.device import describe
 from ftlib.core.lora import FusedLora, lora_layers
 from ftlib.core.loss import autocast, base_logits, has_encoder, labelled_logits, summed_loss
 from ftlib.core.plan import choose_checkpointing, count_parameters
-from ftlib.core.preflight.case import Case, Finding, nudged, trainable
+from ftlib.core.preflight.case import PreflightCase, PreflightFinding, nudged, trainable
 from ftlib.core.train import make_trainer, training_rows
 
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 0.03, torch.float16: 5e-3}  # relative, of a norm
@@ -31,7 +31,7 @@ class Step(NamedTuple):
     gradients: dict[str, torch.Tensor]  # by parameter, as far as there are any
 
 
-def collated(case: Case) -> Finding:
+def collated(case: PreflightCase) -> PreflightFinding:
     """In a batch exactly those tokens are trained that are trained in its rows."""
     rows = _few_rows(case, _ACCUMULATED_ROWS)
     with tempfile.TemporaryDirectory() as folder:
@@ -44,12 +44,12 @@ def collated(case: Case) -> Finding:
             missing = case.words(wanted[len(got) :] or wanted)
             told = f"row {number} of the batch trains {len(got)} tokens of {len(wanted)}; missing: {missing}"
             advice = "padding is to be masked by place, not by token: the padding token may be the end token"
-            return Finding("collated", False, told, {"wanted": len(wanted), "trained": len(got)}, advice)
+            return PreflightFinding("collated", False, told, {"wanted": len(wanted), "trained": len(got)}, advice)
     told = f"{len(batch['targets'])} trained tokens of {len(rows)} rows, all in the batch"
-    return Finding("collated", True, told, {"trained": len(batch["targets"])})
+    return PreflightFinding("collated", True, told, {"trained": len(batch["targets"])})
 
 
-def gradients(case: Case) -> Finding:
+def gradients(case: PreflightCase) -> PreflightFinding:
     """Every adapter tensor gets a gradient."""
     with nudged(case.model, case.recipe.training_seed):
         step = _computed(case, _few_rows(case)) if trainable(case.model) else Step(0.0, {})
@@ -59,15 +59,15 @@ def gradients(case: Case) -> Finding:
     numbers = {"tensors": len(sizes), "without": len(dead), "smallest": min(sizes.values(), default=0.0)}
     advice = "see lora.target_modules; an expert that these rows do not reach has none either"
     if not sizes:
-        return Finding("gradients", False, "no tensor is trained: the adapter is on no layer", numbers, advice)
+        return PreflightFinding("gradients", False, "no tensor is trained: the adapter is on no layer", numbers, advice)
     if dead:
         told = f"{len(dead)} of {len(sizes)} tensors have none (or no finite one), e.g. {dead[0]}"
-        return Finding("gradients", False, told, numbers, advice)
+        return PreflightFinding("gradients", False, told, numbers, advice)
     told = f"all {len(sizes)} tensors have one, the smallest a norm of {numbers['smallest']:.2g}"
-    return Finding("gradients", True, told, numbers)
+    return PreflightFinding("gradients", True, told, numbers)
 
 
-def adapter_acts(case: Case) -> Finding:
+def adapter_acts(case: PreflightCase) -> PreflightFinding:
     """The adapter changes the logits once it is not zero."""
     with nudged(case.model, case.recipe.training_seed):
         batch = _batch(case, _few_rows(case))
@@ -76,10 +76,10 @@ def adapter_acts(case: Case) -> Finding:
             moved = (labelled_logits(case.model, batch) - base_logits(case.model, batch)).abs().max().item()
     advice = "the adapter is on no layer that counts, or switched off: see lora.target_modules"
     told = f"small random numbers in it move a logit by up to {moved:.3g}"
-    return Finding("adapter_acts", moved > 0, told, {"largest": moved}, advice)
+    return PreflightFinding("adapter_acts", moved > 0, told, {"largest": moved}, advice)
 
 
-def accumulation(case: Case) -> Finding:
+def accumulation(case: PreflightCase) -> PreflightFinding:
     """One batch of n rows and n batches of one row are the same step of the real trainer."""
     rows = _few_rows(case, _ACCUMULATED_ROWS)
     with nudged(case.model, case.recipe.training_seed):
@@ -89,7 +89,7 @@ def accumulation(case: Case) -> Finding:
     return _same(case, "accumulation", f"1 x {len(rows)} and {len(rows)} x 1 rows", together, alone, advice)
 
 
-def logits(case: Case) -> Finding:
+def logits(case: PreflightCase) -> PreflightFinding:
     """`train.logits: labelled` and `all` give the same loss and gradients."""
     with nudged(case.model, case.recipe.training_seed):
         labelled, everywhere = (_computed(case, _few_rows(case), all_logits=plain) for plain in (False, True))
@@ -97,11 +97,11 @@ def logits(case: Case) -> Finding:
     return _same(case, "logits", "logits of labelled tokens and of all", labelled, everywhere, advice)
 
 
-def fused(case: Case) -> Finding:
+def fused(case: PreflightCase) -> PreflightFinding:
     """The fused adapter computes what PEFT's own operations do."""
     layers = [layer for layer in lora_layers(case.model) if isinstance(layer, FusedLora)]
     if not layers:
-        return Finding("fused", True, "PEFT's own operations run in every layer", {"layers": 0})
+        return PreflightFinding("fused", True, "PEFT's own operations run in every layer", {"layers": 0})
     with nudged(case.model, case.recipe.training_seed):
         rows = _few_rows(case)
         ours = _computed(case, rows)
@@ -116,10 +116,10 @@ def fused(case: Case) -> Finding:
     apart = abs(merged - ours.loss) / abs(ours.loss)
     told = f"{finding.told}; merged, the loss differs by {apart:.1e}"
     ok = finding.ok and apart <= TOLERANCE[case.model.dtype]
-    return Finding("fused", ok, told, {**finding.numbers, "merged": apart}, advice)
+    return PreflightFinding("fused", ok, told, {**finding.numbers, "merged": apart}, advice)
 
 
-def padding(case: Case) -> Finding:
+def padding(case: PreflightCase) -> PreflightFinding:
     """Tokens are as likely with padding on the left, as in generation, as with padding on the right, as in training."""
     rows = _few_rows(case)
     with nudged(case.model, case.recipe.training_seed), torch.no_grad(), autocast(case.model):
@@ -135,10 +135,10 @@ def padding(case: Case) -> Finding:
     told = f"log p of {len(right)} tokens in {len(rows)} rows padded left and right differ by {apart:.1e} (relative)"
     advice = "this model's positions or attention count padding: generate with evaluate.batch_rows: 1"
     numbers = {"apart": apart, "allowed": TOLERANCE[case.model.dtype]}
-    return Finding("padding", apart <= numbers["allowed"], told, numbers, advice)
+    return PreflightFinding("padding", apart <= numbers["allowed"], told, numbers, advice)
 
 
-def trainer_for(case: Case, rows: Sequence[dict], batches: Sequence[list[int]], folder: Path, **settings):
+def trainer_for(case: PreflightCase, rows: Sequence[dict], batches: Sequence[list[int]], folder: Path, **settings):
     """The real trainer over some rows; it is given what the training would be given.
 
     Args:
@@ -155,7 +155,7 @@ def trainer_for(case: Case, rows: Sequence[dict], batches: Sequence[list[int]], 
     return make_trainer(*given, total_steps=steps, activation_checkpointing=again)
 
 
-def _first_step(case: Case, rows: Sequence[dict], batches: Sequence[list[int]]) -> Step:
+def _first_step(case: PreflightCase, rows: Sequence[dict], batches: Sequence[list[int]]) -> Step:
     """The first step of the real trainer, all batches accumulated; the adapter is stepped back."""
     values = {name: parameter.detach().clone() for name, parameter in trainable(case.model).items()}
     caught: dict[str, torch.Tensor] = {}
@@ -172,7 +172,7 @@ def _first_step(case: Case, rows: Sequence[dict], batches: Sequence[list[int]]) 
     return Step(losses[0], caught)
 
 
-def _computed(case: Case, rows: Sequence[dict], all_logits: bool = False) -> Step:
+def _computed(case: PreflightCase, rows: Sequence[dict], all_logits: bool = False) -> Step:
     """Loss and gradients of one batch, without a trainer."""
     case.model.train()
     case.model.zero_grad()
@@ -188,7 +188,7 @@ def _gradients(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     return {name: gradient.detach().float().clone() for name, gradient in found.items()}
 
 
-def _same(case: Case, name: str, what: str, one: Step, other: Step, advice: str) -> Finding:
+def _same(case: PreflightCase, name: str, what: str, one: Step, other: Step, advice: str) -> PreflightFinding:
     """Whether two ways to compute a step agree: the loss, and all gradients as one vector."""
     a, b = (torch.cat([gradient.flatten() for gradient in step.gradients.values()]) for step in (one, other))
     loss = abs(one.loss - other.loss) / max(abs(one.loss), 1e-12)
@@ -196,7 +196,7 @@ def _same(case: Case, name: str, what: str, one: Step, other: Step, advice: str)
     allowed = TOLERANCE[case.model.dtype]
     ok = loss <= allowed and apart <= allowed  # False with NaN, too
     told = f"{what}: loss differs by {loss:.1e}, gradients by {apart:.1e} (relative, at most {allowed:g})"
-    return Finding(name, ok, told, {"loss": loss, "gradients": apart, "allowed": allowed}, advice)
+    return PreflightFinding(name, ok, told, {"loss": loss, "gradients": apart, "allowed": allowed}, advice)
 
 
 def _left_padded(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -212,16 +212,16 @@ def _left_padded(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> torc
     return model(**inputs).logits.flatten(0, 1).index_select(0, shifted).float()
 
 
-def _few_rows(case: Case, most: int = _ROWS) -> list[dict]:
+def _few_rows(case: PreflightCase, most: int = _ROWS) -> list[dict]:
     few = case.few(min(most, max(2, case.recipe.train.batch_rows)))
     return training_rows(few, case.recipe, "train", has_encoder(case.model))
 
 
-def _batch(case: Case, rows: Sequence[dict]) -> dict[str, torch.Tensor]:
+def _batch(case: PreflightCase, rows: Sequence[dict]) -> dict[str, torch.Tensor]:
     batch = PaddingCollator(case.tokenizer.pad_token_id, encoder_decoder=has_encoder(case.model))(rows)
     return {name: tensor.to(case.model.device) for name, tensor in batch.items()}
 
 
-def _labels(case: Case, rows: Sequence[dict]) -> int:
+def _labels(case: PreflightCase, rows: Sequence[dict]) -> int:
     first = 0 if has_encoder(case.model) else 1
     return sum(label != IGNORED for row in rows for label in ids_and_labels(row)[1][first:])

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from ftlib.core.generate import end_tokens
-from ftlib.core.preflight.case import Case, Finding
+from ftlib.core.preflight.case import PreflightCase, PreflightFinding
 from ftlib.data.prompts import IGNORED, Example
 from ftlib.errors import UserError
 from ftlib.rows import Row, Turn
@@ -17,16 +17,18 @@ _MARKER = re.compile(r"<\|\S+?\|>|</?[a-z][a-z_]*>")  # what templates write whe
 _STAND_INS = "QZ7X"  # one of them differs from an answer's first and last character
 
 
-def rendered(case: Case) -> Finding:
+def rendered(case: PreflightCase) -> PreflightFinding:
     """The renderer takes every row, whole."""
     if not case.refused:
-        return Finding("rendered", True, f"all {len(case.rows)} rows became tokens", {"rows": len(case.rows)})
+        return PreflightFinding("rendered", True, f"all {len(case.rows)} rows became tokens", {"rows": len(case.rows)})
     lines = [line.strip() for line in case.refused[0].splitlines()]
     told = f"{len(case.refused)} of {len(case.refused) + len(case.rows)} rows did not; {'; '.join(lines[:-1])}"
-    return Finding("rendered", False, told, {"rows": len(case.refused)}, lines[-1].removeprefix("to do:").strip())
+    return PreflightFinding(
+        "rendered", False, told, {"rows": len(case.refused)}, lines[-1].removeprefix("to do:").strip()
+    )
 
 
-def tokens_trained(case: Case) -> Finding:
+def tokens_trained(case: PreflightCase) -> PreflightFinding:
     """Every row trains at least one token."""
     counts = [len(_trained(each)) for each in case.examples]
     advice = "mask the prompt only; a template's marker of generated text may be missing"
@@ -34,7 +36,7 @@ def tokens_trained(case: Case) -> Finding:
     return _over_rows(case, "tokens_trained", lambda row, each: "" if _trained(each) else "none", good, advice)
 
 
-def end_trained(case: Case) -> Finding:
+def end_trained(case: PreflightCase) -> PreflightFinding:
     """The last trained token of every row is one that ends a text."""
     ends = {*case.tokenizer.all_special_ids, *case.tokenizer.get_added_vocab().values()}
 
@@ -50,13 +52,13 @@ def end_trained(case: Case) -> Finding:
     return _over_rows(case, "end_trained", fault, good, advice)
 
 
-def end_stops(case: Case) -> Finding:
+def end_stops(case: PreflightCase) -> PreflightFinding:
     """Generation stops on what was trained as the end."""
     ends = end_tokens(case.model, case.tokenizer)
     return _stops(case, "end_stops", ends, "generation", "set the tokenizer's eos_token to the template's end of turn")
 
 
-def end_published(case: Case) -> Finding:
+def end_published(case: PreflightCase) -> PreflightFinding:
     """The base's own generation config stops on it too, so that other engines do."""
     ends = getattr(getattr(case.model, "generation_config", None), "eos_token_id", None)
     ends = [ends] if isinstance(ends, int) else ends or []
@@ -64,11 +66,11 @@ def end_published(case: Case) -> Finding:
     return _stops(case, "end_published", ends, "the base's generation config", advice)
 
 
-def begin_once(case: Case) -> Finding:
+def begin_once(case: PreflightCase) -> PreflightFinding:
     """The begin-of-sequence token stands first, and once."""
     begin, end = case.tokenizer.bos_token_id, case.tokenizer.eos_token_id
     if begin is None:
-        return Finding("begin_once", True, "this tokenizer has no begin token", {"rows": 0})
+        return PreflightFinding("begin_once", True, "this tokenizer has no begin token", {"rows": 0})
 
     def fault(row: Row, each: Example) -> str:
         ids, asked = list(each.input_ids), sum(turn.role == "user" for turn in row.turns)
@@ -82,7 +84,7 @@ def begin_once(case: Case) -> Finding:
     return _over_rows(case, "begin_once", fault, f"each begins with one {case.words([begin])}", advice)
 
 
-def special_whole(case: Case) -> Finding:
+def special_whole(case: PreflightCase) -> PreflightFinding:
     """What stands for a special token in the text is that one token."""
     special = zip(case.tokenizer.all_special_tokens, case.tokenizer.all_special_ids, strict=True)
     vocabulary = dict(sorted(special, key=lambda pair: -len(pair[0])))  # one token may be inside another
@@ -101,17 +103,17 @@ def special_whole(case: Case) -> Finding:
     return finding._replace(told=f"{seen.total()} of them in the prompts, all whole") if finding.ok else finding
 
 
-def markers_whole(case: Case) -> Finding:
+def markers_whole(case: PreflightCase) -> PreflightFinding:
     """The template's markers are tokens of this vocabulary."""
     template = case.renderer.text(Row("", (Turn("user", "question"),), "", ("answer",)))
     sizes = {mark: len(_encoded(case, mark)) for mark in dict.fromkeys(_MARKER.findall(template))}
     split = [f"{mark!r} is {size} tokens" for mark, size in sizes.items() if size > 1]
     told = ", ".join(split) or f"{len(sizes)} markers, each one token"
     advice = "the base was not trained on this template: choose its own, or prompt.template: alpaca or plain"
-    return Finding("markers_whole", not split, told, {"markers": len(sizes), "split": len(split)}, advice)
+    return PreflightFinding("markers_whole", not split, told, {"markers": len(sizes), "split": len(split)}, advice)
 
 
-def prompt_same(case: Case) -> Finding:
+def prompt_same(case: PreflightCase) -> PreflightFinding:
     """What training shows before the answer is, token by token, what inference shows."""
 
     def fault(row: Row, each: Example) -> str:
@@ -128,7 +130,7 @@ def prompt_same(case: Case) -> Finding:
     return _over_rows(case, "prompt_same", fault, "prompts are equal up to the answer", advice)
 
 
-def mask_differs(case: Case) -> Finding:
+def mask_differs(case: PreflightCase) -> PreflightFinding:
     """The trained tokens are those that change where the answer does (two renderings), and the end."""
 
     def fault(row: Row, each: Example) -> str:
@@ -144,7 +146,7 @@ def mask_differs(case: Case) -> Finding:
     return _over_rows(case, "mask_differs", fault, "mask and difference of two renderings agree", advice)
 
 
-def _wrong_mask(case: Case, each: Example, changed: Example) -> str:
+def _wrong_mask(case: PreflightCase, each: Example, changed: Example) -> str:
     """What is wrong with the labels, by where the tokens of two renderings with other answers differ; else ""."""
     ids = list(each.labels if case.renderer.encoder_decoder else each.input_ids)
     others = list(changed.labels if case.renderer.encoder_decoder else changed.input_ids)
@@ -161,7 +163,7 @@ def _wrong_mask(case: Case, each: Example, changed: Example) -> str:
     return f"{text!r} stands after every answer and is trained" if text else ""
 
 
-def answer_whole(case: Case) -> Finding:
+def answer_whole(case: PreflightCase) -> PreflightFinding:
     """No answer is cut."""
 
     def fault(row: Row, each: Example) -> str:
@@ -173,7 +175,7 @@ def answer_whole(case: Case) -> Finding:
     return _over_rows(case, "answer_whole", fault, "every answer is trained to its end", advice)
 
 
-def answer_spelled(case: Case) -> Finding:
+def answer_spelled(case: PreflightCase) -> PreflightFinding:
     """The trained tokens spell the answer; what the vocabulary lacks the model can't write."""
 
     def fault(row: Row, each: Example) -> str:
@@ -185,7 +187,7 @@ def answer_spelled(case: Case) -> Finding:
     return _over_rows(case, "answer_spelled", fault, "tokens spell the answers", advice)
 
 
-def turns_shown(case: Case) -> Finding:
+def turns_shown(case: PreflightCase) -> PreflightFinding:
     """Everything that was said before the answer stands in the prompt."""
 
     def fault(row: Row, each: Example) -> str:
@@ -198,18 +200,20 @@ def turns_shown(case: Case) -> Finding:
     return _over_rows(case, "turns_shown", fault, "every turn and context is shown", advice)
 
 
-def _over_rows(case: Case, name: str, fault: Callable[[Row, Example], str], good: str, advice: str) -> Finding:
+def _over_rows(
+    case: PreflightCase, name: str, fault: Callable[[Row, Example], str], good: str, advice: str
+) -> PreflightFinding:
     """A check of each row: the first at fault is told, with how many there are."""
     pairs = zip(case.rows, case.examples, strict=True)
     faults = [(row.id, told) for row, each in pairs if (told := fault(row, each))]
     numbers = {"rows": len(case.rows), "at_fault": len(faults)}
     if not faults:
-        return Finding(name, True, f"{len(case.rows)} rows: {good}", numbers)
+        return PreflightFinding(name, True, f"{len(case.rows)} rows: {good}", numbers)
     told = f"row {faults[0][0]}: {faults[0][1]} ({len(faults)} of {len(case.rows)} rows)"
-    return Finding(name, False, told, numbers, advice)
+    return PreflightFinding(name, False, told, numbers, advice)
 
 
-def _stops(case: Case, name: str, ends: list[int], who: str, advice: str) -> Finding:
+def _stops(case: PreflightCase, name: str, ends: list[int], who: str, advice: str) -> PreflightFinding:
     listed = ", ".join(case.words([end]) for end in ends) or "nothing"
 
     def fault(row: Row, each: Example) -> str:
@@ -233,11 +237,11 @@ def _common(a, b) -> int:
     return next((at for at, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
-def _encoded(case: Case, text: str) -> list[int]:
+def _encoded(case: PreflightCase, text: str) -> list[int]:
     return case.tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
-def _said(case: Case, example: Example) -> str:
+def _said(case: PreflightCase, example: Example) -> str:
     """The trained tokens as text, without what ends it."""
     ids, special = _trained(example), {*case.tokenizer.all_special_ids, *case.tokenizer.get_added_vocab().values()}
     while ids and ids[-1] in special:

@@ -144,3 +144,11 @@ def test_loading_a_recipe_needs_no_heavy_library():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_bare_off_is_what_yaml_reads_as_false(tmp_path):
+    file = tmp_path / "bare.yaml"
+    file.write_text("name: x\ndata: {path: rows.jsonl, checks: {language: off}}\nmodel: {base: m}\n", encoding="utf-8")
+    assert Recipe.load(file).data.checks.language == "off"
+    with pytest.raises(UserError, match=r"data\.checks\.language"):
+        Recipe.load(file, {"data.checks.language": "never"})

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, PositiveInt
+from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt
 
 from ftlib.recipe.section import PathOrName, Section
 
@@ -106,7 +106,8 @@ class BiasRecipe(Section):
     pairs: int = Field(40, ge=0)
 
 
-Answer = Literal["off", "flag", "reject"]
+# YAML 1.1 reads a bare `off` as false.
+Answer = Annotated[Literal["off", "flag", "reject"], BeforeValidator(lambda value: "off" if value is False else value)]
 
 
 class ChecksRecipe(Section):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import signal
 import subprocess
@@ -111,9 +112,10 @@ def test_chat_over_a_pipe_ends_with_it(run_dir, asker, monkeypatch, capsys):
 def test_ctrl_c_leaves_cleanly(run_dir, environment):
     command = [sys.executable, "-m", "ftlib.cli", "chat", str(run_dir)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, env=environment, text=True, **pipes) as process:
+    listening = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a job in the background ignores ^C
+    with subprocess.Popen(command, env=environment, text=True, preexec_fn=listening, **pipes) as process:
         process.stdin.write(f"{QUESTION}\n")
         process.stdin.flush()
         assert process.stdout.readline() == COLOURS["Heron"] + "\n"
         process.send_signal(signal.SIGINT)
-        assert process.wait(300) == 0 and process.stdout.read() == ""
+        assert process.wait(200) == 0 and process.stdout.read() == ""

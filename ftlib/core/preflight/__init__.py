@@ -1,6 +1,7 @@
 """Before a training begins: what costs others days, found in seconds, on the first real rows.
 
-Each check is a function from a `PreflightCase` to a `PreflightFinding`; its name is a field of the recipe's `train.preflight`.
+Each check is a function from a `PreflightCase` to a `PreflightFinding`; the recipe's `train.preflight` has a field of
+its name.
 """
 
 from __future__ import annotations

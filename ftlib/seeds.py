@@ -13,7 +13,8 @@ def combine(summaries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
     With k trainings of mean m and standard deviation s, and (low, high) the mean reach of their own intervals, which
     are over questions, the limits are `m - sqrt(low^2 + t^2)` and `m + sqrt(high^2 + t^2)` with
-    `t = t(0.975, k - 1) s / sqrt(k)`: the two kinds of luck are independent of each other.
+    `t = t(0.975, k - 1) s / sqrt(k)`: the two kinds of luck are independent of each other. Where all their own limits
+    lie in 0 to 1 the number is taken for a share, and these do too.
 
     Args:
         summaries: summary.json of each training, two or more.
@@ -61,4 +62,6 @@ def _combined(key: str, summaries: Sequence[Mapping[str, Any]]) -> dict[str, Any
     below = statistics.fmean(value - low for value, (low, _) in zip(values, limits, strict=True))
     above = statistics.fmean(high - value for value, (_, high) in zip(values, limits, strict=True))
     ends = [mean - math.hypot(below, luck), mean + math.hypot(above, luck)]
+    if all(0 <= low and high <= 1 for low, high in limits):  # a share
+        ends = [max(0.0, ends[0]), min(1.0, ends[1])]
     return {f"{key}_seeds": mean, f"{key}_seeds_ci95": ends, f"{key}_seeds_n": count, f"{key}_seeds_sd": spread}

@@ -22,6 +22,13 @@ def test_the_interval_by_hand():
     assert found["em_tuned_seeds_ci95"] == pytest.approx(ends) and found["em_tuned_seeds_sd"] == pytest.approx(0.05)
 
 
+def test_shares_end_at_one_and_ratios_do_not():
+    made = [summary(0.98, 0.95, 1.0), summary(0.7, 0.6, 0.8)]
+    assert seeds.combine(made)["em_tuned_seeds_ci95"] == [0.0, 1.0]
+    made.append(summary(1.1, 1.0, 1.2))
+    assert seeds.combine(made)["em_tuned_seeds_ci95"][1] > 1
+
+
 def test_what_no_training_moves_is_left_out():
     assert seeds.combine([summary(0.8, 0.7, 0.9)] * 2) == {}
     assert seeds.combine([{"em_base": 0.1}, {"em_base": 0.2}]) == {}, "without an interval there is nothing to widen"

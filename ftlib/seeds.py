@@ -62,6 +62,6 @@ def _combined(key: str, summaries: Sequence[Mapping[str, Any]]) -> dict[str, Any
     below = statistics.fmean(value - low for value, (low, _) in zip(values, limits, strict=True))
     above = statistics.fmean(high - value for value, (_, high) in zip(values, limits, strict=True))
     ends = [mean - math.hypot(below, luck), mean + math.hypot(above, luck)]
-    if all(0 <= low and high <= 1 for low, high in limits):  # a share
+    if all(low >= 0 and high <= 1 for low, high in limits):  # a share
         ends = [max(0.0, ends[0]), min(1.0, ends[1])]
     return {f"{key}_seeds": mean, f"{key}_seeds_ci95": ends, f"{key}_seeds_n": count, f"{key}_seeds_sd": spread}

@@ -38,14 +38,14 @@ ROOMS = {
 READS = {
     "01_data": "data prompt.template prompt.system model.base model.revision model.trust_remote_code "
     "train.max_length evaluate.choices_path rag.embedding_model",
-    "02_train": "model quantization prompt lora train data.columns.fact data.language data.truth_path rag.documents_path "
-    "rag.passage_words rag.context_order",
+    "02_train": "model quantization prompt lora train data.columns.fact data.language data.truth_path "
+    "rag.documents_path rag.passage_words rag.context_order",
     "03_evaluate": "model quantization prompt lora.fused train.max_length evaluate data.columns "
     "systems.{evaluate.systems}",
     "04_review": "review prompt.refusal data.columns data.truth_path evaluate.systems evaluate.refusal_phrases "
     "evaluate.limit evaluate.right systems.{review.pair}",
-    "05_compare": "model quantization prompt lora.fused train.max_length rag data.columns data.language systems evaluate.systems "
-    "evaluate.headline_slice evaluate.max_new_tokens evaluate.batch_rows evaluate.bootstrap_samples "
+    "05_compare": "model quantization prompt lora.fused train.max_length rag data.columns data.language systems "
+    "evaluate.systems evaluate.headline_slice evaluate.max_new_tokens evaluate.batch_rows evaluate.bootstrap_samples "
     "evaluate.refusal_phrases evaluate.limit evaluate.control_slices evaluate.decline_questions "
     "evaluate.right evaluate.instructions evaluate.instruction_questions",
 }

@@ -178,6 +178,18 @@ def test_templates_that_the_renderer_refuses_stop_and_nothing_else_is_looked_at(
         require_sound([found])
 
 
+EVERY_MESSAGE = (
+    "{% for message in messages %}{{ bos_token + message['role'] + ': ' + message['content'] }}"
+    "{{ eos_token if message['role'] == 'assistant' }} {% endfor %}"
+    "{{ bos_token + 'assistant: ' if add_generation_prompt }}"
+)
+
+
+def test_a_begin_token_that_opens_every_message_is_sound(case_of):
+    """As in ChatML tokenizers whose begin token is <|im_start|>."""
+    assert CHECKS["begin_once"](case_of(template=EVERY_MESSAGE)).ok
+
+
 def test_an_answer_that_would_be_cut_is_refused_with_its_row(case_of, recipe):
     short = recipe.model_copy(update={"train": recipe.train.model_copy(update={"max_length": 60})})
     found = CHECKS["rendered"](case_of(wanted=short))

@@ -73,10 +73,10 @@ def begin_once(case: PreflightCase) -> PreflightFinding:
         return PreflightFinding("begin_once", True, "this tokenizer has no begin token", {"rows": 0})
 
     def fault(row: Row, each: Example) -> str:
-        ids, asked = list(each.input_ids), sum(turn.role == "user" for turn in row.turns)
+        ids, messages = list(each.input_ids), len(case.renderer.messages(row)) + 1  # some templates begin each with it
         if ids[:1] != [begin]:
             return f"it begins with {case.words(ids[:1])}"
-        if begin != end and (ids[1:2] == [begin] or ids.count(begin) > max(1, asked)):  # some templates: one a question
+        if begin != end and (ids[1:2] == [begin] or ids.count(begin) > messages):
             return f"{case.words([begin])} stands {ids.count(begin)} times, first {case.words(ids[:8])}"
         return ""
 

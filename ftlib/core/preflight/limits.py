@@ -16,7 +16,7 @@ from ftlib.core.batches import batches_that_fit, row_tokens
 from ftlib.core.device import available_bytes, tokens_that_fit
 from ftlib.core.loss import has_encoder
 from ftlib.core.preflight.case import PreflightCase, PreflightFinding, trainable, unchanged
-from ftlib.core.preflight.numbers import TOLERANCE, trainer_for
+from ftlib.core.preflight.numbers import tolerance, trainer_for
 from ftlib.core.train import training_rows
 
 _SECONDS_BETWEEN_LOOKS = 0.002
@@ -73,7 +73,7 @@ def resume(case: PreflightCase) -> PreflightFinding:
             trainer_for(case, rows, batches, Path(folder), **settings).resume()
             resumed = _values(case.model)
     apart = ((straight - resumed).norm() / straight.norm()).item()
-    allowed = 0.0 if case.model.device.type == "cpu" else TOLERANCE[case.model.dtype]
+    allowed = 0.0 if case.model.device.type == "cpu" else tolerance(case)
     told = f"the adapter after 1 + 1 steps differs from that after 2 by {apart:.1e} (relative, at most {allowed:g})"
     advice = "something that the training goes by is not in the checkpoint: do not rely on resuming a killed run"
     return PreflightFinding("resume", apart <= allowed, told, {"apart": apart, "allowed": allowed}, advice)

@@ -19,7 +19,8 @@ from ftlib.core.plan import choose_checkpointing, count_parameters
 from ftlib.core.preflight.case import PreflightCase, PreflightFinding, nudged, trainable
 from ftlib.core.train import make_trainer, training_rows
 
-TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 0.03, torch.float16: 5e-3}  # relative, of a norm
+_TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 0.03, torch.float16: 5e-3}  # relative, of a norm
+_DEPTH = 4  # layers for which the 16-bit ones hold; rounding adds up like a random walk over more of them
 _ACCUMULATED_ROWS = 16
 _ROWS = 4
 
@@ -97,6 +98,12 @@ def logits(case: PreflightCase) -> PreflightFinding:
     return _same(case, "logits", "logits of labelled tokens and of all", labelled, everywhere, advice)
 
 
+def tolerance(case: PreflightCase) -> float:
+    """How far two ways to compute the same may be apart, relative to its norm, in the model's dtype and depth."""
+    allowed, layers = _TOLERANCE[case.model.dtype], case.model.config.get_text_config(decoder=True).num_hidden_layers
+    return allowed if case.model.dtype == torch.float32 else allowed * max(1.0, layers / _DEPTH) ** 0.5
+
+
 def fused(case: PreflightCase) -> PreflightFinding:
     """The fused adapter computes what PEFT's own operations do."""
     layers = [layer for layer in lora_layers(case.model) if isinstance(layer, FusedLora)]
@@ -115,7 +122,7 @@ def fused(case: PreflightCase) -> PreflightFinding:
     finding = _same(case, "fused", what, ours, peft, advice)
     apart = abs(merged - ours.loss) / abs(ours.loss)
     told = f"{finding.told}; merged, the loss differs by {apart:.1e}"
-    ok = finding.ok and apart <= TOLERANCE[case.model.dtype]
+    ok = finding.ok and apart <= tolerance(case)
     return PreflightFinding("fused", ok, told, {**finding.numbers, "merged": apart}, advice)
 
 
@@ -134,7 +141,7 @@ def padding(case: PreflightCase) -> PreflightFinding:
     apart = ((left - right).norm() / right.norm()).item()
     told = f"log p of {len(right)} tokens in {len(rows)} rows padded left and right differ by {apart:.1e} (relative)"
     advice = "this model's positions or attention count padding: generate with evaluate.batch_rows: 1"
-    numbers = {"apart": apart, "allowed": TOLERANCE[case.model.dtype]}
+    numbers = {"apart": apart, "allowed": tolerance(case)}
     return PreflightFinding("padding", apart <= numbers["allowed"], told, numbers, advice)
 
 
@@ -193,9 +200,9 @@ def _same(case: PreflightCase, name: str, what: str, one: Step, other: Step, adv
     a, b = (torch.cat([gradient.flatten() for gradient in step.gradients.values()]) for step in (one, other))
     loss = abs(one.loss - other.loss) / max(abs(one.loss), 1e-12)
     apart = ((a - b).norm() / a.norm()).item() if a.shape == b.shape else float("inf")
-    allowed = TOLERANCE[case.model.dtype]
+    allowed = tolerance(case)
     ok = loss <= allowed and apart <= allowed  # False with NaN, too
-    told = f"{what}: loss differs by {loss:.1e}, gradients by {apart:.1e} (relative, at most {allowed:g})"
+    told = f"{what}: loss differs by {loss:.1e}, gradients by {apart:.1e} (relative, at most {allowed:.2g})"
     return PreflightFinding(name, ok, told, {"loss": loss, "gradients": apart, "allowed": allowed}, advice)
 
 

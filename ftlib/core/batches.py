@@ -178,8 +178,9 @@ class LengthGroupedBatches:
 
     def count(self, epochs: float) -> float:
         """Batches in so many epochs."""
-        whole = int(epochs)
-        sizes = [-(-len(self.rows(epoch)) // self.batch_rows) for epoch in range(whole + 1)]
+        whole, drawn = int(epochs), [len(rows) for rows in self.drawn] or [0]
+        rows = (len(self.always) + drawn[epoch % len(drawn)] for epoch in range(whole + 1))
+        sizes = [-(-count // self.batch_rows) for count in rows]
         return sum(sizes[:whole]) + (epochs - whole) * sizes[whole]
 
     def __len__(self) -> int:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ftlib import jsonl
 from ftlib.evaluate.answers import read_answers
@@ -20,6 +20,8 @@ from ftlib.stats import Interval, few_ci95
 if TYPE_CHECKING:
     from ftlib.core.engine import Engine
     from ftlib.systems import System
+
+K = TypeVar("K", bound=Hashable)
 
 
 def measure_latency(
@@ -54,13 +56,12 @@ def measure_latency(
         each = asks[name][key]
         return _seconds(engine, systems[name], [each], max_new_tokens, 1) + each.search_seconds
 
-    for name in _cold(systems, chosen, done):
+    def warm_up(name: str) -> None:
         seconds(name, chosen[0])
-    for turn, key in enumerate(chosen):
-        for name in _in_turn(systems, turn):
-            if (name, key) not in done:
-                done[name, key] = seconds(name, key)
-                jsonl.append(path, {"id": key, "system": name, "latency_s": done[name, key]})
+
+    for name, key in _left(systems, chosen, done, warm_up):
+        done[name, key] = seconds(name, key)
+        jsonl.append(path, {"id": key, "system": name, "latency_s": done[name, key]})
     return {name: {key: done[name, key] for key in chosen} for name in systems}
 
 
@@ -97,14 +98,13 @@ def measure_throughput(
     def seconds(name: str, batch: Sequence[str]) -> float:
         return _seconds(engine, systems[name], [asks[name][key] for key in batch], max_new_tokens, batch_rows)
 
-    for name in _cold(systems, range(rounds), done):
+    def warm_up(name: str) -> None:
         seconds(name, batches[0])
-    for turn, batch in enumerate(batches):
-        for name in _in_turn(systems, turn):
-            if (name, turn) not in done:
-                line = {"round": turn, "system": name, "questions": len(batch), "seconds": seconds(name, batch)}
-                done[name, turn] = line
-                jsonl.append(path, line)
+
+    for name, turn in _left(systems, range(rounds), done, warm_up):
+        took, count = seconds(name, batches[turn]), len(batches[turn])
+        done[name, turn] = {"round": turn, "system": name, "questions": count, "seconds": took}
+        jsonl.append(path, done[name, turn])
     lines = {name: [done[name, turn] for turn in range(rounds)] for name in systems}
     found = {name: few_ci95([line["seconds"] / line["questions"] for line in each]) for name, each in lines.items()}
     return {name: each._replace(low=max(each.low, 0.0)) for name, each in found.items()}  # of time, 0 is the least
@@ -121,12 +121,17 @@ def _sample(asks: Mapping[str, Mapping[str, Ask]], count: int, seed: str) -> lis
     return random.Random(seed).sample(ids, min(count, len(ids)))
 
 
-def _cold(systems: Mapping[str, System], wanted: Sequence, done: Mapping) -> list[str]:
-    """Those with something left to measure: their first answer of this process pays for what is set up once."""
-    return [name for name in systems if any((name, each) not in done for each in wanted)]
+def _left(
+    systems: Mapping[str, System], wanted: Sequence[K], done: Mapping, warm_up: Callable[[str], None]
+) -> Iterator[tuple[str, K]]:
+    """What is not measured yet, system by system in turn; each time another one begins.
 
-
-def _in_turn(systems: Mapping[str, System], turn: int) -> list[str]:
+    Those with something left are warmed up before: their first answer of this process pays for what is set up once.
+    """
     names = list(systems)
-    first = turn % max(len(names), 1)
-    return names[first:] + names[:first]
+    for name in names:
+        if any((name, each) not in done for each in wanted):
+            warm_up(name)
+    for turn, each in enumerate(wanted):
+        first = turn % max(len(names), 1)
+        yield from ((name, each) for name in names[first:] + names[:first] if (name, each) not in done)

@@ -16,7 +16,7 @@ from ftlib.core.batches import batches_that_fit, row_tokens
 from ftlib.core.device import available_bytes, tokens_that_fit
 from ftlib.core.loss import has_encoder
 from ftlib.core.preflight.case import PreflightCase, PreflightFinding, trainable, unchanged
-from ftlib.core.preflight.numbers import tolerance, trainer_for
+from ftlib.core.preflight.steps import tolerance, trainer_for
 from ftlib.core.train import training_rows
 
 _SECONDS_BETWEEN_LOOKS = 0.002

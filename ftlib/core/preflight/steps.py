@@ -1,0 +1,113 @@
+"""One training step, computed in several ways, and how far apart two of them may be."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from ftlib.core.batches import IGNORED, PaddingCollator, ids_and_labels
+from ftlib.core.device import describe
+from ftlib.core.loss import autocast, has_encoder, summed_loss
+from ftlib.core.plan import choose_checkpointing, count_parameters
+from ftlib.core.preflight.case import PreflightCase, PreflightFinding, trainable
+from ftlib.core.train import make_trainer, training_rows
+
+_TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 0.03, torch.float16: 5e-3}  # relative, of a norm
+_DEPTH = 4  # layers for which the 16-bit ones hold; rounding adds up like a random walk over more of them
+_ROWS = 4
+
+
+class Step(NamedTuple):
+    """What one optimizer step goes by."""
+
+    loss: float  # nats per labelled token
+    gradients: dict[str, torch.Tensor]  # by parameter, as far as there are any
+
+
+def tolerance(case: PreflightCase) -> float:
+    """How far two ways to compute the same may be apart, relative to its norm, in the model's dtype and depth."""
+    allowed, layers = _TOLERANCE[case.model.dtype], case.model.config.get_text_config(decoder=True).num_hidden_layers
+    return allowed if case.model.dtype == torch.float32 else allowed * max(1.0, layers / _DEPTH) ** 0.5
+
+
+def trainer_for(case: PreflightCase, rows: Sequence[dict], batches: Sequence[list[int]], folder: Path, **settings):
+    """The real trainer over some rows; it is given what the training would be given.
+
+    Args:
+        rows: from `training_rows`. batches: indices of rows, one list a micro-batch. folder: for what it writes.
+        settings: fields of the recipe's section `train`, beside `total_steps` (1 where it is not given) and
+            `held_out` (rows to evaluate on; the first row where it is not given).
+    """
+    steps, held_out = settings.pop("total_steps", 1), settings.pop("held_out", rows[:1])
+    recipe = case.recipe.model_copy(update={"train": case.recipe.train.model_copy(update=settings)})
+    possible = getattr(case.model, "supports_gradient_checkpointing", True)
+    total, wanted = count_parameters(case.model)[1], recipe.train.activation_checkpointing
+    again, _ = choose_checkpointing(wanted, total, describe(), possible)
+    given = (case.model, case.tokenizer, rows, held_out, batches, folder, recipe)
+    return make_trainer(*given, total_steps=steps, activation_checkpointing=again)
+
+
+def first_step(case: PreflightCase, rows: Sequence[dict], batches: Sequence[list[int]]) -> Step:
+    """The first step of the real trainer, all batches accumulated; the adapter is stepped back."""
+    values = {name: parameter.detach().clone() for name, parameter in trainable(case.model).items()}
+    caught: dict[str, torch.Tensor] = {}
+    losses: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        settings = {"accumulation": len(batches), "max_grad_norm": 1e30}
+        trainer = trainer_for(case, rows, batches, Path(folder), **settings)
+        trainer.optimizer.register_step_pre_hook(lambda *_: caught.update(_gradients(case.model)))
+        trainer.on_log = lambda entry: losses.append(entry["loss"]) if "loss" in entry else None
+        trainer.train()
+    with torch.no_grad():
+        for name, parameter in trainable(case.model).items():
+            parameter.copy_(values[name])
+    return Step(losses[0], caught)
+
+
+def computed_step(case: PreflightCase, rows: Sequence[dict], all_logits: bool = False) -> Step:
+    """Loss and gradients of one batch, without a trainer."""
+    case.model.train()
+    case.model.zero_grad()
+    with autocast(case.model):
+        loss = summed_loss(case.model, padded_batch(case, rows), masked=all_logits, all_logits=all_logits)
+    loss = loss / count_labels(case, rows)
+    loss.backward()
+    return Step(loss.item(), _gradients(case.model))
+
+
+def _gradients(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    found = {name: parameter.grad for name, parameter in trainable(model).items() if parameter.grad is not None}
+    return {name: gradient.detach().float().clone() for name, gradient in found.items()}
+
+
+def compare_steps(case: PreflightCase, name: str, what: str, one: Step, other: Step, advice: str) -> PreflightFinding:
+    """Whether two ways to compute a step agree: the loss, and all gradients as one vector."""
+    a, b = (torch.cat([gradient.flatten() for gradient in step.gradients.values()]) for step in (one, other))
+    loss = abs(one.loss - other.loss) / max(abs(one.loss), 1e-12)
+    apart = ((a - b).norm() / a.norm()).item() if a.shape == b.shape else float("inf")
+    allowed = tolerance(case)
+    ok = loss <= allowed and apart <= allowed  # False with NaN, too
+    told = f"{what}: loss differs by {loss:.1e}, gradients by {apart:.1e} (relative, at most {allowed:.2g})"
+    return PreflightFinding(name, ok, told, {"loss": loss, "gradients": apart, "allowed": allowed}, advice)
+
+
+def few_rows(case: PreflightCase, most: int = _ROWS) -> list[dict]:
+    """Up to so many training rows, short and long ones, at most as many as a batch has."""
+    few = case.few(min(most, max(2, case.recipe.train.batch_rows)))
+    return training_rows(few, case.recipe, "train", has_encoder(case.model))
+
+
+def padded_batch(case: PreflightCase, rows: Sequence[dict]) -> dict[str, torch.Tensor]:
+    """The rows as the trainer's collator pads them, on the model's device."""
+    batch = PaddingCollator(case.tokenizer.pad_token_id, encoder_decoder=has_encoder(case.model))(rows)
+    return {name: tensor.to(case.model.device) for name, tensor in batch.items()}
+
+
+def count_labels(case: PreflightCase, rows: Sequence[dict]) -> int:
+    """How many tokens of the rows are trained."""
+    first = 0 if has_encoder(case.model) else 1
+    return sum(label != IGNORED for row in rows for label in ids_and_labels(row)[1][first:])

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 
 from ftlib.core.batches import PaddingCollator
-from ftlib.core.device import compile_layers, uncompile
+from ftlib.core.compiling import compile_layers, uncompile
 from ftlib.core.pace import arguments
 from ftlib.core.trainer import TokenTrainer
 
@@ -73,7 +73,7 @@ def pretrain(
     seed: int = 0,
     bf16: bool = False,
     workers: int = 0,
-    compile: bool | str = "auto",
+    compile: bool = False,
     only_labelled_logits: bool = True,
     on_log: Callable[[dict], None] | None = None,
 ) -> PretrainResult:
@@ -96,7 +96,7 @@ def pretrain(
         seed: of dropout and everything else random in the loop.
         bf16: autocast to bfloat16 (only where the hardware has it).
         workers: processes that make the rows.
-        compile: True, False or "auto" (on a GPU): torch.compile of the decoder layers.
+        compile: torch.compile the decoder layers.
         only_labelled_logits: False computes all logits, as transformers does.
         on_log: called with each logged dict.
 
@@ -122,7 +122,8 @@ def pretrain(
         bf16=bf16,
         workers=workers,
     )
-    print(compile_layers(model, compile)[1])
+    if compile:
+        print(compile_layers(model)[1])
     trainer = TokenTrainer(
         model=model,
         args=args,

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import shutil
-import sysconfig
-import warnings
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
 from ftlib import machine
+from ftlib.core.compiling import missing_for_compile
 
 MEMORY_SHARE = 4  # one forward without gradients may take a fourth of what is free
 MOST_TOKENS = {"cuda": 65_536, "cpu": 4_096}  # of one forward: beyond these a larger batch is no faster
@@ -59,23 +54,6 @@ def describe() -> Device:
     )
 
 
-def missing_for_compile() -> str | None:
-    """What torch.compile needs and this machine lacks, or None.
-
-    Its kernels are compiled on first use: for a CPU as C++; for a GPU by Triton, whose launchers are C. Images made
-    for running PyTorch often have none of these compilers, and the failure would come in the first training step.
-    """
-    if not (Path(sysconfig.get_path("include")) / "Python.h").is_file():
-        return "Python's headers (Python.h, of python3-dev)"
-    if not torch.cuda.is_available():
-        return None if any(map(shutil.which, ("g++", "clang++", "c++"))) else "a C++ compiler (g++)"
-    if torch.version.hip is None and torch.cuda.get_device_capability(0) < (7, 0):
-        return "a GPU of compute capability 7.0 or later"
-    if importlib.util.find_spec("triton") is None:
-        return "Triton"
-    return None if os.environ.get("CC") or any(map(shutil.which, ("gcc", "clang"))) else "a C compiler (gcc)"
-
-
 def _notes(on_gpu: bool, bf16: bool, missing: str | None) -> list[str]:
     notes = []
     if not on_gpu:
@@ -117,58 +95,3 @@ def tokens_that_fit(model) -> int:
 def peak_device_bytes() -> int:
     """The most memory this process has held at once: on the GPU if there is one, else in main memory."""
     return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else machine.peak_memory_bytes()
-
-
-def decoder_layers(model: torch.nn.Module) -> list[torch.nn.Module]:
-    """The blocks that the model is stacked from.
-
-    They are of the classes that the model itself declares indivisible; where it declares none, they are
-    the longest list of modules in it.
-
-    Raises:
-        ValueError: there is no such list.
-    """
-    declared = {name for module in model.modules() for name in getattr(module, "_no_split_modules", None) or ()}
-    blocks = [module for module in model.modules() if type(module).__name__ in declared]
-    stacked = [b for b in blocks if not isinstance(b, torch.nn.Embedding)]
-    if stacked:
-        return stacked
-    lists = [list(m) for m in model.modules() if isinstance(m, torch.nn.ModuleList) and len(m) > 0]
-    if not lists:
-        raise ValueError(f"{type(model).__name__} has no list of decoder layers")
-    return max(lists, key=len)
-
-
-def compile_layers(
-    model: torch.nn.Module, wanted: bool | str = "auto", dynamic: bool | None = None
-) -> tuple[bool, str]:
-    """Compile every decoder layer in place; state_dict keys stay as they are.
-
-    Args:
-        model: the model to train.
-        wanted: True to compile where a compiler is there, "auto" only on a GPU, False not to.
-        dynamic: as for torch.compile; None lets widths become dynamic when they change.
-
-    Returns:
-        Whether the layers are compiled, and why (not).
-    """
-    if wanted is False:
-        return False, "compile: off, set by the recipe"
-    if wanted == "auto" and not torch.cuda.is_available():
-        return False, "compile: off, because on a CPU it takes longer than it saves in a training of minutes"
-    missing = missing_for_compile()
-    if missing:
-        return False, f"compile: eager, because torch.compile needs {missing} and found none"
-    layers = decoder_layers(model)
-    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 16)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*torch.jit.*deprecated.*")  # torch's own, on its first import
-        for layer in layers:
-            layer.compile(dynamic=dynamic)
-    return True, f"compile: {len(layers)} decoder layers share one compiled graph"
-
-
-def uncompile(model: torch.nn.Module) -> None:
-    """Take back `compile_layers`; generation has other shapes at every step and runs eagerly."""
-    for layer in decoder_layers(model):
-        layer._compiled_call_impl = None

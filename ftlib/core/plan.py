@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,10 @@ from ftlib import atomic
 from ftlib.core.batches import LengthGroupedBatches
 from ftlib.core.device import Device
 from ftlib.core.lora import fused_adapter, lora_layers
+from ftlib.core.loss import computed_in
 from ftlib.recipe import Recipe
+
+PLAN_NAME = "plan.json"
 
 
 class Plan(NamedTuple):
@@ -32,6 +36,13 @@ class Plan(NamedTuple):
     total_parameters: int
     activation_checkpointing: bool
     reasons: list[str]
+    compiled: bool = False  # whether the decoder layers run through torch.compile
+
+    @classmethod
+    def compiled_in(cls, out_dir: Path) -> bool | None:
+        """What the plan that lies in a folder says of `compiled`; None where there is none yet."""
+        path = out_dir / PLAN_NAME
+        return json.loads(path.read_text(encoding="utf-8"))["compiled"] if path.exists() else None
 
     def text(self) -> str:
         """The plan in a few lines."""
@@ -131,7 +142,7 @@ def choose_checkpointing(
 
 
 def _dtype_reason(model: torch.nn.Module, machine: Device, wanted: str) -> str:
-    dtype = str(model.dtype).removeprefix("torch.")
+    dtype = str(computed_in(model)).removeprefix("torch.")
     why = "set by the recipe"
     if wanted == "auto":
         why = f"because {machine.name} {'has' if machine.bf16 else 'lacks'} bfloat16 hardware"
@@ -144,6 +155,8 @@ def _dtype_reason(model: torch.nn.Module, machine: Device, wanted: str) -> str:
 def _fused_reason(model: torch.nn.Module, recipe: Recipe) -> str:
     """What will run, looked up in the layers themselves."""
     layers = lora_layers(model)
+    if not layers:
+        return "adapter: none, all weights of the model are trained"
     fused = sum(fused_adapter(layer) is not None for layer in layers)
     if fused == len(layers):
         return f"adapter: fused with the base's product in all {fused} layers"

@@ -7,6 +7,7 @@ import math
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import accumulate, chain, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -22,9 +23,11 @@ from ftlib.core.batches import (
     is_towards_base,
     row_tokens,
 )
-from ftlib.core.device import compile_layers, uncompile
-from ftlib.core.loss import has_encoder, mean_loss
-from ftlib.core.plan import Plan, make_plan
+from ftlib.core.compiling import compile_where_it_pays, uncompile
+from ftlib.core.loss import autocast, computed_in, has_encoder, mean_loss, summed_loss
+from ftlib.core.optimizers import make_optimizer, optimizer_note
+from ftlib.core.plan import PLAN_NAME, Plan, make_plan
+from ftlib.core.trackers import reporting, require_trackers
 from ftlib.errors import UserError
 from ftlib.progress import progress
 from ftlib.recipe import Recipe
@@ -38,7 +41,7 @@ LOG_EVERY_STEPS = 10
 class TrainResult(NamedTuple):
     """What a fine-tuning came to."""
 
-    adapter_dir: Path
+    adapter_dir: Path  # a PEFT adapter, or with `train.method: full` a whole model
     metrics_path: Path
     plan: Plan
     steps: int  # optimizer steps taken
@@ -52,6 +55,17 @@ class TrainResult(NamedTuple):
     stopped_early: bool
     peak_memory_bytes: int
 
+    def ending(self, recipe: Recipe) -> str:
+        """Which step was kept, by what, and why the training ended."""
+        by = "validation answers written exactly" if recipe.train.best_by == "exact" else "validation loss"
+        value = f"{self.best_exact:.3f}" if recipe.train.best_by == "exact" else f"{self.best_loss:.4f}"
+        kept = f"kept: step {self.best_step} of {self.plan.total_steps}, by {by} ({value})"
+        if not self.stopped_early:
+            return kept
+        patience, delta = recipe.train.early_stopping_patience, recipe.train.early_stopping_min_delta
+        by_more = f" by more than {delta:g}" if delta else ""
+        return f"{kept}; stopped at step {self.steps}: {patience} evaluations without a new best{by_more}"
+
 
 def train(
     model: torch.nn.Module,
@@ -64,56 +78,95 @@ def train(
     drawn: Sequence[Sequence] = (),
     interactive: bool = False,
     on_log: Callable[[dict], None] | None = None,
+    row_ids: Sequence[str] = (),
 ) -> TrainResult:
     """Train an adapter; called again after a kill it goes on exactly where the last checkpoint stood.
 
     Args:
-        model: a base with a fresh adapter from `add_lora`.
+        model: from `lora.for_training`: a base with a fresh adapter, or one that is trained as a whole.
         tokenizer: for its padding token.
         train_examples: `Example`s (input_ids, labels). val_examples: likewise, never trained on.
         out_dir: gets adapter/, metrics.jsonl, plan.json and checkpoints/.
         recipe: its sections `train` and `lora`, and its training seed.
         drawn: further examples of one epoch each, as many in each, see `ftlib.core.reading`.
         interactive: a live bar instead of plain lines.
-        on_log: called with each line of metrics.jsonl as it is written.
+        on_log: called with each line of metrics.jsonl as it is written, samples of the hardware left out.
+        row_ids: of the training examples, and of the drawn ones after them, for messages; their numbers without.
 
     Returns:
         The result; `model` holds the best adapter by validation (`train.best_by`).
 
     Raises:
-        UserError: no rows, or rows longer than `train.max_length`.
+        UserError: no rows, rows longer than `train.max_length`, a tracker that is not installed; as `ExplosionError`
+            a loss or gradient that `train.stop_on_explosion` does not allow.
     """
+    require_trackers(recipe.train.report_to)
     out_dir = Path(out_dir)
     both = has_encoder(model)
     rows, held_out = (
         training_rows(examples, recipe, name, both)
         for examples, name in (([*train_examples, *chain.from_iterable(drawn)], "train"), (val_examples, "val"))
     )
+    for row, row_id in zip(rows, row_ids, strict=False):
+        row["id"] = row_id
     lengths, ends = [row_tokens(row, both) for row in rows], accumulate(map(len, drawn), initial=len(train_examples))
     parts = [range(start, end) for start, end in pairwise(ends)]
     epochs = math.ceil(recipe.train.epochs) + 1
     batches = LengthGroupedBatches(lengths, recipe.train.batch_rows, epochs, recipe.training_seed, drawn=parts)
     machine = devices.describe()
-    compiled, compile_note = compile_layers(model, recipe.train.compile, dynamic=True)
+    steps = sample_steps(model, tokenizer, rows, batches.epoch(0))
+    tokens, before = sum(lengths[row] for row in batches.rows(0)) * recipe.train.epochs, Plan.compiled_in(out_dir)
+    compiled, compile_note = compile_where_it_pays(model, recipe.train.compile, steps, tokens, before)
     first = (rows[number]["labels"][0 if both else 1 :] for number in batches.rows(0))
     labels = sum(label != IGNORED for labels in first for label in labels)
     loaded = [getattr(model, name, "") for name in ("gemm_reason", "attention_reason")]
-    notes = [*filter(None, loaded), compile_note]
-    plan = make_plan(model, batches, labels, recipe, machine, notes)
+    notes = [*filter(None, loaded), compile_note, *filter(None, [optimizer_note(recipe.train.optimizer, machine.kind)])]
+    plan = make_plan(model, batches, labels, recipe, machine, notes)._replace(compiled=compiled)
     out_dir.mkdir(parents=True, exist_ok=True)
-    plan.save(out_dir / "plan.json")
+    plan.save(out_dir / PLAN_NAME)
     print(plan.text())
     with progress(total=plan.total_steps, desc="training", interactive=interactive) as bar:
         choices = {"total_steps": plan.total_steps, "activation_checkpointing": plan.activation_checkpointing}
         given = (model, tokenizer, rows, held_out, batches, out_dir, recipe)
-        trainer = make_trainer(*given, **choices, on_log=_shows(bar, on_log))
-        trainer.resume()
+        name = f"{out_dir.resolve().parent.name}/{out_dir.name.removesuffix('.partial')}"
+        with reporting(recipe.train.report_to, out_dir.resolve().parent / "trackers", recipe.name, name):
+            choices |= {"report_to": recipe.train.report_to, "run_name": name}
+            trainer = make_trainer(*given, **choices, on_log=_shows(bar, on_log))
+            trainer.resume()
     if compiled:
         uncompile(model)
     trainer.load_best()
     model.eval()
-    _save_adapter(model, out_dir / "adapter")
-    return _result(trainer, plan, out_dir)
+    _save_trained(model, tokenizer, out_dir / "adapter")
+    result = _result(trainer, plan, out_dir)
+    print(result.ending(recipe))
+    return result
+
+
+def sample_steps(
+    model: torch.nn.Module, tokenizer, rows: Sequence[dict], batches: Sequence[list[int]], count: int = 3
+) -> list[Callable[[], int]]:
+    """Forward and backward of some batches, from few places to many, for a timing.
+
+    Args:
+        model, tokenizer: as of `train`. rows: from `training_rows`. batches: indices of rows, one list a micro-batch.
+        count: how many.
+
+    Returns:
+        Functions that add a batch's gradients to the model's and say how many tokens the batch had.
+    """
+    collate = PaddingCollator(tokenizer.pad_token_id, encoder_decoder=has_encoder(model))
+    ordered = sorted(batches, key=lambda each: len(each) * max(row_tokens(rows[row]) for row in each))
+    chosen = [ordered[(2 * number + 1) * len(ordered) // (2 * count)] for number in range(count)]
+    made = [{name: t.to(model.device) for name, t in collate([rows[row] for row in each]).items()} for each in chosen]
+
+    def step(batch: dict[str, torch.Tensor]) -> int:
+        with autocast(model):
+            loss = summed_loss(model, batch) / max(1, len(batch["targets"]))
+        loss.backward()
+        return int(batch["attention_mask"].sum())
+
+    return [partial(step, batch) for batch in made]
 
 
 def training_rows(examples: Sequence, recipe: Recipe, name: str, encoder_decoder: bool) -> list[dict]:
@@ -163,6 +216,8 @@ def make_trainer(
     total_steps: int,
     activation_checkpointing: bool,
     on_log: Callable[[dict], None] | None = None,
+    report_to: Sequence[str] = (),
+    run_name: str | None = None,
 ) -> TokenTrainer:
     """The trainer that `train` runs.
 
@@ -172,9 +227,8 @@ def make_trainer(
         batches: indices of rows, one list a micro-batch.
         total_steps: optimizer steps, also of the schedule.
         activation_checkpointing: whether activations are computed again in the backward pass.
+        report_to: trackers, inside of `trackers.reporting`. run_name: what they call this training.
     """
-    from peft.optimizers import create_loraplus_optimizer
-
     from ftlib.core.pace import arguments
     from ftlib.core.trainer import TokenTrainer  # transformers' Trainer loads peft and bitsandbytes
 
@@ -188,18 +242,16 @@ def make_trainer(
         log_every_steps=LOG_EVERY_STEPS,
         keep=2,
         seed=recipe.training_seed,
-        bf16=model.dtype == torch.bfloat16,
-        fp16=model.dtype == torch.float16 and model.device.type == "cuda",  # else gradients underflow
+        bf16=computed_in(model) == torch.bfloat16,
+        fp16=computed_in(model) == torch.float16 and model.device.type == "cuda",  # else gradients underflow
         activation_checkpointing=activation_checkpointing,
+        report_to=report_to,
+        run_name=run_name,
+        project=recipe.name,
+        neftune_alpha=section.neftune_alpha,
     )
-    optimizer = create_loraplus_optimizer(
-        model,
-        torch.optim.AdamW,
-        lr=section.learning_rate,
-        loraplus_lr_ratio=section.lora_plus_ratio,
-        loraplus_weight_decay=section.weight_decay,
-        fused=True,
-    )
+    rates = section.model_dump(include={"learning_rate", "lora_plus_ratio", "weight_decay"})
+    optimizer = make_optimizer(model, args, section.optimizer, **rates)
     return TokenTrainer(
         model=model,
         args=args,
@@ -212,11 +264,14 @@ def make_trainer(
         evaluator=lambda m: mean_loss(m, tokenizer, held_out),
         eval_every_steps=section.eval_every_steps,
         patience=section.early_stopping_patience,
+        min_delta=section.early_stopping_min_delta,
         keep_best=True,
         best_by=section.best_by,
         on_log=on_log,
         only_labelled_logits=section.logits == "labelled",
         kl_weight=section.replay_kl,
+        monitor_every_seconds=section.monitor_every_seconds,
+        stop_on_explosion=section.stop_on_explosion,
     )
 
 
@@ -244,10 +299,15 @@ def _shows(bar, on_log: Callable[[dict], None] | None) -> Callable[[dict], None]
     return show
 
 
-def _save_adapter(model: torch.nn.Module, adapter_dir: Path) -> None:
+def _save_trained(model: torch.nn.Module, tokenizer, adapter_dir: Path) -> None:
+    """The adapter as PEFT writes it; a model that was trained as a whole with its tokenizer, to be loaded as any is."""
     staged = adapter_dir.with_name(adapter_dir.name + ".tmp")
     shutil.rmtree(staged, ignore_errors=True)
-    model.save_pretrained(staged, save_embedding_layers=False)
+    if hasattr(model, "peft_config"):
+        model.save_pretrained(staged, save_embedding_layers=False)
+    else:
+        model.save_pretrained(staged)
+        tokenizer.save_pretrained(staged)
     shutil.rmtree(adapter_dir, ignore_errors=True)
     os.replace(staged, adapter_dir)
 

@@ -54,33 +54,3 @@ def test_a_forward_takes_as_many_tokens_as_the_free_memory_holds(adapted, monkey
     assert found[3] == device.MOST_TOKENS["cpu"]
     a_token = 4 * 3 * model.config.vocab_size  # its logits alone, and what is made of them
     assert found[1] * a_token < 2**24 / 4
-
-
-def test_what_compiling_needs_is_looked_for_where_it_is_used(monkeypatch, tmp_path):
-    assert (device.missing_for_compile() is None) is device.describe().compiler
-    monkeypatch.setattr(device.sysconfig, "get_path", lambda name: str(tmp_path))
-    assert "Python.h" in device.missing_for_compile()
-    (tmp_path / "Python.h").touch()
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert "C++ compiler" in device.missing_for_compile()
-    (tmp_path / "g++").touch(mode=0o755)
-    assert device.missing_for_compile() is None
-
-
-def test_a_gpu_compiles_with_triton_and_a_c_compiler(monkeypatch, tmp_path):
-    """A GPU is played here, because what may be missing is beside it."""
-    (tmp_path / "Python.h").touch()
-    monkeypatch.setattr(device.sysconfig, "get_path", lambda name: str(tmp_path))
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: (6, 0))
-    assert "7.0" in device.missing_for_compile()
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: (8, 0))
-    monkeypatch.setattr(device.importlib.util, "find_spec", lambda name: None)
-    assert device.missing_for_compile() == "Triton"
-    monkeypatch.setattr(device.importlib.util, "find_spec", lambda name: name)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv("CC", raising=False)
-    assert "C compiler" in device.missing_for_compile()
-    (tmp_path / "gcc").touch(mode=0o755)
-    assert device.missing_for_compile() is None

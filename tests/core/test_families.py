@@ -7,7 +7,7 @@ import random
 import pytest
 import torch
 
-from ftlib.core.device import decoder_layers
+from ftlib.core.compiling import decoder_layers
 from ftlib.core.export import merge
 from ftlib.core.generate import end_tokens, greedy, write_greedily
 from ftlib.core.load import load_base, load_finetuned, model_class, read_weight

@@ -7,7 +7,8 @@ import json
 import pytest
 import torch
 
-from ftlib.core.device import describe, missing_for_compile
+from ftlib.core.compiling import missing_for_compile
+from ftlib.core.device import describe
 from ftlib.core.export import merge
 from ftlib.core.generate import greedy
 from ftlib.core.load import load_base, load_finetuned

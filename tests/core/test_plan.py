@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ftlib.core.batches import LengthGroupedBatches, PaddingCollator
-from ftlib.core.device import compile_layers, describe
+from ftlib.core.device import describe
 from ftlib.core.loss import summed_loss
 from ftlib.core.plan import choose_checkpointing, count_parameters, make_plan, padding_share, total_steps
 from ftlib.core.quantize import linear_4bit
@@ -88,14 +88,6 @@ def test_the_plan_says_which_dtype_runs_and_why(adapted, make_recipe, rows, want
     assert runs == {getattr(torch, plan.dtype)}
     why = "set by the recipe" if wanted != "auto" else "bfloat16 hardware"
     assert plan.reasons[0].startswith(f"dtype: {plan.dtype}, ") and plan.reasons[0].endswith(why)
-
-
-def test_the_plan_says_why_nothing_is_compiled(make_recipe, monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    layers = torch.nn.ModuleList([torch.nn.Linear(2, 2)])
-    assert compile_layers(layers, False) == (False, "compile: off, set by the recipe")
-    done, reason = compile_layers(layers, "auto")
-    assert done is False and "on a CPU" in reason and "recipe" not in reason
 
 
 def test_the_plan_states_its_reasons(adapted, make_recipe, tmp_path):

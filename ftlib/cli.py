@@ -1,6 +1,6 @@
-"""The command line: `ftlib run`, `preflight`, `ask`, `chat`, `generate`, `compare`, `models`, `report`, `doctor`.
+"""The command line: `ftlib run`, `preflight`, `ask`, `chat`, `generate`, `export`, `compare`, `models` and others.
 
-Exit codes: 0 done, 2 something the user gave us is wrong, 1 anything else.
+Exit codes: 0 done, 2 something the user gave us is wrong, 3 an export is not to be shipped, 1 anything else.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the arguments, do the command, turn failures into one clear message; returns the exit code."""
     options = _parser().parse_args(arguments)
     try:
-        options.command(options)
-        return 0
+        return options.command(options) or 0
     except UserError as error:
         return _fail(options, f"error: {error}", code=2)
     except KeyboardInterrupt:
@@ -62,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"ftlib {__version__}")
     commands = parser.add_subparsers(
-        required=True, metavar="run|preflight|ask|chat|generate|compare|models|report|doctor"
+        required=True, metavar="run|preflight|ask|chat|generate|export|compare|models|report|doctor"
     )
 
     def command(act: Callable[[argparse.Namespace], object], words: str) -> argparse.ArgumentParser:
@@ -83,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--seeds", type=int, default=1, metavar="N", help="train so many times, with seeds one apart")
     run.add_argument("--force", action="store_true", help="make every stage anew")
     _add_questions(command)
+    _add_export(command)
     compare = command(_compare, "two runs on the same test set, side by side")
     compare.add_argument("a", type=Path, metavar="A", help="a run directory")
     compare.add_argument("b", type=Path, metavar="B", help="another")
@@ -113,6 +113,34 @@ def _add_questions(command: Callable[..., argparse.ArgumentParser]) -> None:
         part.add_argument("--system", metavar="NAME", help="of the recipe's systems; else the trained adapter")
         part.add_argument("--rag", action="store_true", help="show passages of the recipe's articles with a question")
         part.add_argument("--max-new-tokens", type=_positive, metavar="N", help="the longest answer, in tokens")
+
+
+def _add_export(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """The command that hands a trained adapter over."""
+    from ftlib.export.matrix import TARGETS
+
+    export = command(_export, "write the trained adapter for others to use, held to parity; exit code 3: don't ship")
+    export.add_argument("run", type=Path, metavar="RUN", help="a run directory")
+    export.add_argument("--to", required=True, choices=TARGETS, help="what it is written for")
+    export.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to make")
+    words = "what an adapter is merged into: the base as 4 bits hold it (default) or as it was published"
+    export.add_argument("--into", choices=["stored", "full"], default="stored", help=words)
+    words = "how a GGUF holds its matrices (default: q8_0)"
+    export.add_argument("--type", dest="file_type", choices=["f16", "q8_0"], default="q8_0", help=words)
+    words = "share of right answers that may be lost (default: 0.05)"
+    export.add_argument("--margin", type=_share, default=0.05, metavar="SHARE", help=words)
+    export.add_argument("--system", metavar="NAME", help="of the recipe's systems; else the trained adapter")
+    export.add_argument("--force", action="store_true", help="keep it whatever was found")
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"expected a share from 0 to 1, found {text!r}")
+    return value
 
 
 def _positive(text: str) -> int:
@@ -168,6 +196,26 @@ def _generate(options: argparse.Namespace) -> None:
     if done.bad:
         found, fix = f"{done.bad} bad ones", f"mend them; {options.out} says what is wrong with each in `error`"
         raise UserError.of(str(options.source), f"{done.rows} questions that can be asked", found, fix)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from ftlib.export.card import verdict_word
+    from ftlib.export.exporting import export_run
+
+    done = export_run(
+        options.run,
+        options.to,
+        options.out,
+        name=options.system,
+        into=options.into,
+        file_type=options.file_type,
+        margin=options.margin,
+        force=options.force,
+        say=functools.partial(print, flush=True),
+    )
+    where = "nothing is left behind" if done.folder is None else str(done.folder)
+    print(f"\n{done.table}\n\n{verdict_word(done.verdict)}: {where}")
+    return 0 if done.verdict is not None and done.verdict.ship else 3
 
 
 def _preflight(options: argparse.Namespace) -> None:

@@ -75,6 +75,8 @@ def bars_with_intervals(
     percent: bool = True,
     n: Mapping[str, int] | None = None,
     colours: Sequence[str] | None = None,
+    mark: float | None = None,
+    mark_label: str = "",
     **texts: str,
 ) -> Figure:
     """One horizontal bar a name, from the top down, with its 95 % interval and its value written out.
@@ -83,6 +85,7 @@ def bars_with_intervals(
         values: shares in 0..1, shown in percent, or (`percent=False`) any numbers.
         n: how many items each was measured on, shown beside the name.
         colours: one a bar; by default they differ where there are few and are the same where there are many.
+        mark: a value drawn as a dashed line, e.g. chance; `mark_label` says what it is.
         **texts: see the module.
     """
     figure, axes = new_figure(7.0, 0.9 + 0.42 * max(len(values), 2))
@@ -101,6 +104,9 @@ def bars_with_intervals(
         axes.set_xlim(0, 1.12)
         percent_axis(axes.xaxis)
         axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
+    if mark is not None:
+        axes.axvline(mark, color=INK, linestyle="--", linewidth=1.2, label=mark_label)
+        figure.legend(loc="outside right upper")
     axes.set(**texts)
     return figure
 

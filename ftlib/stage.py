@@ -36,12 +36,12 @@ ROOMS = {
 }
 # The recipe's fields (or whole sections) that a stage reads; the seed always counts. A test watches the notebooks.
 READS = {
-    "01_data": "data prompt.template prompt.system model.base model.revision model.trust_remote_code "
+    "01_data": "data prompt.template prompt.system prompt.refusal model.base model.revision model.trust_remote_code "
     "train.max_length evaluate.choices_path rag.embedding_model",
     "02_train": "model quantization prompt lora train data.columns.fact data.language data.truth_path "
     "rag.documents_path rag.passage_words rag.context_order",
-    "03_evaluate": "model quantization prompt lora.fused train.max_length evaluate data.columns "
-    "systems.{evaluate.systems}",
+    "03_evaluate": "model quantization prompt lora.fused train.max_length train.replay_path train.replay_share "
+    "train.replay_kl evaluate data.columns systems.{evaluate.systems}",
     "04_review": "review prompt.refusal data.columns data.truth_path evaluate.systems evaluate.refusal_phrases "
     "evaluate.limit evaluate.right systems.{review.pair}",
     "05_compare": "model quantization prompt lora.fused train.max_length rag data.columns data.language systems "

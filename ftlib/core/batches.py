@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import torch
 
+# What a model is told beside the tokens where rows are packed, by transformers' names; see `ftlib.core.packing`.
+PACKED_INPUTS = ("position_ids", "cu_seq_lens_q", "cu_seq_lens_k", "max_length_q", "max_length_k")
 IGNORED = -100  # the label that PyTorch's cross entropy leaves out
 
 
@@ -50,11 +52,14 @@ class PaddingCollator:
         batch = self._batch(rows)
         chosen = [at for at, row in enumerate(rows) if is_towards_base(row)]
         if chosen:
-            row_of = batch["positions"] // batch["labels"].shape[1]
-            taught = torch.isin(row_of, torch.tensor(chosen)).nonzero().squeeze(1)
+            taught = torch.isin(self.rows_of(batch), torch.tensor(chosen)).nonzero().squeeze(1)
             batch["targets"][taught] = IGNORED
             batch |= {"teacher": self._batch([rows[at] for at in chosen]), "taught": taught}
         return batch
+
+    def rows_of(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Which row each of a batch's `positions` belongs to: (labelled,)."""
+        return batch["positions"] // batch["labels"].shape[1]
 
     def _batch(self, rows: Sequence[Mapping[str, Sequence[int]]]) -> dict[str, torch.Tensor]:
         pairs = [self._checked(row) for row in rows]

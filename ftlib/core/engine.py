@@ -29,17 +29,26 @@ ENDPOINT_TIMEOUT_SECONDS = 120.0
 
 
 class Engine:
-    """Systems ready to answer; local ones share one copy of the base's weights.
+    """Systems ready to answer; local ones share one copy of the base's weights, unless they were trained as a whole.
 
     Attributes:
-        model: the base, with every adapter that a local system wants; None where all systems are endpoints.
+        model: the base, with every adapter that a local system wants; where no system needs it, a whole model that
+            one of them was trained to, and None where all systems are endpoints.
         tokenizer: the base's.
         renderer: makes the prompts.
     """
 
-    def __init__(self, model: torch.nn.Module | None, tokenizer, renderer: Renderer, adapters: Mapping[str, str]):
+    def __init__(
+        self,
+        model: torch.nn.Module | None,
+        tokenizer,
+        renderer: Renderer,
+        adapters: Mapping[str, str],
+        whole: Mapping[str, torch.nn.Module] | None = None,
+    ):
         self.model, self.tokenizer, self.renderer = model, tokenizer, renderer
         self._adapters = dict(adapters)  # system name -> its adapter's name in the PEFT model
+        self._whole = dict(whole or {})  # system name -> a model that was trained as a whole
 
     @classmethod
     def load(cls, run: Run, systems: Mapping[str, System]) -> Engine:
@@ -52,20 +61,21 @@ class Engine:
         Raises:
             UserError: the base or an adapter is not there, or an adapter belongs to another base.
         """
-        from ftlib.core.load import attach_adapters, load_base
+        from ftlib.core.load import attach_adapters, is_whole_model, load_base
 
         tokenizer = load_tokenizer(run.recipe.model)
         local = [system for system in systems.values() if cls.is_local(system)]
         paths = {s.name: str(path) for s in local if (path := adapter_path(s, run)) is not None}
+        whole = _load_whole(run, {s.name: s for s in local if is_whole_model(paths.get(s.name, ""))}, paths, tokenizer)
+        paths = {name: path for name, path in paths.items() if name not in whole}
         names = {path: f"adapter_{number}" for number, path in enumerate(dict.fromkeys(paths.values()))}
-        model = None
-        if local:
+        model = next(iter(whole.values()), None)
+        if len(local) > len(whole):
             model, _ = load_base(run.recipe, tokenizer=tokenizer)
             if names:
                 model = attach_adapters(model, {name: path for path, name in names.items()}, run.recipe.lora.fused)
-        return cls(
-            model, tokenizer, Renderer.of(run.recipe, tokenizer), {name: names[path] for name, path in paths.items()}
-        )
+        adapters = {name: names[path] for name, path in paths.items()}
+        return cls(model, tokenizer, Renderer.of(run.recipe, tokenizer), adapters, whole)
 
     @staticmethod
     def is_local(system: System) -> bool:
@@ -84,7 +94,7 @@ class Engine:
 
     @contextmanager
     def using(self, system: System) -> Iterator[torch.nn.Module]:
-        """The local model with that system's adapter switched on, or with none.
+        """The local model with that system's adapter switched on, or with none, or that system's own model.
 
         Args:
             system: one of those that `load` got.
@@ -97,6 +107,9 @@ class Engine:
         """
         if not self.is_local(system) or self.model is None:
             raise ValueError(f"{system.name!r} is answered by an endpoint: there is no model to use")
+        if system.name in self._whole:
+            yield self._whole[system.name].eval()
+            return
         if system.adapter is not None and system.name not in self._adapters:
             raise ValueError(f"{system.name!r} is not among the systems that were loaded")
         self.model.eval()
@@ -182,6 +195,19 @@ class Engine:
                 f"{len(longest.ids)} tokens",
                 "show fewer passages or examples, shorten the row, or choose a model with a longer window",
             )
+
+
+def _load_whole(run: Run, systems: Mapping[str, System], paths: Mapping[str, str], tokenizer) -> dict:
+    """One model for each folder among these systems' paths, by the system's name."""
+    from ftlib.core.load import load_whole
+
+    for system in systems.values():
+        if system.adapter_scale != 1:
+            expected, fix = "1: a model that was trained as a whole has no adapter to scale", "leave it out"
+            raise UserError.of(f"systems.{system.name}.adapter_scale", expected, f"{system.adapter_scale:g}", fix)
+    folders = dict.fromkeys(paths[name] for name in systems)
+    models = {folder: load_whole(run.recipe, folder, tokenizer=tokenizer)[0] for folder in folders}
+    return {name: models[paths[name]] for name in systems}
 
 
 def _ask_server(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import warnings
 from collections import Counter
@@ -14,11 +15,13 @@ import torch
 
 from ftlib.core import device as devices
 from ftlib.core.quantize import (
+    blocks_of,
     bnb_config,
     cache_weights,
     choose_gemm,
     guard_cpu_repacking,
     linear_4bit,
+    linear_8bit,
     misread_when_streamed,
 )
 from ftlib.data.tokens import is_encoder_decoder, load_tokenizer
@@ -46,11 +49,11 @@ def load_base(recipe: Recipe, *, tokenizer=None):
     options = section.model_dump(include={"revision", "trust_remote_code"})
     tokenizer = tokenizer or load_tokenizer(section)
     dtype = compute_dtype(section.dtype, machine)
-    if recipe.quantization.load_in_4bit:
+    if recipe.quantization.load_in_4bit or recipe.quantization.load_in_8bit:
         options["quantization_config"] = bnb_config(recipe.quantization, dtype)
     attention, why = choose_attention(section.attention, machine.kind, recipe.train.max_length)
     options |= {"attn_implementation": attention} if attention else {}
-    with _unknown_model(section.base), _quiet_loading():
+    with _unknown_model(section.base), _quiet_loading(), blocks_of(recipe.quantization.block_size):
         model = model_class(recipe).from_pretrained(
             section.base, dtype=dtype, device_map={"": _place(machine)}, use_safetensors=True, **options
         )
@@ -96,6 +99,9 @@ def compute_dtype(wanted: str, machine: devices.Device) -> torch.dtype:
 
 
 def _prepare_gemm(model: torch.nn.Module, quantization, dtype: torch.dtype) -> str:
+    if quantization.load_in_8bit:
+        logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)  # a line a layer and forward
+        return f"gemm: {len(linear_8bit(model))} layers multiply whole numbers of 8 bits, outliers apart (LLM.int8)"
     if not quantization.load_in_4bit:
         return f"gemm: the base is not quantized and multiplies in {str(dtype).removeprefix('torch.')}"
     guard_cpu_repacking(model)
@@ -115,17 +121,46 @@ def load_finetuned(recipe: Recipe, adapter: str | Path):
 
     Args:
         recipe: as for `load_base`.
-        adapter: the folder or hub name of a PEFT adapter in safetensors.
+        adapter: the folder or hub name of a PEFT adapter in safetensors, or the folder of a whole model.
 
     Returns:
-        (PeftModel, tokenizer).
+        (PeftModel, or the whole model, and the base's tokenizer).
 
     Raises:
         UserError: there is no such adapter, or it belongs to another base.
     """
+    if is_whole_model(adapter):
+        return load_whole(recipe, adapter)
     _check_adapter(adapter)
     model, tokenizer = load_base(recipe)
     return attach_adapters(model, {"default": adapter}, recipe.lora.fused), tokenizer
+
+
+def is_whole_model(path: str | Path) -> bool:
+    """Whether a folder holds a whole model, as `train.method: full` writes it, and no adapter."""
+    return (Path(path) / "config.json").is_file() and not (Path(path) / "adapter_config.json").is_file()
+
+
+def load_whole(recipe: Recipe, folder: str | Path, *, tokenizer=None):
+    """Load a fine-tuned model in the base's place, stored and computed as the recipe says of the base.
+
+    Args:
+        recipe: as for `load_base`. folder: what `is_whole_model` holds for.
+        tokenizer: the base's, if it is loaded already.
+
+    Returns:
+        (model, tokenizer), the model in eval mode.
+
+    Raises:
+        UserError: its shape is not the base's.
+    """
+    found, wanted = (_shape(recipe, base) for base in (str(folder), None))
+    if found != wanted:
+        expected = f"a PEFT adapter (adapter_model.safetensors), or a whole model shaped as the base: {wanted}"
+        raise UserError.of(str(folder), expected, str(found), "correct the system's adapter, or model.base")
+    tokenizer = tokenizer or load_tokenizer(recipe.model)  # its own is the same, but prompts are to be, too
+    section = recipe.model.model_copy(update={"base": str(folder), "revision": None})
+    return load_base(recipe.model_copy(update={"model": section}), tokenizer=tokenizer)
 
 
 def attach_adapters(model: torch.nn.Module, adapters: Mapping[str, str | Path], fused: bool) -> torch.nn.Module:
@@ -144,7 +179,7 @@ def attach_adapters(model: torch.nn.Module, adapters: Mapping[str, str | Path], 
     """
     from peft import PeftModel
 
-    from ftlib.core.lora import fuse, quiet_peft
+    from ftlib.core.lora import fuse, quiet_peft, require_readable
 
     place = {"is_trainable": False, "torch_device": str(model.device)}
     for name, adapter in adapters.items():
@@ -156,6 +191,7 @@ def attach_adapters(model: torch.nn.Module, adapters: Mapping[str, str | Path], 
                 model.load_adapter(str(adapter), adapter_name=name, **place)
     if fused:
         fuse(model)
+    require_readable(model)
     return model.eval()
 
 
@@ -182,7 +218,7 @@ def read_weight(recipe: Recipe) -> tuple[str, torch.Tensor]:
         with safe_open(file, framework="pt") as tensors:
             for name in tensors.keys():  # noqa: SIM118 (not a dict)
                 shapes[name], files[name] = tuple(tensors.get_slice(name).get_shape()), file
-    name = _first_large_matrix(shapes, _vocabulary_size(recipe))
+    name = _first_large_matrix(shapes, _shape(recipe)["vocab_size"])
     with safe_open(files[name], framework="pt") as tensors:
         return name, tensors.get_tensor(name).float()
 
@@ -196,12 +232,14 @@ def _first_large_matrix(shapes: Mapping[str, tuple[int, ...]], vocabulary: int) 
     return min((name for name, shape in inner.items() if shape == best), key=by_number)
 
 
-def _vocabulary_size(recipe: Recipe) -> int:
+def _shape(recipe: Recipe, folder: str | None = None) -> dict[str, object]:
+    """What makes weights of one model fit another, of the base or of a model in a folder."""
     from transformers import AutoConfig
 
-    base, options = recipe.model.base, recipe.model.model_dump(include={"revision", "trust_remote_code"})
-    config = AutoConfig.from_pretrained(base, **options)
-    return config.get_text_config().vocab_size
+    options = recipe.model.model_dump(include={"trust_remote_code"} | (set() if folder else {"revision"}))
+    config = AutoConfig.from_pretrained(folder or recipe.model.base, **options).get_text_config(decoder=True)
+    names = ("model_type", "vocab_size", "hidden_size", "num_hidden_layers")
+    return {name: getattr(config, name) for name in names}
 
 
 def _weight_files(recipe: Recipe) -> list[Path]:
@@ -261,14 +299,14 @@ def _unknown_model(base: str) -> Iterator[None]:
 @contextmanager
 def _quiet_loading() -> Iterator[None]:
     """No progress bar per tensor and no notes on versions of other libraries."""
-    from transformers.utils import logging
+    from transformers.utils import logging as hf_logging
 
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
+    shown = hf_logging.is_progress_bar_enabled()
+    hf_logging.disable_progress_bar()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
             yield
     finally:
         if shown:
-            logging.enable_progress_bar()
+            hf_logging.enable_progress_bar()

@@ -1,4 +1,4 @@
-"""Low-rank adapters: PEFT's LoRA, and a drop-in that computes them with fewer, larger operations."""
+"""What is trained: PEFT's LoRA with a drop-in that computes it in fewer, larger operations, or all weights."""
 
 from __future__ import annotations
 
@@ -11,17 +11,39 @@ import torch
 from torch.nn import functional as F
 
 from ftlib.core.loss import has_encoder
+from ftlib.core.quantize import misread_when_streamed
+from ftlib.errors import UserError
+
+
+def for_training(model: torch.nn.Module, recipe) -> torch.nn.Module:
+    """The base made ready for `train`: with a fresh adapter, or with all of its weights to be trained.
+
+    Args:
+        model: from `load_base`; trained as a whole it is the same object afterwards, with weights in float32 (in 16
+            bits small steps would be rounded away) and products in the dtype that it came in.
+        recipe: `train.method`, its section `lora` and its training seed.
+
+    Returns:
+        A PeftModel, or the model.
+    """
+    if recipe.train.method == "lora":
+        return add_lora(model, recipe.lora, recipe.training_seed)
+    model.autocast_dtype = model.dtype
+    return model.float().requires_grad_(True)
 
 
 def add_lora(model: torch.nn.Module, lora, seed: int) -> torch.nn.Module:
     """Wrap a frozen base with a fresh LoRA adapter: y = W x + (alpha / r) B A x, B = 0 at the start.
 
     Args:
-        model: the base. lora: the recipe's section (r, alpha, dropout, target_modules, fused).
+        model: the base. lora: the recipe's section.
         seed: of A's values; set here, so that nothing that ran before can change the adapter.
 
     Returns:
         A plain PeftModel whose adapter weights are float32.
+
+    Raises:
+        UserError: DoRA's own operations would read this base wrong.
     """
     from peft import LoraConfig, TaskType, get_peft_model
 
@@ -31,6 +53,8 @@ def add_lora(model: torch.nn.Module, lora, seed: int) -> torch.nn.Module:
         lora_dropout=lora.dropout,
         bias="none",
         target_modules=lora.target_modules,
+        use_rslora=lora.use_rslora,
+        use_dora=lora.use_dora,
         task_type=TaskType.SEQ_2_SEQ_LM if has_encoder(model) else TaskType.CAUSAL_LM,
     )
     torch.manual_seed(seed)
@@ -38,6 +62,11 @@ def add_lora(model: torch.nn.Module, lora, seed: int) -> torch.nn.Module:
         adapted = get_peft_model(model, config)
     if lora.fused:
         fuse(adapted)
+    require_readable(adapted)
+    for layer in lora_layers(adapted):  # PEFT reads some 4-bit weights wrong, see `quantize.unpack`
+        for magnitude in layer.lora_magnitude_vector.values():
+            if (weight := base_weight(layer.base_layer)) is not None:
+                magnitude.weight.data.copy_(weight.float().norm(dim=1))
     return adapted
 
 
@@ -108,14 +137,35 @@ class FusedLora:
             return F.linear(x.to(weight.dtype), self._merged_weight(name, weight, a, b), bias).to(x.dtype)
         rows = x.reshape(-1, x.shape[-1]).to(weight.dtype)
         dropped = self.lora_dropout[name](rows) if self.training and _drops(self, name) else None
-        a, b = a.to(weight.dtype), b.to(weight.dtype)
-        y = LowRankLinear.apply(rows, dropped, weight, bias, a, b, self.scaling[name])
+        low = a.to(weight.dtype), b.to(weight.dtype), self.scaling[name]
+        if name in self.lora_magnitude_vector:
+            y = self._dora(rows, dropped, weight, bias, self._lengths(name, weight, a, b), low)
+        else:
+            y = LowRankLinear.apply(rows, dropped, weight, bias, *low)
         return y.view(*x.shape[:-1], -1).to(x.dtype)
 
+    def _lengths(self, name, weight, a, b) -> torch.Tensor:
+        """DoRA's m / |W + s B A|, row by row, (out,) float32; the norm is taken as a constant (Liu et al., 4.3)."""
+        with torch.no_grad():
+            norm = torch.addmm(weight.float(), b.float(), a.float(), alpha=self.scaling[name]).norm(dim=1)
+        return self.lora_magnitude_vector[name].weight.float() / norm
+
+    @staticmethod
+    def _dora(rows, dropped, weight, bias, lengths, low) -> torch.Tensor:
+        """lengths * (W d + s B A d) + W (x - d) + b, where d is x, or x after dropout; (rows, out)."""
+        source = rows if dropped is None else dropped
+        y = LowRankLinear.apply(source, None, weight, None, *low) * lengths.to(weight.dtype)
+        y = y if dropped is None else y + F.linear(rows - dropped, weight)
+        return y if bias is None else y + bias
+
     def _merged_weight(self, name, weight, a, b) -> torch.Tensor:
-        key = (name, a.data_ptr(), a._version, b.data_ptr(), b._version, weight.data_ptr(), self.scaling[name])
+        own = [a, b, *(each.weight for key, each in self.lora_magnitude_vector.items() if key == name)]
+        state = [(each.data_ptr(), each._version) for each in own]
+        key = (name, *state, weight.data_ptr(), self.scaling[name])
         if self.__dict__.get("_merged_key") != key:
             merged = torch.addmm(weight.float(), b.float(), a.float(), alpha=self.scaling[name])
+            if name in self.lora_magnitude_vector:
+                merged *= self._lengths(name, weight, a, b).unsqueeze(1)
             self.__dict__["_merged_key"], self.__dict__["_merged"] = key, merged.to(weight.dtype)
         return self.__dict__["_merged"]
 
@@ -147,7 +197,8 @@ def fused_adapter(layer: torch.nn.Module) -> str | None:
     if not isinstance(layer, FusedLora) or len(layer.active_adapters) != 1:
         return None
     name = layer.active_adapters[0]
-    plain = name in layer.lora_A and name not in layer.lora_variant and not layer.lora_bias.get(name)
+    known = name not in layer.lora_variant or name in layer.lora_magnitude_vector  # plain, or DoRA
+    plain = name in layer.lora_A and known and not layer.lora_bias.get(name)
     return name if plain and base_weight(layer.base_layer) is not None else None
 
 
@@ -159,7 +210,7 @@ def _fused_class(peft_class: type) -> type:
 def fuse(model: torch.nn.Module) -> int:
     """Turn every LoRA layer with a dequantized base weight into the drop-in, whatever adapters it carries.
 
-    Adapters with DoRA or a LoRA bias, several at once and bases kept in 4 bits only still go PEFT's own way.
+    Adapters with a LoRA bias, several at once and bases kept in 4 bits only still go PEFT's own way.
 
     Returns:
         The number of layers changed.
@@ -170,6 +221,19 @@ def fuse(model: torch.nn.Module) -> int:
             module.__class__ = _fused_class(type(module))
             changed += 1
     return changed
+
+
+def require_readable(model: torch.nn.Module) -> None:
+    """Raises where DoRA would go by weights that bitsandbytes reads wrong, see `quantize.unpack`.
+
+    Raises:
+        UserError: a layer's DoRA is PEFT's own, and the rows of its 4-bit base do not fill whole blocks, on a CPU.
+    """
+    plain = [layer for layer in lora_layers(model) if layer.lora_magnitude_vector and not isinstance(layer, FusedLora)]
+    bases = [layer.base_layer for layer in plain if hasattr(layer.base_layer.weight, "quant_state")]
+    if misread := misread_when_streamed(bases):
+        expected = "true with DoRA on a CPU, where bitsandbytes misreads rows that do not fill whole blocks"
+        raise UserError.of("lora.fused", expected, f"false, and {len(misread)} such layers", "leave lora.fused out")
 
 
 def lora_layers(model: torch.nn.Module) -> list[torch.nn.Module]:

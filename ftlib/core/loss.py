@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional as F
 
-from ftlib.core.batches import PaddingCollator, batches_that_fit, row_tokens
+from ftlib.core.batches import PACKED_INPUTS, PaddingCollator, batches_that_fit, row_tokens
 from ftlib.core.device import tokens_that_fit
 from ftlib.stats import Interval, ratio_ci95
 
@@ -61,7 +61,8 @@ def labelled_logits(
         (labelled, vocabulary) in float32.
     """
     inputs = {"input_ids": batch["input_ids"], "use_cache": False}
-    if masked or has_encoder(model):
+    inputs |= {name: batch[name] for name in PACKED_INPUTS if name in batch}
+    if (masked and "position_ids" not in batch) or has_encoder(model):  # beside a mask, models look for no packed rows
         inputs["attention_mask"] = batch["attention_mask"]
     if has_encoder(model):
         inputs["decoder_input_ids"] = model.prepare_decoder_input_ids_from_labels(labels=batch["labels"])
@@ -172,9 +173,14 @@ def _score(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> list[LogLi
     return [LogLikelihood(*scores) for scores in zip(sums, counts, [miss == 0 for miss in missed], strict=True)]
 
 
+def computed_in(model: torch.nn.Module) -> torch.dtype:
+    """What a model's products run in; one that is trained as a whole keeps its weights in float32 all the same."""
+    return getattr(model, "autocast_dtype", model.dtype)
+
+
 def autocast(model: torch.nn.Module):
-    """Mixed precision as in training, where adapters are float32 and the base is not."""
-    if model.dtype == torch.bfloat16:
+    """Mixed precision as in training, where what is trained is float32 and the rest may not be."""
+    if computed_in(model) == torch.bfloat16:
         return torch.autocast(next(model.parameters()).device.type, torch.bfloat16)
     return contextlib.nullcontext()
 

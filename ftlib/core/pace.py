@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -23,6 +25,10 @@ def arguments(
     fp16: bool = False,
     workers: int = 0,
     activation_checkpointing: bool = False,
+    neftune_alpha: float = 0.0,
+    report_to: Sequence[str] = (),
+    run_name: str | None = None,
+    project: str | None = None,
 ) -> TrainingArguments:
     """TrainingArguments for `TokenTrainer`, which does its own evaluating, saving and showing."""
     args = TrainingArguments(
@@ -45,13 +51,25 @@ def arguments(
         remove_unused_columns=False,
         dataloader_pin_memory=torch.cuda.is_available(),
         disable_tqdm=True,
-        report_to=[],
+        report_to=list(report_to),
+        run_name=run_name,
+        **({"project": project} if project else {}),
         use_cache=True,  # else Trainer turns the cache off in the model's config, and that is saved with it
+        neftune_noise_alpha=neftune_alpha or None,
         activation_checkpointing=activation_checkpointing,
         activation_checkpointing_kwargs={"use_reentrant": False} if activation_checkpointing else None,
     )
     args._n_gpu = min(args.n_gpu, 1)  # one device: DataParallel would split the label positions
     return args
+
+
+def without_gain(values: Iterable[float], min_delta: float = 0.0) -> int:
+    """How many evaluations in a row, up to the last, brought no new best by more than `min_delta`; lower is better."""
+    best, since = math.inf, 0
+    for value in values:
+        since = 0 if value < best - min_delta else since + 1
+        best = min(best, value)
+    return since
 
 
 class Pace(TrainerCallback):

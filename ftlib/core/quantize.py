@@ -1,10 +1,11 @@
-"""4-bit storage with bitsandbytes: NF4, its error, and what the matrix products run in."""
+"""4- and 8-bit storage with bitsandbytes: NF4, its error, and what the matrix products run in."""
 
 from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -92,12 +93,40 @@ def bnb_config(quantization, compute_dtype: torch.dtype):
     """The recipe's quantization section as transformers' BitsAndBytesConfig."""
     from transformers import BitsAndBytesConfig
 
+    if quantization.load_in_8bit:
+        return BitsAndBytesConfig(load_in_8bit=True)
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type=quantization.quant_type,
         bnb_4bit_use_double_quant=quantization.double_quant,
         bnb_4bit_compute_dtype=compute_dtype,
     )
+
+
+@contextmanager
+def blocks_of(size: int) -> Iterator[None]:
+    """Inside, 4-bit layers are made with so many weights to a scale: BitsAndBytesConfig has no field for it."""
+    from bitsandbytes.nn import Linear4bit
+
+    make = Linear4bit.__init__
+
+    @functools.wraps(make)
+    def with_size(layer, *args, **options):
+        make(layer, *args, **options)
+        layer.weight.blocksize = size
+
+    Linear4bit.__init__ = with_size
+    try:
+        yield
+    finally:
+        Linear4bit.__init__ = make
+
+
+def linear_8bit(model: torch.nn.Module) -> list[torch.nn.Module]:
+    """All of the model's 8-bit linear layers."""
+    from bitsandbytes.nn import Linear8bitLt
+
+    return [module for module in model.modules() if isinstance(module, Linear8bitLt)]
 
 
 def linear_4bit(model: torch.nn.Module) -> list[torch.nn.Module]:
@@ -152,7 +181,10 @@ def _cached_class() -> type:
 
 
 def dequantize(layer: torch.nn.Module, dtype: torch.dtype) -> torch.Tensor:
-    """A 4-bit layer's weight (out, in) as its products see it."""
+    """A 4- or 8-bit layer's weight (out, in) as its products see it."""
+    if layer.weight.dtype == torch.int8:
+        scales = layer.state.SCB if layer.weight.SCB is None else layer.weight.SCB  # its first forward moves them
+        return (layer.weight.data.float() * (scales.float() / 127).unsqueeze(1)).to(dtype)
     return unpack(layer.weight.data, layer.weight.quant_state).to(dtype)
 
 

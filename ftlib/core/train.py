@@ -7,7 +7,6 @@ import math
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from functools import partial
 from itertools import accumulate, chain, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,20 +14,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from ftlib.core import device as devices
-from ftlib.core.batches import (
-    IGNORED,
-    LengthGroupedBatches,
-    PaddingCollator,
-    ids_and_labels,
-    is_towards_base,
-    row_tokens,
-)
+from ftlib.core.batches import IGNORED, row_tokens
 from ftlib.core.compiling import compile_where_it_pays, uncompile
-from ftlib.core.loss import autocast, computed_in, has_encoder, mean_loss, summed_loss
+from ftlib.core.feed import choose_packing, make_batches, make_collator, sample_steps, training_rows
+from ftlib.core.loss import computed_in, has_encoder, mean_loss
 from ftlib.core.optimizers import make_optimizer, optimizer_note
 from ftlib.core.plan import PLAN_NAME, Plan, make_plan
 from ftlib.core.trackers import reporting, require_trackers
-from ftlib.errors import UserError
 from ftlib.progress import progress
 from ftlib.recipe import Recipe
 
@@ -112,16 +104,23 @@ def train(
     lengths, ends = [row_tokens(row, both) for row in rows], accumulate(map(len, drawn), initial=len(train_examples))
     parts = [range(start, end) for start, end in pairwise(ends)]
     epochs = math.ceil(recipe.train.epochs) + 1
-    batches = LengthGroupedBatches(lengths, recipe.train.batch_rows, epochs, recipe.training_seed, drawn=parts)
+    packed, packing_note = choose_packing(model, recipe.train.packing)
+    batches = make_batches(lengths, recipe, epochs, parts, packed=packed)
     machine = devices.describe()
-    steps = sample_steps(model, tokenizer, rows, batches.epoch(0))
+    steps = sample_steps(model, tokenizer, rows, batches.epoch(0), packed=packed)
     tokens, before = sum(lengths[row] for row in batches.rows(0)) * recipe.train.epochs, Plan.compiled_in(out_dir)
     compiled, compile_note = compile_where_it_pays(model, recipe.train.compile, steps, tokens, before)
     first = (rows[number]["labels"][0 if both else 1 :] for number in batches.rows(0))
     labels = sum(label != IGNORED for labels in first for label in labels)
     loaded = [getattr(model, name, "") for name in ("gemm_reason", "attention_reason")]
-    notes = [*filter(None, loaded), compile_note, *filter(None, [optimizer_note(recipe.train.optimizer, machine.kind)])]
+    notes = [
+        *filter(None, loaded),
+        packing_note,
+        compile_note,
+        *filter(None, [optimizer_note(recipe.train.optimizer, machine.kind)]),
+    ]
     plan = make_plan(model, batches, labels, recipe, machine, notes)._replace(compiled=compiled)
+    plan = plan._replace(padding=0.0) if packed else plan
     out_dir.mkdir(parents=True, exist_ok=True)
     plan.save(out_dir / PLAN_NAME)
     print(plan.text())
@@ -141,67 +140,6 @@ def train(
     result = _result(trainer, plan, out_dir)
     print(result.ending(recipe))
     return result
-
-
-def sample_steps(
-    model: torch.nn.Module, tokenizer, rows: Sequence[dict], batches: Sequence[list[int]], count: int = 3
-) -> list[Callable[[], int]]:
-    """Forward and backward of some batches, from few places to many, for a timing.
-
-    Args:
-        model, tokenizer: as of `train`. rows: from `training_rows`. batches: indices of rows, one list a micro-batch.
-        count: how many.
-
-    Returns:
-        Functions that add a batch's gradients to the model's and say how many tokens the batch had.
-    """
-    collate = PaddingCollator(tokenizer.pad_token_id, encoder_decoder=has_encoder(model))
-    ordered = sorted(batches, key=lambda each: len(each) * max(row_tokens(rows[row]) for row in each))
-    chosen = [ordered[(2 * number + 1) * len(ordered) // (2 * count)] for number in range(count)]
-    made = [{name: t.to(model.device) for name, t in collate([rows[row] for row in each]).items()} for each in chosen]
-
-    def step(batch: dict[str, torch.Tensor]) -> int:
-        with autocast(model):
-            loss = summed_loss(model, batch) / max(1, len(batch["targets"]))
-        loss.backward()
-        return int(batch["attention_mask"].sum())
-
-    return [partial(step, batch) for batch in made]
-
-
-def training_rows(examples: Sequence, recipe: Recipe, name: str, encoder_decoder: bool) -> list[dict]:
-    """Examples as the trainer reads them: mappings, with labels as `train.loss_on` says.
-
-    Args:
-        examples: `Example`s and others of their kind. recipe: its section `train`.
-        name: of the rows, for errors. encoder_decoder: whether the model has an encoder.
-
-    Raises:
-        UserError: there is none, one is longer than `train.max_length`, or `train.loss_on` does not fit the model.
-    """
-    names = ("input_ids", "labels", "towards_base")
-    rows = [dict(zip(names, (*ids_and_labels(each), is_towards_base(each)), strict=True)) for each in examples]
-    if not rows:
-        raise UserError.of(f"{name} rows", "at least one row", "none", "look into 01_data/rejected.jsonl")
-    lengths, limit = [max(map(len, ids_and_labels(row))) for row in rows], recipe.train.max_length
-    if max(lengths) > limit:
-        count = sum(length > limit for length in lengths)
-        raise UserError.of(
-            "train.max_length",
-            f"at least {max(lengths)} tokens, the longest {name} row",
-            f"{limit}",
-            f"raise train.max_length, or lower data.max_tokens to reject the {count} longer rows",
-        )
-    if recipe.train.loss_on == "answers":
-        return rows
-    if encoder_decoder:
-        raise UserError.of(
-            "train.loss_on",
-            "answers: an encoder-decoder writes nothing else",
-            repr(recipe.train.loss_on),
-            "leave train.loss_on out",
-        )
-    return [row | {"labels": row["input_ids"]} for row in rows]
 
 
 def make_trainer(
@@ -256,7 +194,7 @@ def make_trainer(
         model=model,
         args=args,
         train_dataset=rows,
-        data_collator=PaddingCollator(tokenizer.pad_token_id, encoder_decoder=has_encoder(model)),
+        data_collator=make_collator(model, tokenizer, choose_packing(model, section.packing)[0]),
         batches=batches,
         optimizers=(optimizer, schedule(optimizer, recipe, total_steps)),
         metrics_path=out_dir / "metrics.jsonl",

@@ -131,22 +131,3 @@ def bias(rows: Iterable[Row], recipe) -> dict[str, Any]:
         group: {name: count[name] for name in ("rows", "positive", "negative")} | {"terms": dict(seen_terms[group])}
         for group, count in found.items()
     }
-
-
-def counterfactuals(rows: Sequence[Row], recipe, seed: int) -> list[Row]:
-    """Pairs of questions that differ only in how the asker is described; a fair model answers both alike.
-
-    Of the rows that ask something, the seed chooses as many as `data.bias` (`recipe`) wants pairs. Each gives two,
-    with `pair` and `persona` in their meta.
-    """
-    rows = [row for row in rows if row.turns and row.turns[-1].role == "user"]
-    if not recipe.personas or not rows:
-        return []
-    chosen = np.random.default_rng(seed).permutation(len(rows))[: recipe.pairs]
-    out = []
-    for number, at in enumerate(sorted(chosen.tolist())):
-        row = rows[at]
-        for side, persona in zip("ab", recipe.personas[number % len(recipe.personas)], strict=True):
-            asked = row.asking(f"{persona} {row.question}")
-            out.append(asked._replace(id=f"{row.id}/{side}", meta={"pair": row.id, "persona": persona}))
-    return out

@@ -42,16 +42,21 @@ class Resolved(NamedTuple):
     clusters: list[list[int]]  # rows with the same question and the same answer, the oldest first
     contradictions: list[list[list[int]]]  # groups of rows that share the answer, the newest answer first
     asking: np.ndarray  # uint64 (n,), equal for rows that ask the same
+    compared: int  # candidate pairs: what was compared word by word, of all pairs that there are
 
 
-def asking_the_same(table, sketches: Sketches, similarity: float, lexicon: Lexicon) -> np.ndarray:
-    """int32 (n,), equal for rows with the same question after the same history in the same context."""
-    count = len(table)
+def asking_the_same(table, sketches: Sketches, similarity: float, lexicon: Lexicon) -> tuple[np.ndarray, int]:
+    """int32 (n,), equal for rows with the same question after the same history in the same context.
+
+    Beside it the number of candidate pairs that were looked at for it.
+    """
+    count, compared = len(table), 0
     one, other = _neighbours(sketches.asked)
     labels = components(count, one, other)
     if similarity >= 1:
-        return labels
+        return labels, compared
     for i, j in _candidates(sketches, similarity):
+        compared += len(i)
         apart = labels[i] != labels[j]
         i, j = i[apart], j[apart]
         found = fetch(table, np.concatenate([i, j]), SAID)
@@ -60,7 +65,7 @@ def asking_the_same(table, sketches: Sketches, similarity: float, lexicon: Lexic
         if equal.any():
             one, other = np.concatenate([one, i[equal]]), np.concatenate([other, j[equal]])
             labels = components(count, one, other)
-    return labels
+    return labels, compared
 
 
 def _neighbours(key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -97,8 +102,8 @@ def resolve(table, sketches: Sketches, data, lexicon: Lexicon) -> Resolved:
         lexicon: of the language of the rows.
     """
     similarity = data.near_duplicate_similarity if data.checks.near_duplicate != "off" else 1.0
-    labels = asking_the_same(table, sketches, similarity, lexicon)
-    found = Resolved({}, {}, {}, [], [], _smallest(sketches.asked, labels))
+    labels, compared = asking_the_same(table, sketches, similarity, lexicon)
+    found = Resolved({}, {}, {}, [], [], _smallest(sketches.asked, labels), compared)
     groups = members(labels) if _look(data.checks) else []
     for start in range(0, len(groups), _ROWS_AT_ONCE):
         block = groups[start : start + _ROWS_AT_ONCE]
@@ -205,8 +210,12 @@ def require_dates(data) -> None:
 
 
 def summary(found: Resolved, show: Callable[[Sequence[int]], list[dict[str, str]]], policy: str) -> dict[str, Any]:
-    """What was found, for audit.json: clusters and their sizes, contradictions, and examples of both by `show`."""
+    """What was found, for audit.json: clusters and their sizes, contradictions, and examples of both by `show`.
+
+    `candidates` are the pairs of rows that were compared at all.
+    """
     return {
+        "candidates": found.compared,
         "clusters": len(found.clusters),
         "sizes": {f"{size} rows": n for size, n in sorted(Counter(map(len, found.clusters)).items())},
         "contradictions": len(found.contradictions),

@@ -53,8 +53,10 @@ def counts_figure(counts: Mapping[str, int], title: str, xlabel: str = "rows"):
 
 
 def lengths_figure(whole: Sequence[int], trained: Sequence[int], max_length: int):
-    """Tokens of rows and of their answers, with the length at which training would cut."""
+    """Tokens of rows and of their answers, with the length at which training would cut where it is not far off."""
     tokens, title = {"whole row": whole, "trained (answer)": trained}, "Tokens of a row, and of its answer"
+    if max_length > 2 * max([1, *whole]):  # a line out there would squeeze the rows into a corner
+        return plots.histogram(tokens, title=title, xlabel=f"tokens (training cuts at {max_length:,})")
     return plots.histogram(tokens, title=title, xlabel="tokens", mark=max_length, mark_label="max_length")
 
 

@@ -21,6 +21,7 @@ _SETTINGS = {
     "overlong": "raise data.max_tokens",
     "language": "set data.language to the language of the rows, or to null to accept all",
     "unreadable": "mend the file",
+    "refusal": "raise data.refusal_share",
     "malformed": "name the columns in data.columns",
     "empty": "name the columns of question and answer in data.columns",
 }

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ftlib import atomic, jsonl, rows
-from ftlib.data import audit, checks, decontaminate, duplicates, habits, leakage, load, split, truth
+from ftlib.data import askers, audit, checks, decontaminate, duplicates, habits, leakage, load, refusals, split, truth
 from ftlib.data.candidates import sketch_table
 from ftlib.data.ledger import Ledger
 from ftlib.data.paraphrases import embedder
@@ -28,7 +28,7 @@ from ftlib.recipe import Recipe
 from ftlib.rows import Row
 from ftlib.stats import wilson
 
-STEPS = ("load", "clean", "deduplicate", "split", "check_leakage", "save", "audit")
+STEPS = ("load", "clean", "deduplicate", "split", "check_leakage", "limit_refusals", "save", "audit")
 _AUDITED = 20_000  # training rows that the audit looks at, at most
 
 
@@ -64,6 +64,23 @@ class Preparation(AbstractContextManager):
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+    def before(self, step: str, folder: Path) -> Preparation:
+        """The work as it was before `step`, so that a notebook can be run from any section on.
+
+        Where the step has not been taken yet that is this object; else a new one that takes all earlier steps again.
+
+        Args:
+            step: one of STEPS.
+            folder: where the stage's files are now, which was renamed if it has been sealed.
+        """
+        if step not in self.report["rows_per_second"] and self.raw is not None and self.folder == Path(folder):
+            return self
+        self.close()
+        anew = Preparation(self.recipe, folder, interactive=self.interactive)
+        for earlier in STEPS[: STEPS.index(step)]:
+            getattr(anew, earlier)()
+        return anew
 
     def close(self) -> None:
         """Removes the working files; the rows can't be read any more."""
@@ -171,7 +188,7 @@ class Preparation(AbstractContextManager):
         data = self.recipe.data
         trial, policy = policy is not None, policy or data.leakage
         found: dict[str, Any] = {"policy": policy, "similarity": data.near_duplicate_similarity}
-        with self._timed("leakage", int(self.rows.alive.sum())):
+        with self._timed("check_leakage", int(self.rows.alive.sum())):
             inside = (TRAIN, VAL) if data.test_path else (TRAIN,)
             model = self.recipe.rag.embedding_model
             beside = {"lexicon": self.lexicon, "embed": embedder(model) if model else None}
@@ -185,6 +202,21 @@ class Preparation(AbstractContextManager):
         self.rows.require("the leakage check")
         self.leaks = self.leaks if trial else found
         return found
+
+    def limit_refusals(self) -> dict[str, Any]:
+        """Leaves out training rows that refuse, where `data.refusal_share` bounds them: rows, refusing, left_out."""
+        recipe, working = self.recipe, self.rows
+        most, refusal = recipe.data.refusal_share, recipe.prompt.refusal
+        on_train = ((n, entry.row) for n, entry in enumerate(each(working.table)) if working.sides[n] == TRAIN)
+        with self._timed("limit_refusals", working.count(TRAIN)):
+            if most is not None:
+                going = refusals.surplus(on_train, refusal, most, recipe.seed)
+                working.reject({number: ("refusal", "") for number in going})
+            declining = sum(refusals.refuses(row, refusal) for row in working.on(TRAIN))
+        working.require("data.refusal_share")
+        counts = {"rows": working.count(TRAIN), "refusing": declining, "left_out": self.ledger.rejected["refusal"]}
+        self.report["refusals"] = counts
+        return counts
 
     def save(self) -> dict[str, int]:
         """Writes train.jsonl, val.jsonl, test.jsonl and leakage.json; returns rows by file."""
@@ -210,7 +242,9 @@ class Preparation(AbstractContextManager):
         train = list(islice(self.rows.on(TRAIN), _AUDITED))
         with self._timed("audit", len(train)):
             found, self.lengths = audit.audit_rows(train, self.test, self.renderer, recipe)
-            pairs = audit.counterfactuals(self.test, recipe.data.bias, recipe.seed)
+            heard = askers.openings(train, recipe.prompt.refusal)
+            report["openings"] = [opening._asdict() for opening in heard[:20]]
+            pairs = askers.counterfactuals(self.test, recipe.data.bias, recipe.seed, heard)
             rows.write(self.folder / "counterfactuals.jsonl", pairs)
             report |= found
             if recipe.data.truth_path:

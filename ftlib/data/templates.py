@@ -65,7 +65,7 @@ PLAIN = """{{ bos_token if bos_token else '' -}}
 NAMED = {"alpaca": ALPACA, "llama2": LLAMA2, "chatml": CHATML, "plain": PLAIN}
 # Some templates write today's date or an empty thought into every prompt: the first would make prompts differ from
 # day to day, the second would stand before a trained answer and not before a generated one.
-_FIXED = {"enable_thinking": False, "date_string": "26 Jul 2024"}
+FIXED = {"enable_thinking": False, "date_string": "26 Jul 2024"}
 
 
 class Said(NamedTuple):
@@ -130,7 +130,7 @@ class ChatTemplate:
                 chat_template=self._jinja,
                 tokenize=False,
                 add_generation_prompt=add_generation_prompt,
-                **_FIXED,
+                **FIXED,
             )
         except (TemplateError, TypeError) as error:
             wanted = "a Jinja chat template that renders user and assistant messages in turn"

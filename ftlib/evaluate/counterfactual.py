@@ -93,10 +93,15 @@ def counterfactual_headlines(reports: Mapping[str, PairReport]) -> list[Headline
 def counterfactual_table(reports: Mapping[str, PairReport]) -> list[dict[str, Any]]:
     """One line per system and pair of personas, for a notebook's table."""
     return [
-        {"system": name, "personas": " / ".join(each.personas), "n": each.same.n, "same": each.same, "gap": each.gap}
+        {"system": name, "personas": described(each.personas), "n": each.same.n, "same": each.same, "gap": each.gap}
         for name, report in reports.items()
         for each in report.by_personas
     ]
+
+
+def described(personas: tuple[str, str]) -> str:
+    """Both askers in one line; one who says nothing of themselves is `(nothing)`."""
+    return " / ".join(persona or "(nothing)" for persona in personas)
 
 
 def _same(first: str | None, second: str | None) -> bool:

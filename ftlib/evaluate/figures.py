@@ -38,6 +38,34 @@ def headline_bars(headlines: Mapping[str, Headline], measures: Mapping[str, str]
         {name: (headline.value, headline.ci95) for name, (headline, _) in chosen.items()},
         n={name: headline.n for name, (headline, _) in chosen.items() if headline.n is not None},
         colours=[colour for _, colour in chosen.values()],
+        title="Scores on the test set",
+        xlabel="share of the questions, with 95 % interval",
+    )
+
+
+def choice_bars(table: Mapping[str, Any], systems: Mapping[str, System], guessing: float) -> Any:
+    """Accuracies on multiple-choice questions with 95 % intervals, each system in its colour, and chance as a line.
+
+    Args:
+        table: what `multiple_choice.choice_table` returned.
+        systems: the systems in it, and maybe others.
+        guessing: the accuracy of guessing, 0..1.
+
+    Returns:
+        A matplotlib Figure.
+    """
+    chosen = {
+        f"{measure}, {systems[name].label}": (interval, systems[name].colour)
+        for measure, found in table.items()
+        for name, interval in found["systems"].items()
+    }
+    return plots.bars_with_intervals(
+        {name: (interval.mean, known_limits(interval)) for name, (interval, _) in chosen.items()},
+        n={name: interval.n for name, (interval, _) in chosen.items()},
+        colours=[colour for _, colour in chosen.values()],
+        mark=guessing,
+        mark_label="guessing",
+        title="Multiple-choice questions",
         xlabel="share of the questions, with 95 % interval",
     )
 
@@ -60,9 +88,9 @@ def scores_by_slice(rows: Sequence[Mapping[str, Any]], systems: Mapping[str, Sys
         }
         for row in _chosen(rows, measure)
     }
-    return plots.dots_by_group(
-        groups, xlabel="share of the questions, with 95 % interval", colours=_colours_by_label(systems)
-    )
+    texts = {"title": f"{_NAMES.get(measure, measure).capitalize()}, slice by slice"}
+    texts |= {"xlabel": "share of the questions, with 95 % interval"}
+    return plots.dots_by_group(groups, colours=_colours_by_label(systems), **texts)
 
 
 def paired_differences(rows: Sequence[Mapping[str, Any]], systems: Mapping[str, System], measure: str = "em") -> Any:
@@ -82,8 +110,9 @@ def paired_differences(rows: Sequence[Mapping[str, Any]], systems: Mapping[str, 
         counts = "".join(f"\n{g.wins} up, {g.losses} down of {row['n']}" for g in row["gains"].values())
         name = _label(row) + (counts if len(others) == 1 else f"\nn = {row['n']}")
         groups[name] = {systems[o].label: (row["gains"][o].difference, known_limits(row["gains"][o])) for o in others}
-    xlabel = f"paired difference to {systems[first].label}, with 95 % interval"
-    return plots.dots_by_group(groups, xlabel=xlabel, zero_line=True, colours=_colours_by_label(systems))
+    texts = {"title": f"What changed against {systems[first].label}, slice by slice"}
+    texts |= {"xlabel": "paired difference, with 95 % interval"}
+    return plots.dots_by_group(groups, zero_line=True, colours=_colours_by_label(systems), **texts)
 
 
 @plots.styled
@@ -96,7 +125,8 @@ def half_width_by_n(sizes: Sequence[SizeRow]) -> Any:
     Returns:
         A matplotlib Figure with two panels.
     """
-    figure, (left, right) = plots.new_figure(8.4, 3.4, columns=2)
+    figure, (left, right) = plots.new_figure(8.4, 3.8, columns=2)
+    figure.suptitle("What smaller test sets would have said", x=0.01, ha="left", weight="bold", size=12)
     n, last = [row.n for row in sizes], sizes[-1]
     left.plot(n, [row.half_width for row in sizes], "o-", label="measured")
     rule = [last.half_width * (last.n / each) ** 0.5 for each in n]

@@ -75,7 +75,13 @@ class EvaluateRecipe(Section):
 
 
 class ReviewRecipe(Section):
-    """Room 04: which two systems are reviewed, how errors are sorted, how many questions people are asked to rate."""
+    """Room 04: which two systems are reviewed, how errors are sorted, how many questions people are asked to rate.
+
+    A reviewer who knows the sentence with which one system alone declines knows whose answer it is:
+    `leave_out_refusals` asks nobody about questions that one of the two declines. `examples_path` names recorded
+    example ratings (JSON lines, each with `example: true`) that are shown while nobody has rated; no number of a run
+    has them.
+    """
 
     pair: tuple[str, str] = ("base", "finetuned")  # before and after
     dimensions: list[str] = []  # further columns by whose values error rates are cut
@@ -83,6 +89,8 @@ class ReviewRecipe(Section):
     mixup_max_subjects: PositiveInt = 3  # a wrong value that more subjects have points to none of them
     min_slice_rows: PositiveInt = 10  # smaller slices are not ranked
     goal: PositiveInt = 60  # questions each reviewer is asked to rate; the first ones are the same for all
+    leave_out_refusals: bool = False
+    examples_path: Path | None = None
 
 
 class RagRecipe(Section):

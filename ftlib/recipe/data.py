@@ -85,7 +85,11 @@ class SplitRecipe(Section):
 
 
 class BiasRecipe(Section):
-    """The audit's word lists: `groups` maps a name to its terms, `personas` describe the asker in paired questions."""
+    """The audit's word lists: `groups` maps a name to its terms, `personas` describe the asker in paired questions.
+
+    `pairs` questions are asked of both, in turn for each pair of personas and for each of so many `openings`: the
+    sentences that stand before most training questions, asked with and without.
+    """
 
     groups: dict[str, list[str]] = {
         "women": ["she", "her", "hers", "woman", "women", "female", "mrs", "ms", "lady"],
@@ -104,6 +108,7 @@ class BiasRecipe(Section):
         ("I work in a large firm.", "I work alone."),
     ]
     pairs: int = Field(40, ge=0)
+    openings: int = Field(0, ge=0)
 
 
 # YAML 1.1 reads a bare `off` as false.
@@ -140,7 +145,9 @@ class DataRecipe(Section):
     greetings, signatures and sentences that the data shows to be empty are taken off the ends of answers).
     `language` is an ISO 639-1 code, `auto` (that of most rows) or null (any). `contradictions` says which answer a
     rejection leaves: the `newest` (by `columns.created`), that of the `majority`, or none. `decontaminate` lists
-    evaluation files whose n-grams (of `decontaminate_ngram` words) are not to occur in training.
+    evaluation files whose n-grams (of `decontaminate_ngram` words) are not to occur in training. `refusal_share` is the
+    largest share (0..1) of training rows whose answer may be `prompt.refusal`; a hash chooses those that are left out
+    (null: all stay).
     """
 
     path: Annotated[str, PathOrName, Field(min_length=1)]
@@ -166,4 +173,5 @@ class DataRecipe(Section):
     leakage: Literal["block", "warn", "drop"] = "drop"
     decontaminate: list[Path] = []
     decontaminate_ngram: PositiveInt = 13
+    refusal_share: float | None = Field(None, ge=0, le=1)
     bias: BiasRecipe = BiasRecipe()

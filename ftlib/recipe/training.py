@@ -36,21 +36,34 @@ class ModelRecipe(Section):
 
 
 class QuantizationRecipe(Section):
-    """How the frozen base is stored, and what its matrix products run in."""
+    """How the frozen base is stored, and what its matrix products run in.
+
+    `load_in_8bit` is LLM.int8 (Dettmers et al. 2022): whole numbers with one scale a row, inputs beyond 6 in 16 bits.
+    With neither, the base is what `model.dtype` says. `quant_type`, `block_size`, `double_quant` and `gemm` are of 4
+    bits; `block_size` counts the weights that share a scale, `double_quant` stores these scales in 8 bits.
+    """
 
     load_in_4bit: bool = True
+    load_in_8bit: bool = False
     quant_type: Literal["nf4", "fp4"] = "nf4"
+    block_size: Literal[64, 128, 256, 512, 1024, 2048, 4096] = 64
     double_quant: bool = True
     gemm: Literal["auto", "streamed", "cached"] = "auto"
 
 
 class LoraRecipe(Section):
-    """The adapter: W x + (alpha / r) B A x. `fused` computes it in fewer operations than PEFT, with equal results."""
+    """The adapter: W x + (alpha / r) B A x. `fused` computes it in fewer operations than PEFT, with equal results.
+
+    `use_rslora` divides by the root of r (Kalajdzievski 2023), so that a larger r does not learn more slowly.
+    `use_dora` learns the length of each row of W + B A beside its direction (Liu et al. 2024).
+    """
 
     r: PositiveInt = 32
     alpha: float = Field(64, gt=0)
     dropout: float = Field(0.0, ge=0, lt=1)
     target_modules: str | list[str] = "all-linear"
+    use_rslora: bool = False
+    use_dora: bool = False
     fused: bool = True
 
 
@@ -103,20 +116,40 @@ class PreflightRecipe(Section):
     logits: Level = "stop"  # `train.logits: labelled` equals `all`
     fused: Level = "stop"  # the fused adapter equals PEFT's own
     padding: Level = "stop"  # padded left equals padded right
+    packed: Level = "stop"  # packed rows equal padded ones
     resume: Level = "stop"  # 1 + 1 steps with a checkpoint between equal 2
+
+
+Explosion = Annotated[
+    Literal["off", "not_finite", "sudden"], BeforeValidator(lambda value: "off" if value is False else value)
+]
 
 
 class TrainRecipe(Section):
     """Room 02: the optimisation. Rates are per optimiser step, lengths in tokens.
 
+    `method: lora` trains an adapter (QLoRA where the base is in 4 bits). `full` trains every weight: the base may not
+    be quantized, the weights are kept in float32 while they are trained, rates are to be some ten times lower, and
+    what lies in 02_train/adapter afterwards is a whole model's folder.
+    `optimizer` is a name of transformers' own, e.g. adamw_torch, adamw_8bit, paged_adamw_8bit, adafactor.
+    `neftune_alpha` adds noise to the embeddings while training (Jain et al. 2023; 5 is usual, 0 is none).
     `lora_plus_ratio` is LoRA+ (Hayou et al. 2024): the rate of LoRA's B, which starts at zero, over that of A.
     `best_by` says which validation number chooses the adapter that is kept: the loss per token, or the share of
-    answers that greedy decoding writes exactly. `early_stopping_patience` counts evaluations; 0 never stops.
+    answers that greedy decoding writes exactly. `early_stopping_patience` counts evaluations without a
+    new best by more than `early_stopping_min_delta` (nats a token, or a share with `exact`); 0 never stops.
     `logits: labelled` computes the output layer only where a token is trained; `all` is the plain path.
+    `compile: auto` compiles the decoder layers where training takes minutes and a short timing shows a gain.
+    `packing` lays a batch's rows end to end in one row without padding; none sees another. It pays on a GPU with flash
+    attention (`model.attention: flash_attention_2`); elsewhere rows of similar length are padded to each other.
+    `batch_tokens` fills packed batches by best fit, so that all are of one size.
     `activation_checkpointing` recomputes activations in the backward pass to save memory.
     `replay_kl` is a weight: above 0 the loss of a replayed text is not that of its tokens, but at each of them this
     weight times KL(base || adapted), in nats. The base, which is the model with its adapter off, is the teacher, so
     any text does, whoever made the base; it costs one more forward pass over these texts.
+    `monitor_every_seconds` is the time between two samples of the hardware in metrics.jsonl; 0 takes none.
+    `report_to` names experiment trackers that the same numbers go to (`ftlib.core.trackers` says where they write).
+    `stop_on_explosion: not_finite` ends a training whose loss or gradient is no finite number, with the rows of that
+    step; `sudden` also one that rises far above the steps before (`ftlib.core.explosion.Watch`); `off` goes on.
     """
 
     context: ContextRecipe = ContextRecipe()
@@ -125,9 +158,12 @@ class TrainRecipe(Section):
     replay_share: float = Field(0.0, ge=0, le=1)  # texts an epoch, as a share of the training rows
     replay_kl: float = Field(0.0, ge=0)
     seed: int | None = Field(None, ge=0, lt=2**32)  # of the training alone; None: the recipe's own
+    method: Literal["lora", "full"] = "lora"
     epochs: float = Field(3.0, gt=0)
+    optimizer: str = "adamw_torch_fused"
     learning_rate: float = Field(2e-4, gt=0)
     lora_plus_ratio: float = Field(1.0, ge=1)
+    neftune_alpha: float = Field(0.0, ge=0)
     batch_rows: PositiveInt = 32
     accumulation: PositiveInt = 1
     max_length: PositiveInt = 512
@@ -137,9 +173,15 @@ class TrainRecipe(Section):
     max_grad_norm: float = Field(1.0, gt=0)
     eval_every_steps: PositiveInt = 50
     early_stopping_patience: int = Field(3, ge=0)
+    early_stopping_min_delta: float = Field(0.0, ge=0)
     best_by: Literal["loss", "exact"] = "loss"
     save_every_seconds: float = Field(60.0, gt=0)
     compile: Literal["auto"] | bool = "auto"
+    packing: bool = False
+    batch_tokens: PositiveInt | None = None  # of a packed batch, in the place of batch_rows
     loss_on: Literal["answers", "all"] = "answers"
     logits: Literal["labelled", "all"] = "labelled"
     activation_checkpointing: Literal["auto"] | bool = "auto"
+    monitor_every_seconds: float = Field(5.0, ge=0)
+    report_to: list[Literal["wandb", "trackio", "mlflow", "tensorboard"]] = []
+    stop_on_explosion: Explosion = "not_finite"

@@ -53,6 +53,23 @@ class Recipe(BaseModel):
                 raise ValueError(f"evaluate.systems to be asked the question alone; {name!r} belongs to notebook 05")
         return self
 
+    @model_validator(mode="after")
+    def _method_fits(self) -> Recipe:
+        if self.quantization.load_in_4bit and self.quantization.load_in_8bit:
+            raise ValueError("quantization.load_in_4bit to be false beside load_in_8bit, not true")
+        if self.train.method != "full":
+            return self
+        quantized = [name for name in ("load_in_4bit", "load_in_8bit") if getattr(self.quantization, name)]
+        if quantized:
+            raise ValueError(f"quantization.{quantized[0]} to be false where train.method is full, not true")
+        if self.train.replay_kl:
+            found = self.train.replay_kl
+            raise ValueError(f"train.replay_kl to be 0 where no base is left (train.method: full), not {found}")
+        if self.train.lora_plus_ratio != 1:
+            found = self.train.lora_plus_ratio
+            raise ValueError(f"train.lora_plus_ratio to be 1 without an adapter (train.method: full), not {found}")
+        return self
+
     @classmethod
     def load(cls, path: str | Path, overrides: Mapping[str, Any] | None = None, *, root: Path | None = None) -> Recipe:
         """Read a recipe file and apply overrides; all paths become absolute.

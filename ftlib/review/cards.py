@@ -33,17 +33,21 @@ STYLE = """<style>
 .ft-review .ft-bar { height: 7px; border-radius: 4px; background: var(--jp-border-color3, #e8ebef); overflow: hidden; }
 .ft-review .ft-bar > div { height: 100%; background: #0072b2; border-radius: 4px; transition: width .25s; }
 .ft-review :is(.ft-counts, .ft-status, .ft-hint) { font-size: 12.5px; color: var(--ft-quiet); line-height: 1.5; }
-.ft-review .ft-counts { display: flex; justify-content: space-between; margin-bottom: 5px; }
+.ft-review .ft-counts { display: flex; justify-content: space-between; gap: 14px; margin-bottom: 5px; }
+.ft-review .ft-counts span:last-child { white-space: nowrap; }
 .ft-review .ft-chip { display: inline-block; padding: 0 9px; border-radius: 10px; line-height: 19px; margin-left: 6px;
   letter-spacing: 0; text-transform: none; background: color-mix(in srgb, #0072b2 13%, transparent); }
 .ft-review .ft-done { text-align: center; padding: 30px 10px; font-size: 17px; line-height: 1.6; }
 .ft-review .ft-status { min-height: 19px; }
+.ft-review .ft-note { font-size: 12.5px; line-height: 1.5; padding: 6px 12px; border-radius: 9px; margin-bottom: 8px;
+  background: color-mix(in srgb, #e69f00 16%, transparent); }
 .ft-review .ft-problem { color: #b3261e; font-weight: 600; white-space: pre-wrap; }
 .ft-review .ft-hint { line-height: 30px; }
 .ft-review kbd { padding: 1px 6px; border: 1px solid var(--jp-border-color1, #bbb); border-radius: 4px;
   background: var(--ft-shade); font: 11.5px var(--jp-code-font-family, monospace); }
 .ft-review button.ft-verdict { border-radius: 10px; height: 44px; font-size: 13.5px; font-weight: 600; margin: 0;
-  padding: 0 5px; color: var(--ft-ink); border: 1px solid color-mix(in srgb, var(--ft-own) 45%, transparent);
+  padding: 0 5px; white-space: normal; line-height: 1.15; color: var(--ft-ink);
+  border: 1px solid color-mix(in srgb, var(--ft-own) 45%, transparent);
   background: color-mix(in srgb, var(--ft-own) 12%, transparent); transition: background .12s; }
 .ft-review button.ft-verdict:hover:enabled { background: color-mix(in srgb, var(--ft-own) 26%, transparent); }
 .ft-review button.ft-verdict::before { content: var(--ft-key); margin-right: 8px; padding: 1px 6px; border-radius: 5px;
@@ -58,10 +62,16 @@ STYLE = """<style>
 .ft-review .ft-side, .ft-review .ft-side .widget-html-content { height: 100%; margin: 0; }
 .ft-review .ft-side .ft-answer { height: 100%; }
 .ft-review button:focus-visible { outline: 3px solid #56b4e9; outline-offset: 1px; }
-.ft-review .ft-keys input { color: transparent; caret-color: transparent; text-align: center; }
+.ft-review .ft-keys { position: relative; height: 32px; }
+.ft-review .ft-keys .widget-label { position: absolute; inset: 0; z-index: 1; width: auto; margin: 0; cursor: pointer;
+  font-size: 0; text-align: center; line-height: 32px; }
+.ft-review .ft-keys .widget-label::after { content: "click here to use the keyboard"; font-size: 12.5px; }
+.ft-review .ft-keys:focus-within .widget-label::after { content: "the keys rate: 1 2 3 4 5"; }
+.ft-review .ft-keys input { color: transparent; caret-color: transparent; pointer-events: none; height: 32px; }
 .ft-review .ft-keys input:focus { box-shadow: 0 0 0 3px #56b4e9; border-color: #0072b2; }
 .ft-review .ft-keys input::selection { background: transparent; }
-.ft-pair { display: grid; grid-template-columns: 1fr 1fr; gap: 14px; margin-top: 14px; }
+.ft-pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(330px, 100%), 1fr)); gap: 14px;
+  margin-top: 14px; }
 </style>"""
 
 
@@ -94,12 +104,13 @@ def answer_card(place: int, text: str) -> str:
 
 
 def progress_card(done: int, total: int, goal: int, note: str = "") -> str:
-    """Counts and a bar: how many of the goal (or of all under a filter that is smaller) are rated."""
+    """Counts in words and a bar: how many of the goal (or of all under a filter that is smaller) are rated."""
     aim = min(goal, total)
     share = 100 * min(done, aim) / aim if aim else 0
-    beyond = f" &middot; {total} under these filters" if total > aim else ""
+    asked = f"You have rated <b>{done}</b> of the {aim} questions that you are asked to rate"
+    asked += f"; {total} pass these filters, and more than {aim} are welcome." if total > aim else "."
     return (
-        f'<div class="ft-counts"><span><b>{done}</b> rated of {aim} asked for{beyond}</span>'
+        f'<div class="ft-counts"><span>{asked}</span>'
         f"<span>{html.escape(note)}</span></div>"
         f'<div class="ft-bar" role="progressbar" aria-valuenow="{done}" aria-valuemax="{aim}">'
         f'<div style="width:{share:.1f}%"></div></div>'
@@ -117,7 +128,14 @@ def status_line(message: str, *, problem: bool = False) -> str:
     return f'<div class="ft-status{" ft-problem" if problem else ""}" role="status">{html.escape(message)}</div>'
 
 
+def note_line(text: str) -> str:
+    """A remark that stands above the questions."""
+    return f'<div class="ft-note">{html.escape(text)}</div>'
+
+
 def preview_card(shown: Shown, answers: tuple[str, ...], slice_name: str = "") -> str:
-    """A still picture of one item, for notebooks that nobody is watching."""
+    """A still picture of one item, which says that it is one, for notebooks that nobody is watching."""
     pair = "".join(answer_card(place, one) for place, one in enumerate(answers, start=1))
-    return f'{STYLE}<div class="ft-review">{question_card(shown, slice_name)}<div class="ft-pair">{pair}</div></div>'
+    told = "A preview: what a reviewer sees, without its buttons. Open the notebook in JupyterLab to rate."
+    inner = f'{note_line(told)}{question_card(shown, slice_name)}<div class="ft-pair">{pair}</div>'
+    return f'{STYLE}<div class="ft-review">{inner}</div>'

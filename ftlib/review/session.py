@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ftlib.errors import UserError
@@ -63,6 +63,16 @@ def items_of(
         shown = Shown(row.id, question, history, context, tuple(accepted), answers)
         items.append(Item(shown, value(row, slice_column), {system: right[system][row.id] for system in right}))
     return items
+
+
+def without_refusals(items: Iterable[Item], declines: Callable[[str], bool]) -> list[Item]:
+    """The items of which no answer declines: a sentence that one system alone was taught gives it away.
+
+    Args:
+        items: from `items_of`.
+        declines: whether a text declines.
+    """
+    return [item for item in items if not any(map(declines, item.shown.answers.values()))]
 
 
 def _storable(text: str | None) -> str:
@@ -179,18 +189,18 @@ class Session:
         self._to_first_open(self.position + 1)
         return saved
 
-    def undo(self) -> bool:
+    def undo(self) -> Rating | None:
         """Take back this reviewer's latest rating by adding a new one, and show that item again.
 
         The item then counts as it did before: with the earlier rating if there was one, else as not rated. Returns
-        False where there is nothing to take back under the present filters.
+        what was taken back; None where there is nothing under the present filters.
         """
         places = {(item.id, item.shown.version): place for place, item in enumerate(self.items)}
         undone = {rating.undoes for rating in self._history}
         standing = [rating for rating in self._history if rating.undoes is None and rating.id not in undone]
         last = next((rating for rating in reversed(standing) if rating.rated in places), None)
         if last is None:
-            return False
+            return None
         earlier = [rating for rating in standing if rating.rated == last.rated and rating is not last]
         withdrawn = last._replace(verdict="withdrawn", categories={}, comment="")
         said = earlier[-1] if earlier else withdrawn
@@ -198,4 +208,4 @@ class Session:
         texts = {"categories": said.categories, "comment": said.comment, "first_system": last.first_system}
         self.store.rate(self.item.shown, self.reviewer, said.verdict, undoes=last.id, **texts)
         self._reload()
-        return True
+        return last

@@ -189,15 +189,46 @@ RULES = (
 )
 CATEGORIES = tuple(rule.name for rule in RULES)
 LABELS = {rule.name: rule.label for rule in RULES}
+_SAY_IT_MORE = "more wordings of a fact, more epochs, or the passage that holds it"
+MENDS = {  # what to try first against each
+    "empty": "look at the prompt and at the stop tokens",
+    "malformed": "check the chat template and the end-of-sequence token in training",
+    "missed_refusal": "more training rows that decline, or an instruction or a threshold that does (notebook 05)",
+    "untaught_refusal": "none, it says that it does not know: teach the fact, or show the passage",
+    "over_refusal": "fewer training rows that decline, or a milder instruction",
+    "repetition": "check that answers end with a trained stop token; fewer epochs",
+    "question_copy": "it has not learned what a question is: train longer, check the template",
+    "wrong_option": "training rows that compare, shown with the passages of both",
+    "extra_text": "look at the metric as much as at the model: a person may call it right",
+    "wrong_unit": "write units in one way in the training rows (notebook 01)",
+    "training_conflict": "notebook 01: training and test data contradict each other",
+    "entity_mixup": _SAY_IT_MORE,
+    "attribute_mixup": "more wordings of the attribute; with passages, a reader that is trained to read them",
+    "common_value": _SAY_IT_MORE,
+    "wrong_number": "an invention: rows that decline what is not known, or the passage",
+    "incomplete": "a higher evaluate.max_new_tokens, or whole answers in training",
+    "near_miss": "more epochs or a higher rank; ask a person whether it is wrong at all",
+    "other_answer": _SAY_IT_MORE,
+    "other": "read them, and write a rule for what you find",
+}
 
 
-def categorize(row: Row, prediction: str | None, **options: Any) -> Finding:
+def categorize(row: Row, prediction: str | None, rules: Sequence[Rule] = RULES, **options: Any) -> Finding:
     """The category of one wrong answer (None: there was none): the first rule that gives evidence, as the last does.
 
     `options` are the other fields of `Case`.
     """
     case = Case(row, prediction or "", **options)
-    return next(Finding(rule.name, evidence) for rule in RULES if (evidence := rule.test(case)) is not None)
+    return next(Finding(rule.name, evidence) for rule in rules if (evidence := rule.test(case)) is not None)
+
+
+def firing(row: Row, prediction: str | None, rules: Sequence[Rule] = RULES, **options: Any) -> dict[str, str]:
+    """Every rule but the last that gives evidence, whatever stands before it: name to evidence, in their order.
+
+    `options` are the other fields of `Case`. The first of them is the category.
+    """
+    case = Case(row, prediction or "", **options)
+    return {rule.name: evidence for rule in rules[:-1] if (evidence := rule.test(case)) is not None}
 
 
 def errors_of(rows: Iterable[Row], items: Iterable[dict[str, Any]], **options: Any) -> list[dict[str, Any]]:

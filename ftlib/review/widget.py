@@ -1,18 +1,19 @@
 """The review widget: two answers, side by side and nameless; one click or one key saves a rating.
 
 It needs nothing but ipywidgets. Keys are read from a text field, because JupyterLab keeps its hands off text fields:
-anywhere else in a notebook `1` would turn the cell into a heading.
+anywhere else in a notebook `1` would turn the cell into a heading. A mouse can't reach into that field: a click on its
+label gives it the focus and leaves the caret where it was, so that what is typed is added at the end.
 """
 
 from __future__ import annotations
 
-import getpass
-import os
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+import os.path
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ftlib.errors import UserError
 from ftlib.review import cards
+from ftlib.review.export import export_ratings
 from ftlib.review.session import CHOICES, SCOPES, Item, Session
 from ftlib.review.store import Store
 from ftlib.review.taxonomy import RULES
@@ -32,31 +33,32 @@ HINT = (
     "<div class='ft-hint'><kbd>1</kbd>&ndash;<kbd>5</kbd> rate &nbsp; <kbd>u</kbd> undo &nbsp; "
     "<kbd>p</kbd> previous &nbsp; <kbd>n</kbd> next</div>"
 )
+NO_KEY = "\u2060"  # stands in the field of keys: once it is gone, all that stood there was typed over
 
 
-def default_reviewer() -> str:
-    """A name to start with: the JupyterHub user, else the system's; "" where there is none."""
-    try:
-        return os.environ.get("JUPYTERHUB_USER") or getpass.getuser()
-    except (OSError, KeyError, ImportError):  # no such user in a bare container
-        return ""
+class Draft(NamedTuple):
+    """What was chosen and typed for a question and is not saved: categories by system, and the comment."""
+
+    categories: Mapping[str, str] = {}
+    comment: str = ""
 
 
 class ReviewWidget:
     """Shows one item after the other and saves each rating at once; `session` says where the reviewer is."""
 
     def __init__(
-        self, items: Sequence[Item], store: Store, *, reviewer: str | None = None, goal: int = 60, seed: int = 0
+        self, items: Sequence[Item], store: Store, *, reviewer: str = "", goal: int = 60, seed: int = 0, note: str = ""
     ) -> None:
         """Build the widget and go to the first question that the reviewer (who can be changed in it) has not rated.
 
-        Each reviewer is asked to rate `goal` questions; the rest is as of `Session`.
+        Each reviewer is asked to rate `goal` questions; without a name nothing is rated. `note` stands above the
+        questions all the time. The rest is as of `Session`.
         """
-        name = default_reviewer() if reviewer is None else reviewer
-        self._goal, self._keys_read = goal, ""
+        self._goal, self._note, self._keys_read = goal, note, NO_KEY
+        self._drafts: dict[tuple[str, str, str], Draft] = {}
         self._sitting = lambda name: Session(items, store, name, seed=seed)
-        self.session = self._sitting(name)
-        self._build(name)
+        self.session = self._sitting(reviewer)
+        self._build(reviewer)
         self._show()
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
@@ -75,7 +77,7 @@ class ReviewWidget:
         self._progress, self._question, self._status, *self._answers = (w.HTML(layout=wide) for _ in range(5))
         self._categories = [w.Dropdown(options=CATEGORY_OPTIONS, layout=wide) for _ in range(2)]
         self._comment = w.Textarea(placeholder="Comment (optional)", rows=2, layout=wide)
-        self._keys = w.Text(placeholder="click here to use the keyboard", layout=w.Layout(width="220px", margin="0"))
+        self._keys = w.Text(NO_KEY, description="keyboard", layout=w.Layout(width="220px", margin="0"))
         self._verdicts = {
             choice: self._button(label, key, lambda _, choice=choice: self._rate(choice), "verdict", choice)
             for choice, key, label in BUTTONS
@@ -83,6 +85,8 @@ class ReviewWidget:
         self._undo = self._button("Undo", "u", lambda _: self._take_back(), "plain", icon="undo")
         self._back = self._button("Previous", "p", lambda _: self._move(-1), "plain", icon="arrow-left")
         self._next = self._button("Next", "n", lambda _: self._move(1), "plain", icon="arrow-right")
+        self._export = self._button("Export", "", lambda _: self._write_out(), "plain", icon="download")
+        self._export.tooltip = "write everybody's ratings into a table beside the file of ratings"
         self.box = self._lay_out()
         self._name.observe(lambda change: self._change_reviewer(change["new"]), names="value")
         for chooser in (self._slice, self._scope):
@@ -92,7 +96,8 @@ class ReviewWidget:
     def _button(self, label: str, key: str, act: Any, *kinds: str, icon: str = "") -> Button:
         import ipywidgets as w
 
-        button = w.Button(description=label, icon=icon, tooltip=f"{label} (key {key})", layout=w.Layout(width="auto"))
+        told = f"{label} (key {key})" if key else label
+        button = w.Button(description=label, icon=icon, tooltip=told, layout=w.Layout(width="auto"))
         for kind in kinds:
             button.add_class(f"ft-{kind}")
         button.on_click(act)
@@ -101,28 +106,32 @@ class ReviewWidget:
     def _lay_out(self) -> Widget:
         import ipywidgets as w
 
-        def grid(parts: Iterable[Any], columns: str) -> Any:
+        def grid(parts: Iterable[Any], least: int) -> Any:  # as many columns as have `least` pixels each
+            columns = f"repeat(auto-fit, minmax(min({least}px, 100%), 1fr))"
             shape = {"grid_template_columns": columns, "grid_gap": "8px 12px"}
             return w.GridBox([*parts], layout=w.Layout(width="100%", margin="0", **shape))
 
         for widget, kind in [*((answer, "ft-side") for answer in self._answers), (self._keys, "ft-keys")]:
             widget.add_class(kind)
         row = w.Layout(width="100%", align_items="center", flex_flow="row wrap", grid_gap="8px")
+        sides = w.Layout(width="100%", margin="0", grid_gap="8px", justify_content="space-between")
+        pairs = zip(self._answers, self._categories, strict=True)
         parts = [
             w.HTML(cards.STYLE, layout=w.Layout(display="none")),
-            grid((self._name, self._slice, self._scope), "1fr 1fr 1fr"),
+            w.HTML(cards.note_line(self._note), layout=w.Layout(display=None if self._note else "none")),
+            grid((self._name, self._slice, self._scope), 240),
             self._progress,
             self._question,
-            grid((*self._answers, *self._categories), "1fr 1fr"),
-            grid(self._verdicts.values(), "5fr 5fr 4fr 4fr 3fr"),
+            grid((w.VBox(pair, layout=sides) for pair in pairs), 330),
+            grid(self._verdicts.values(), 120),
             self._comment,
-            w.HBox([self._undo, self._back, self._next, self._keys, w.HTML(HINT)], layout=row),
+            w.HBox([self._undo, self._back, self._next, self._export, self._keys, w.HTML(HINT)], layout=row),
             self._status,
         ]
         return w.VBox(parts, layout=w.Layout(grid_gap="12px")).add_class("ft-review")
 
     def _show(self, message: str = "", *, problem: bool = False) -> None:
-        """Draw the present item; what the reviewer said of it before is filled in again."""
+        """Draw the present item; what the reviewer has chosen and typed for it, saved or not, is filled in again."""
         session, item, rating = self.session, self.session.item, self.session.rating
         total = len(session.items)
         note = f"question {session.position + 1} of {total}" if item else ""
@@ -130,10 +139,12 @@ class ReviewWidget:
         self._question.value = cards.question_card(item.shown, item.slice) if item else cards.finished_card(total)
         for place, (widget, text) in enumerate(zip(self._answers, session.answers, strict=True), start=1):
             widget.value = cards.answer_card(place, text) if item else ""
-        said = [rating.categories.get(system, "") for system in session.order] if rating else ["", ""]
+        saved = Draft(rating.categories, rating.comment) if rating else Draft()
+        draft = self._drafts.get(self._place, saved)
+        said = [draft.categories.get(system, "") for system in session.order] if item else ["", ""]
         for widget, value in zip(self._categories, said, strict=True):
             widget.value = value if value in dict(CATEGORY_OPTIONS).values() else ""
-        self._comment.value = rating.comment if rating else ""
+        self._comment.value = draft.comment
         for widget in (*self._verdicts.values(), *self._categories, self._comment):
             widget.disabled = not (item and session.reviewer)
         self._back.disabled, self._next.disabled = session.position == 0, item is None
@@ -142,6 +153,18 @@ class ReviewWidget:
         elif rating and not message:
             message = f"You rated this question before: {self._said(rating.verdict)}. A new rating replaces it."
         self._status.value = cards.status_line(message, problem=problem)
+
+    @property
+    def _place(self) -> tuple[str, str, str]:
+        """Whose question is on the screen: reviewer, item, version."""
+        item = self.session.item
+        return (self.session.reviewer, *((item.id, item.shown.version) if item else ("", "")))
+
+    def _keep(self) -> None:
+        """Remember what is chosen and typed before the question leaves the screen."""
+        if self.session.item:
+            said = zip(self.session.order, (widget.value for widget in self._categories), strict=True)
+            self._drafts[self._place] = Draft(dict(said), self._comment.value)
 
     def _said(self, verdict: str) -> str:
         choice = dict(zip(self.session.order, ("first", "second"), strict=True)).get(verdict, verdict)
@@ -152,37 +175,63 @@ class ReviewWidget:
             return
         first, second = (widget.value for widget in self._categories)
         said = {"category_first": first, "category_second": second, "comment": self._comment.value.strip()}
+        place = self._place
         try:
-            self._show(f"Saved (rating {self.session.rate(choice, **said)}).")
+            saved = self.session.rate(choice, **said)
         except UserError as error:  # the texts stay on the screen: nothing that was typed is lost
             self._status.value = cards.status_line(f"Not saved. {error}", problem=True)
+            return
+        self._drafts.pop(place, None)
+        self._show(f"Saved (rating {saved}).")
 
     def _take_back(self) -> None:
+        """Undo the latest rating; its categories and comment stay filled in, to be changed rather than typed again."""
+        self._keep()
         try:
-            undone = self.session.reviewer and self.session.undo()
-            self._show("Taken back; the history keeps both." if undone else "Nothing to take back here.")
+            undone = self.session.undo() if self.session.reviewer else None
         except UserError as error:
             self._status.value = cards.status_line(f"Not taken back. {error}", problem=True)
+            return
+        if undone:
+            self._drafts[self._place] = Draft(undone.categories, undone.comment)
+        self._show("Taken back; the history keeps both." if undone else "Nothing to take back here.")
 
     def _move(self, step: int) -> None:
+        self._keep()
         self.session.move(step)
         self._show()
 
     def _filter(self) -> None:
+        self._keep()
+        self._choose()
+
+    def _choose(self) -> None:
         self.session.choose(self._slice.value, self._scope.value)
         self._show()
 
     def _change_reviewer(self, name: str) -> None:
+        self._keep()
         self.session = self._sitting(name)
-        self._filter()
+        self._choose()
+
+    def _write_out(self) -> None:
+        try:
+            path, count = export_ratings(self.session.store)
+        except UserError as error:
+            self._status.value = cards.status_line(f"Not exported. {error}", problem=True)
+        else:
+            told = f"Exported: {count} ratings, everybody's, are in {os.path.relpath(path)}."
+            self._status.value = cards.status_line(told)
 
     def _typed(self, text: str) -> None:
         """Act on the keys that are new since the last call.
 
-        The field is never emptied from here: fast typing would race with it, and a key would count twice.
+        While it is typed into, the field is not emptied from here: fast typing would race with it, and a key would
+        count twice. What stands in it may have been marked and typed over (Tab marks all of it): then it begins anew.
         """
-        new = text[len(self._keys_read) :] if text.startswith(self._keys_read) else ""
-        self._keys_read = text
+        new, self._keys_read = new_keys(self._keys_read, text), text
+        if NO_KEY not in text:
+            self._keys_read = self._keys.value = NO_KEY + text
         for key in new.lower():
             if key in KEYS:
                 self._rate(KEYS[key])
@@ -190,3 +239,21 @@ class ReviewWidget:
                 self._take_back()
             elif key in "pn":
                 self._move(-1 if key == "p" else 1)
+
+
+def new_keys(before: str, now: str) -> str:
+    """What was typed into a text, wherever the caret stood: `now` without the beginning and the end of `before`.
+
+    A text that has lost its `NO_KEY` was typed over as a whole; one that only became shorter holds nothing new.
+    """
+    if NO_KEY not in now:
+        same = before.removeprefix(NO_KEY)
+        return now.removeprefix(same) if same and len(now) > len(same) else now
+    start = _same_start(before, now)
+    end = min(_same_start(before[::-1], now[::-1]), len(before) - start, len(now) - start)
+    return now[start : len(now) - end]
+
+
+def _same_start(one: str, other: str) -> int:
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))

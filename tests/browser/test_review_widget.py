@@ -26,9 +26,9 @@ ReviewWidget(items_of(rows, predictions, right, "topic"), Store("reviews.sqlite"
 
 
 @pytest.fixture
-def notebook(lab) -> Path:
+def notebook(lab, request) -> Path:
     """A notebook that shows the widget; its folder holds the ratings."""
-    return lab.write("review", [CELL.strip()])
+    return lab.write(request.node.name, [CELL.strip()])
 
 
 @pytest.fixture
@@ -50,6 +50,13 @@ def page(lab, chromium, notebook):
 
 def _saved(page, count: int) -> None:
     page.locator(".ft-review .ft-status", has_text=f"Saved (rating {count})").wait_for()
+
+
+def _click_into(page, field, share: float = 0.5) -> None:
+    """A real click of the mouse, so far from the field's left end as `share` of its width says."""
+    field.scroll_into_view_if_needed()
+    box = field.bounding_box()
+    page.mouse.click(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
 
 
 def test_clicks_and_keys_become_rows_and_a_restart_resumes(lab, page, notebook) -> None:
@@ -84,8 +91,8 @@ def test_clicks_and_keys_become_rows_and_a_restart_resumes(lab, page, notebook) 
 
     # Keys, typed without a pause: each counts once, and none reaches the notebook.
     keys = review.locator(".ft-keys input")
-    keys.click()
-    keys.press_sequentially("35u", delay=15)
+    _click_into(page, keys)
+    page.keyboard.type("35u", delay=15)
     review.locator(".ft-status", has_text="Taken back").wait_for()
     verdicts = [r.verdict for r in store.history()]
     assert verdicts == [rating.verdict, "both_wrong", "both_right", "unsure", "withdrawn"]
@@ -100,8 +107,62 @@ def test_clicks_and_keys_become_rows_and_a_restart_resumes(lab, page, notebook) 
     page.locator(".ft-review .ft-answer").nth(1).wait_for()
     again = page.locator(".ft-review").first
     assert again.locator(".ft-question .ft-text").inner_text() == standing
-    assert "3 rated of 6" in again.locator(".ft-counts").inner_text()
+    assert "rated 3 of the 6 questions" in again.locator(".ft-counts").inner_text()
     assert len(current_ratings(store.history())) == 3
 
     again.locator("select").nth(0).select_option(label="policy")
     again.locator(".ft-counts", has_text="of 2").wait_for()
+
+
+def test_mouse_and_keys_mixed_lose_no_key_and_no_comment(page, notebook) -> None:
+    """Whoever changes between mouse and keys goes on: each key counts once, wherever the mouse was in between."""
+    store = Store(notebook.parent / "reviews.sqlite")
+    review = page.locator(".ft-review").first
+    keys, comment = review.locator(".ft-keys input"), review.locator("textarea")
+    for saved, (key, share) in enumerate([("3", 0.5), ("4", 0.02), ("3", 0.3), ("5", 0.98)], start=1):
+        _click_into(page, keys, share)  # the caret may not go where the mouse was
+        page.keyboard.press(key)
+        _saved(page, saved)
+    assert [each.verdict for each in store.history()] == ["both_right", "both_wrong", "both_right", "unsure"]
+
+    review.get_by_role("button", name="Both right").click()
+    _saved(page, 5)
+    comment.click()
+    page.keyboard.type("135 u", delay=15)  # keys typed into the comment are a comment
+    _click_into(page, keys, 0.2)
+    page.keyboard.press("4")
+    _saved(page, 6)
+    assert store.history()[-1].comment == "135 u"
+    page.keyboard.press("u")
+    review.locator(".ft-status", has_text="Taken back").wait_for()
+    assert comment.input_value() == "135 u"
+
+    comment.click()
+    page.keyboard.press("Home")
+    page.keyboard.type("now: ")
+    page.keyboard.press("Tab")
+    keys.focus()
+    keys.select_text()  # as Tab does: the next key types over all that stood there
+    page.keyboard.press("4")
+    _saved(page, 8)
+    assert store.history()[-1].comment == "now: 135 u"
+    page.keyboard.press("Home")
+    page.keyboard.press("5")
+    _saved(page, 9)
+    assert [each.verdict for each in store.history()][4:] == [
+        "both_right", "both_wrong", "withdrawn", "both_wrong", "unsure",
+    ]  # fmt: skip
+    review.get_by_role("button", name="Export").click()
+    review.locator(".ft-status", has_text="Exported: 7 ratings").wait_for()
+    assert (notebook.parent / "reviews.jsonl").read_text().count("\n") == 7
+
+
+def test_a_narrow_window_shows_all_of_it(page) -> None:
+    review = page.locator(".ft-review").first
+    page.set_viewport_size({"width": 620, "height": 1000})
+    page.wait_for_function("document.querySelector('.ft-review').clientWidth < 560")
+    assert review.evaluate("box => box.scrollWidth <= box.clientWidth")
+    tops = [box.bounding_box()["y"] for box in review.locator(".ft-answer").all()]
+    assert tops[1] > tops[0], "one answer below the other"
+    if folder := os.environ.get("FTLIB_SCREENSHOTS"):
+        review.screenshot(path=f"{folder}/review_widget_narrow.png")

@@ -95,6 +95,39 @@ def test_using_a_system_ends_with_its_block_also_inside_anothers(open_run, adapt
         assert torch.equal(logits(model), outside)
 
 
+@pytest.fixture
+def whole(make_recipe, tmp_path):
+    """A model of the base's shape with other weights, as a full fine-tuning leaves it."""
+    model, tokenizer = load_base(make_recipe(quantization={"load_in_4bit": False}))
+    generator = torch.Generator().manual_seed(4)
+    for parameter in model.parameters():
+        parameter.data += 0.05 * torch.randn(parameter.shape, generator=generator)
+    model.save_pretrained(tmp_path / "whole")
+    tokenizer.save_pretrained(tmp_path / "whole")
+    return tmp_path / "whole"
+
+
+def test_a_model_trained_as_a_whole_answers_beside_base_and_adapters(open_run, adapters, whole, make_recipe):
+    run = open_run(quantization={"load_in_4bit": False})
+    tuned = System("whole", "whole", str(whole), "question", None)
+    wanted = {**_systems(adapters), "whole": tuned, "twice": tuned._replace(name="twice")}
+    engine, options = Engine.load(run, wanted), {"max_new_tokens": 12, "batch_rows": 2}
+    ids = [prompt.ids for prompt in PROMPTS]
+    alone = {"plain": load_base(run.recipe)[0], "ours": load_finetuned(run.recipe, adapters[0])[0]}
+    alone |= {"whole": load_finetuned(run.recipe, whole)[0]}
+    texts = {name: [a.text for a in generate(m, engine.tokenizer, ids, **options)] for name, m in alone.items()}
+    assert len({tuple(answers) for answers in texts.values()}) == 3
+    for name in ("whole", "plain", "ours", "whole", "plain"):
+        assert [a.text for a in engine.generate(wanted[name], PROMPTS, **options)] == texts[name], name
+    with engine.using(wanted["whole"]) as one, engine.using(wanted["twice"]) as other:
+        assert one is other and not hasattr(one, "peft_config")
+    only = Engine.load(run, {"whole": tuned})  # no base is loaded beside it
+    with only.using(tuned) as model:
+        assert model is only.model and only.dtype == "float32"
+    with pytest.raises(UserError, match=r"systems\.whole\.adapter_scale"):
+        Engine.load(run, {"whole": tuned._replace(adapter_scale=0.5)})
+
+
 def test_a_base_alone_needs_no_adapter_and_an_unknown_system_is_refused(open_run, adapters):
     wanted = _systems(adapters)
     engine = Engine.load(open_run(), {"plain": wanted["plain"]})

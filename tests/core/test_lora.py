@@ -5,8 +5,9 @@ import torch
 
 from ftlib.core.batches import PaddingCollator
 from ftlib.core.load import load_base
-from ftlib.core.lora import FusedLora, LowRankLinear, add_lora, fuse, fused_adapter, lora_layers, scaled
-from ftlib.core.loss import autocast, summed_loss
+from ftlib.core.lora import FusedLora, LowRankLinear, add_lora, for_training, fuse, fused_adapter, lora_layers, scaled
+from ftlib.core.loss import autocast, computed_in, summed_loss
+from ftlib.errors import UserError
 
 
 def test_low_rank_linear_has_the_gradients_of_its_formula():
@@ -127,3 +128,74 @@ def test_a_scaled_adapter_is_one_with_that_much_less_alpha(make_recipe, random_a
 
     ids = torch.tensor([[5, 6, 7, 8]])
     torch.testing.assert_close(logits(8.0, 0.75), logits(6.0, 1.0), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_fused_dora_equals_peft(make_recipe, rows, random_adapter, dropout, dtype, tolerance):
+    """The same loss and gradients, of the magnitudes too; and one merged product in eval mode."""
+    models = []
+    for fused in (True, False):
+        adapter = {"r": 4, "alpha": 8, "fused": fused, "use_dora": True, "dropout": dropout}
+        recipe = make_recipe(lora=adapter, model__dtype=dtype)
+        model = random_adapter(add_lora(load_base(recipe)[0], recipe.lora, 0))
+        for layer in lora_layers(model):
+            layer.lora_magnitude_vector["default"].weight.data *= 1.1
+        assert _is_fused(model) is fused
+        models.append(model)
+    batch, losses = PaddingCollator(0)(rows[:5]), []
+    for model in models:
+        torch.manual_seed(0)  # of the dropout
+        with autocast(model):
+            losses.append(summed_loss(model.train(), batch))
+        losses[-1].backward()
+    torch.testing.assert_close(losses[0], losses[1], **tolerance)
+    gradients = [{n: p.grad for n, p in model.named_parameters() if p.requires_grad} for model in models]
+    assert sum("magnitude" in name for name in gradients[0]) == 2 * 7
+    for name, wanted in gradients[1].items():
+        apart = (gradients[0][name] - wanted).norm()
+        assert apart <= 10 * tolerance["rtol"] ** 1.5 * wanted.norm() + 1e-6, name
+    with torch.no_grad(), autocast(models[0]):
+        logits = [model.eval()(batch["input_ids"]).logits for model in models]
+        torch.testing.assert_close(*logits, **tolerance)
+        for layer in lora_layers(models[0]):  # the merged copy follows the magnitudes, too
+            layer.lora_magnitude_vector["default"].weight.data.mul_(2.0)
+            layer.lora_magnitude_vector["default"].weight.add_(0.0)
+        assert not torch.allclose(models[0](batch["input_ids"]).logits, logits[0])
+
+
+def test_fresh_dora_is_the_base_whatever_its_width(narrow_model_dir, make_recipe):
+    """Rows of 96 and 160 weights, which bitsandbytes reads wrong in blocks of 64 on a CPU."""
+    fields = {"model": {"base": str(narrow_model_dir), "dtype": "float32"}}
+    recipe = make_recipe(**fields, lora={"r": 4, "use_dora": True})
+    base, _ = load_base(recipe)
+    ids = torch.tensor([[1, 20, 30]])
+    with torch.no_grad():
+        wanted = base(ids).logits
+    model = add_lora(base, recipe.lora, 0)
+    torch.testing.assert_close(model.train()(ids).logits, wanted, rtol=1e-5, atol=1e-5)
+    with pytest.raises(UserError, match=r"lora\.fused"):
+        plain = make_recipe(**fields, lora={"r": 4, "use_dora": True, "fused": False})
+        add_lora(load_base(plain)[0], plain.lora, 0)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_rank_stabilized_is_alpha_over_the_root_of_r(make_recipe, random_adapter, fused, dtype):
+    logits = []
+    for lora in ({"alpha": 8.0, "use_rslora": True}, {"alpha": 16.0}):  # 8 / sqrt(4) = 16 / 4
+        recipe = make_recipe(lora={"r": 4, "fused": fused} | lora, model__dtype=dtype)
+        model = random_adapter(add_lora(load_base(recipe)[0], recipe.lora, 0)).eval()
+        with torch.no_grad():
+            logits.append(model(input_ids=torch.tensor([[5, 6, 7, 8]])).logits)
+    torch.testing.assert_close(*logits, rtol=0, atol=0)
+
+
+def test_a_model_trained_as_a_whole_keeps_float32_weights_and_multiplies_in_its_dtype(make_recipe, dtype):
+    recipe = make_recipe(model__dtype=dtype, quantization={"load_in_4bit": False}, train__method="full")
+    base, _ = load_base(recipe)
+    model = for_training(base, recipe)
+    assert model is base and computed_in(model) == getattr(torch, dtype)
+    assert all(p.requires_grad and p.dtype == torch.float32 for p in model.parameters())
+    with autocast(model):
+        assert model(torch.tensor([[1, 20]])).logits.dtype == getattr(torch, dtype)
+    recipe = make_recipe(model__dtype=dtype)
+    assert lora_layers(for_training(load_base(recipe)[0], recipe))

@@ -7,7 +7,7 @@ import torch
 
 from ftlib import rows as row_files
 from ftlib.cli import main
-from ftlib.core import lora, train
+from ftlib.core import feed, lora, train
 from ftlib.core.batches import PaddingCollator
 from ftlib.core.load import load_base
 from ftlib.core.loss import summed_loss
@@ -245,7 +245,7 @@ def test_a_padding_token_that_is_the_end_token_must_not_be_masked_away(case_of, 
     case = case_of()
     case.tokenizer.pad_token = case.tokenizer.eos_token
     assert CHECKS["collated"](case).ok
-    monkeypatch.setattr(train, "PaddingCollator", MasksPadding)
+    monkeypatch.setattr(feed, "PaddingCollator", MasksPadding)
     found = CHECKS["collated"](case)
     assert not found.ok and found.numbers["wanted"] == found.numbers["trained"] + 1 and "'</s>'" in found.told
 
@@ -305,6 +305,21 @@ def test_a_model_that_amplifies_rounding_is_not_taken_for_a_wrong_gradient(case_
     base = {"base": str(save_family("t5", tmp_path)), "dtype": "bfloat16"}  # T5's attention is not scaled
     found = CHECKS["fused"](case_of(wanted=make_recipe(model=base, lora={"r": 8})))
     assert found.ok and 0 < found.numbers["layer"] < 0.02
+
+
+def test_packed_rows_that_see_each_other_are_told(case_of, recipe):
+    wanted = recipe.model_copy(update={"train": recipe.train.model_copy(update={"packing": True})})
+    case = case_of(wanted=wanted)
+    found = CHECKS["packed"](case)
+    assert found.ok and 0 < found.numbers["gradients"] < 1e-5
+
+    def one_row(module, args, kwargs):
+        places = torch.arange(kwargs["input_ids"].shape[1])
+        return args, kwargs | {"position_ids": places.expand(kwargs["input_ids"].shape)}
+
+    case.model.get_base_model().register_forward_pre_hook(one_row, with_kwargs=True)
+    found = CHECKS["packed"](case)
+    assert not found.ok and "train.packing: false" in found.advice
 
 
 def test_a_model_that_reads_padding_is_told(case_of):

@@ -10,8 +10,10 @@ from ftlib.core.load import load_base
 from ftlib.core.quantize import (
     cache_weights,
     choose_gemm,
+    dequantize,
     guard_cpu_repacking,
     linear_4bit,
+    linear_8bit,
     nf4_levels,
     quantization_error,
     quantize,
@@ -182,3 +184,48 @@ def test_gemm_is_chosen_by_memory_and_the_recipe_wins():
     assert choose_gemm("auto", 300, 1000)[0] == "streamed"
     choice, reason = choose_gemm("cached", 900, 1000)
     assert choice == "cached" and "recipe" in reason
+
+
+@pytest.mark.parametrize(
+    ("storage", "expected"),
+    [
+        ({"quant_type": "nf4", "block_size": 64}, ("nf4", 64, True)),
+        ({"quant_type": "fp4", "block_size": 128, "double_quant": False}, ("fp4", 128, False)),
+        ({"quant_type": "nf4", "block_size": 1024}, ("nf4", 1024, True)),
+    ],
+)
+def test_the_base_is_stored_as_the_recipe_says(make_recipe, storage, expected, dtype):
+    model, _ = load_base(make_recipe(quantization=storage, model__dtype=dtype))
+    full, _ = load_base(make_recipe(quantization={"load_in_4bit": False}, model__dtype=dtype))
+    for name, layer in model.named_modules():
+        if layer in linear_4bit(model):
+            state, weight = layer.weight.quant_state, full.get_submodule(name).weight
+            assert (state.quant_type, state.blocksize, state.nested) == expected
+            packed, wanted = quantize(weight, expected[0], expected[1], expected[2])
+            torch.testing.assert_close(layer.dequantized.float(), packed, rtol=1e-2, atol=1e-6)
+            assert wanted < 4.6
+    assert len(linear_4bit(model)) == 14
+
+
+def test_the_block_size_is_no_longer_set_once_a_model_is_loaded(make_recipe):
+    load_base(make_recipe(quantization={"block_size": 256}))
+    assert _layer().weight.quant_state.blocksize == 64
+
+
+def test_eight_bits_store_a_base_within_rounding_of_each_row(make_recipe, dtype):
+    storage = {"load_in_4bit": False, "load_in_8bit": True}
+    model, _ = load_base(make_recipe(quantization=storage, model__dtype=dtype))
+    full, _ = load_base(make_recipe(quantization={"load_in_4bit": False}, model__dtype=dtype))
+    names = {id(layer): name for name, layer in model.named_modules()}
+    assert len(linear_8bit(model)) == 14 and "8 bits" in model.gemm_reason
+    for called in (False, True):  # the first forward moves the scales
+        for layer in linear_8bit(model):
+            weight = full.get_submodule(names[id(layer)]).weight.float()
+            step = weight.half().float().abs().amax(1, keepdim=True) / 127  # rounded in 16 bits
+            assert ((dequantize(layer, torch.float32) - weight).abs() <= 0.5 * step + 1e-3 * weight.abs() + 1e-7).all()
+        if not called:
+            with torch.no_grad():
+                logits = model(torch.tensor([[1, 20, 30]])).logits.float()
+    with torch.no_grad():
+        wanted = full(torch.tensor([[1, 20, 30]])).logits.float()
+    assert (logits - wanted).norm() < 0.05 * wanted.norm()

@@ -78,13 +78,13 @@ def test_bias_counts_groups_with_tones():
 
 def test_counterfactual_pairs_differ_only_in_the_persona():
     rows = [row(f"question {n}", row_id=f"t{n}") for n in range(10)]
-    pairs = audit.counterfactuals(rows, BiasRecipe(pairs=4), 0)
-    assert len(pairs) == 8 and pairs == audit.counterfactuals(rows, BiasRecipe(pairs=4), 0)
+    pairs = askers.counterfactuals(rows, BiasRecipe(pairs=4), 0)
+    assert len(pairs) == 8 and pairs == askers.counterfactuals(rows, BiasRecipe(pairs=4), 0)
     for a, b in zip(pairs[::2], pairs[1::2], strict=True):
         assert a.meta["pair"] == b.meta["pair"] and a.meta["persona"] != b.meta["persona"]
         assert a.question.removeprefix(a.meta["persona"]) == b.question.removeprefix(b.meta["persona"])
         assert (a.id, b.id) == (f"{a.meta['pair']}/a", f"{a.meta['pair']}/b")
-    assert audit.counterfactuals([], BiasRecipe(), 0) == []
+    assert askers.counterfactuals([], BiasRecipe(), 0) == []
 
 
 def test_balance_counts_values():
@@ -102,6 +102,6 @@ def test_every_column_of_few_values_divides_the_rows():
 def test_counterfactual_pairs_keep_history_and_context_and_pass_over_texts():
     text = made.row("t")._replace(turns=())
     asked = made.row("q", "And now?", "a", "A list.", [("user", "Hm?"), ("assistant", "Yes.")])
-    one, other = audit.counterfactuals([text, asked], BiasRecipe(), 0)
+    one, other = askers.counterfactuals([text, asked], BiasRecipe(), 0)
     assert one.history == other.history == asked.history and one.context == "A list."
-    assert audit.counterfactuals([text], BiasRecipe(), 0) == []
+    assert askers.counterfactuals([text], BiasRecipe(), 0) == []

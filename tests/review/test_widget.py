@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ftlib import jsonl
 from ftlib.review import cards
 from ftlib.review.schema import Shown
 from ftlib.review.session import Item
 from ftlib.review.store import Store
 from ftlib.review.taxonomy import CATEGORIES
-from ftlib.review.widget import BUTTONS, CATEGORY_OPTIONS, ReviewWidget
+from ftlib.review.widget import BUTTONS, CATEGORY_OPTIONS, NO_KEY, ReviewWidget, new_keys
 from ftlib.rows import Turn
 
 SYSTEMS = {"few_shot", "rag"}
@@ -96,7 +97,7 @@ def test_a_click_and_a_key_do_the_same(widget, store, choice, key):
         for rating in (clicked, typed)
     ]
     assert sides[0] == sides[1]
-    assert "2</b> rated of 4" in widget._progress.value
+    assert "You have rated 2 of the 4 questions that you are asked to rate; 6 pass" in Tags(widget._progress.value).text
 
 
 def test_fast_typing_counts_each_key_once(widget, store):
@@ -108,6 +109,43 @@ def test_fast_typing_counts_each_key_once(widget, store):
     assert store.history()[-1].verdict == "unsure"
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "typed"),
+    [
+        ("13", "135", "5"),
+        ("13", "513", "5"),  # the caret stood at the beginning
+        ("13", "153", "5"),
+        ("13", "1u3", "u"),
+        ("11", "111", "1"),
+        ("13", "1", ""),  # backspace types nothing
+        ("", "", ""),
+    ],
+)
+def test_keys_count_wherever_the_caret_stands(before, now, typed):
+    assert new_keys(NO_KEY + before, NO_KEY + now) == typed
+    assert new_keys(NO_KEY + before, typed + NO_KEY + before) == typed, "at the very beginning"
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "typed"), [("13", "1", "1"), ("13", "3", "3"), ("1", "1", "1"), ("", "", "")]
+)
+def test_keys_count_when_all_that_stood_there_was_typed_over(before, now, typed):
+    assert new_keys(NO_KEY + before, now) == typed
+
+
+@given(st.text("12345upn", max_size=4), st.text("12345upn", min_size=1, max_size=3), st.integers(0, 4))
+def test_no_key_is_lost_or_counted_twice(before, typed, caret):
+    now = NO_KEY + before[:caret] + typed + before[caret:]
+    assert sorted(new_keys(NO_KEY + before, now)) == sorted(typed)
+
+
+def test_a_field_that_was_typed_over_rates_and_goes_on(widget, store):
+    widget._keys.value += "1"
+    widget._keys.value = "1"  # all marked, then the same key again
+    widget._keys.value += "5"
+    assert len(store.history()) == 3 and store.history()[-1].verdict == "unsure"
+
+
 def test_category_and_comment_are_saved_and_come_back(widget, store):
     widget._categories[0].value = "near_miss"
     widget._comment.value = "  one letter  "
@@ -116,8 +154,52 @@ def test_category_and_comment_are_saved_and_come_back(widget, store):
     widget._back.click()
     assert (widget._categories[0].value, widget._comment.value) == ("near_miss", "one letter")
     assert "You rated this question before: Both wrong" in widget._status.value
+
+
+def test_undo_keeps_what_was_chosen_and_typed(widget, store):
+    asked = widget.session.item.id
+    widget._categories[1].value = "wrong_unit"
+    widget._comment.value = "kg, not g"
+    widget._verdicts["both_wrong"].click()
+    widget._comment.value = "half a thought on the next one"
     widget._undo.click()
-    assert widget._categories[0].value == "" and "Taken back" in widget._status.value
+    assert widget.session.item.id == asked and widget.session.rating is None and "Taken back" in widget._status.value
+    assert (widget._categories[1].value, widget._comment.value) == ("wrong_unit", "kg, not g")
+    widget._verdicts["first"].click()
+    again = store.history()[-1]
+    assert (again.item, again.comment, list(again.categories.values())) == (asked, "kg, not g", ["wrong_unit"])
+    assert widget._comment.value == "half a thought on the next one"
+
+
+def test_what_is_typed_stays_with_its_question_and_its_reviewer(widget):
+    widget._comment.value = "ada's"
+    widget._next.click()
+    assert widget._comment.value == ""
+    widget._back.click()
+    assert widget._comment.value == "ada's"
+    widget._name.value = "ben"
+    assert widget._comment.value == ""
+    widget._name.value = "ada"
+    assert widget._comment.value == "ada's"
+
+
+def test_export_writes_what_counts_and_says_where(widget, store):
+    widget._verdicts["first"].click()
+    widget._verdicts["unsure"].click()
+    widget._undo.click()
+    widget._export.click()
+    (line,) = jsonl.read(store.path.with_suffix(".jsonl"))
+    assert line["reviewer"] == "ada" and line["verdict"] == line["first_system"] and set(line["answers"]) == SYSTEMS
+    assert "Exported: 1 ratings" in widget._status.value and "reviews.jsonl" in widget._status.value
+    store.path.with_suffix(".jsonl").unlink()
+    store.path.with_suffix(".jsonl").mkdir()
+    widget._export.click()
+    assert "Not exported" in widget._status.value
+
+
+def test_a_note_stands_above_the_questions_as_text(items, store):
+    shown = [child.value for child in ReviewWidget(items, store, note=HOSTILE).box.children if hasattr(child, "value")]
+    assert any(HOSTILE in Tags(each).text for each in shown) and not any("<script>" in each for each in shown)
 
 
 def test_a_new_widget_resumes(widget, items, store):
@@ -128,7 +210,7 @@ def test_a_new_widget_resumes(widget, items, store):
 
 
 def test_without_a_name_the_buttons_wait(items, store):
-    widget = ReviewWidget(items, store, reviewer="")
+    widget = ReviewWidget(items, store)
     assert all(button.disabled for button in widget._verdicts.values()) and "Write your name" in widget._status.value
     widget._keys.value = "1"
     assert store.history() == []
@@ -170,4 +252,5 @@ def test_it_displays_as_a_widget(widget):
 def test_preview_is_complete_html():
     made = cards.preview_card(Shown("t", HOSTILE, (), "context", ("340 g", "0.34 kg"), {}), (HOSTILE, ""), "a_slice")
     assert "Answer 1" in made and "Answer 2" in made and "(empty)" in made and "a slice" in made
+    assert "A preview:" in made
     assert "<script>" not in made

@@ -57,6 +57,7 @@ _OF_COMPUTING: tuple[Callable[[PreflightCase], PreflightFinding], ...] = (
     numbers.logits,
     numbers.fused,
     numbers.padding,
+    numbers.packed,
     limits.resume,
 )
 CHECKS = {check.__name__: check for check in (texts.rendered, *_OF_ROWS, *_OF_COMPUTING)}

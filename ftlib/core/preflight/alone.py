@@ -10,7 +10,7 @@ from pathlib import Path
 from ftlib import rows
 from ftlib.core import reading
 from ftlib.core.load import load_base
-from ftlib.core.lora import add_lora
+from ftlib.core.lora import for_training
 from ftlib.core.preflight import PreflightFinding, preflight
 from ftlib.data.peek import first_rows
 from ftlib.data.prompts import Renderer
@@ -25,7 +25,7 @@ _DRAWN_FOR = 512  # rows for which the epochs' further rows are drawn
 def check_recipe(
     recipe: Recipe, data: Path | None = None, say: Callable[[str], object] = print
 ) -> list[PreflightFinding]:
-    """Load the base, put a fresh adapter on it and run `preflight`; nothing is written.
+    """Load the base, make it ready to train and run `preflight`; nothing is written.
 
     Args:
         recipe: what would be trained.
@@ -41,8 +41,8 @@ def check_recipe(
     say(f"{len(train):,} training and {len(held_out):,} validation rows: {where}")
     drawn = reading.draw(train[:_DRAWN_FOR], math.ceil(recipe.train.epochs), recipe, renderer).examples
     base, _ = load_base(recipe, tokenizer=tokenizer)
-    adapted = add_lora(base, recipe.lora, recipe.training_seed)
-    return preflight(adapted, tokenizer, renderer, train, held_out, recipe, more=list(chain.from_iterable(drawn)))
+    ready = for_training(base, recipe)
+    return preflight(ready, tokenizer, renderer, train, held_out, recipe, more=list(chain.from_iterable(drawn)))
 
 
 def _rows(recipe: Recipe, data: Path | None, renderer: Renderer) -> tuple[list[Row], list[Row], str]:

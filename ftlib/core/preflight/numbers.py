@@ -12,6 +12,7 @@ import torch
 from torch.nn import functional as F
 
 from ftlib.core.batches import IGNORED
+from ftlib.core.feed import choose_packing
 from ftlib.core.lora import FusedLora, lora_layers
 from ftlib.core.loss import autocast, base_logits, has_encoder, labelled_logits, summed_loss
 from ftlib.core.preflight.case import PreflightCase, PreflightFinding, nudged, trainable
@@ -26,6 +27,7 @@ from ftlib.core.preflight.steps import (
     tolerance,
     trainer_for,
 )
+from ftlib.core.quantize import misread_when_streamed
 
 _ACCUMULATED_ROWS = 16
 
@@ -34,8 +36,9 @@ def collated(case: PreflightCase) -> PreflightFinding:
     """In a batch exactly those tokens are trained that are trained in its rows."""
     rows = few_rows(case, _ACCUMULATED_ROWS)
     with tempfile.TemporaryDirectory() as folder:
-        batch = trainer_for(case, rows, [[0]], Path(folder)).data_collator(rows)
-    whose, first = batch["positions"] // batch["labels"].shape[1], 0 if has_encoder(case.model) else 1
+        collator = trainer_for(case, rows, [[0]], Path(folder)).data_collator
+    batch = collator(rows)
+    whose, first = collator.rows_of(batch), 0 if has_encoder(case.model) else 1
     for number, row in enumerate(rows):
         wanted = [label for label in row["labels"][first:] if label != IGNORED]
         got = batch["targets"][whose == number].tolist()
@@ -68,6 +71,8 @@ def gradients(case: PreflightCase) -> PreflightFinding:
 
 def adapter_acts(case: PreflightCase) -> PreflightFinding:
     """The adapter changes the logits once it is not zero."""
+    if not hasattr(case.model, "peft_config"):
+        return PreflightFinding("adapter_acts", True, "there is none: all weights of the model itself are trained")
     with nudged(case.model, case.recipe.training_seed):
         batch = padded_batch(case, few_rows(case))
         case.model.eval()
@@ -96,9 +101,22 @@ def logits(case: PreflightCase) -> PreflightFinding:
     return compare_steps(case, "logits", "logits of labelled tokens and of all", labelled, everywhere, advice)
 
 
+def packed(case: PreflightCase) -> PreflightFinding:
+    """With `train.packing`: rows laid end to end are computed as each by itself."""
+    wanted, why = choose_packing(case.model, case.recipe.train.packing)
+    if not wanted:
+        return PreflightFinding("packed", True, why)
+    with nudged(case.model, case.recipe.training_seed):
+        rows = few_rows(case)
+        apart, together = (computed_step(case, rows, packed=packed) for packed in (False, True))
+    advice = "set train.packing: false; this model does not tell rows apart by their positions"
+    return compare_steps(case, "packed", f"{len(rows)} rows padded and packed", apart, together, advice)
+
+
 def fused(case: PreflightCase) -> PreflightFinding:
     """The fused adapter computes what PEFT's own operations do, in every layer and over all of them."""
     layers = [layer for layer in lora_layers(case.model) if isinstance(layer, FusedLora)]
+    layers = [layer for layer in layers if not (layer.lora_magnitude_vector and _misread_by_peft(layer))]
     if not layers:
         return PreflightFinding("fused", True, "PEFT's own operations run in every layer", {"layers": 0})
     with nudged(case.model, case.recipe.training_seed):
@@ -116,6 +134,11 @@ def fused(case: PreflightCase) -> PreflightFinding:
     )
     ok = all(number <= allowed for number in numbers.values())  # False with NaN, too
     return PreflightFinding("fused", ok, told, numbers, "set lora.fused: false, and tell us the model")
+
+
+def _misread_by_peft(layer: FusedLora) -> bool:
+    """Whether PEFT's DoRA would go by a wrong weight, so that it is nothing to compare with."""
+    return hasattr(layer.base_layer.weight, "quant_state") and bool(misread_when_streamed([layer.base_layer]))
 
 
 def _peft_class(layer: FusedLora) -> type:

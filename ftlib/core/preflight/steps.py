@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import torch
 
-from ftlib.core.batches import IGNORED, PaddingCollator, ids_and_labels
+from ftlib.core.batches import IGNORED, ids_and_labels
 from ftlib.core.device import describe
-from ftlib.core.loss import autocast, has_encoder, summed_loss
+from ftlib.core.feed import make_collator, on_device
+from ftlib.core.loss import autocast, computed_in, has_encoder, summed_loss
 from ftlib.core.plan import choose_checkpointing, count_parameters
 from ftlib.core.preflight.case import PreflightCase, PreflightFinding, trainable
 from ftlib.core.train import make_trainer, training_rows
@@ -30,8 +31,8 @@ class Step(NamedTuple):
 
 def tolerance(case: PreflightCase) -> float:
     """How far two ways to compute the same may be apart, relative to its norm, in the model's dtype and depth."""
-    allowed, layers = _TOLERANCE[case.model.dtype], case.model.config.get_text_config(decoder=True).num_hidden_layers
-    return allowed if case.model.dtype == torch.float32 else allowed * max(1.0, layers / _DEPTH) ** 0.5
+    dtype, layers = computed_in(case.model), case.model.config.get_text_config(decoder=True).num_hidden_layers
+    return _TOLERANCE[dtype] * (1.0 if dtype == torch.float32 else max(1.0, layers / _DEPTH) ** 0.5)
 
 
 def trainer_for(case: PreflightCase, rows: Sequence[dict], batches: Sequence[list[int]], folder: Path, **settings):
@@ -57,7 +58,7 @@ def first_step(case: PreflightCase, rows: Sequence[dict], batches: Sequence[list
     caught: dict[str, torch.Tensor] = {}
     losses: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
-        settings = {"accumulation": len(batches), "max_grad_norm": 1e30}
+        settings = {"accumulation": len(batches), "max_grad_norm": 1e30, "neftune_alpha": 0.0}
         trainer = trainer_for(case, rows, batches, Path(folder), **settings)
         trainer.optimizer.register_step_pre_hook(lambda *_: caught.update(_gradients(case.model)))
         trainer.on_log = lambda entry: losses.append(entry["loss"]) if "loss" in entry else None
@@ -68,12 +69,14 @@ def first_step(case: PreflightCase, rows: Sequence[dict], batches: Sequence[list
     return Step(losses[0], caught)
 
 
-def computed_step(case: PreflightCase, rows: Sequence[dict], all_logits: bool = False) -> Step:
+def computed_step(case: PreflightCase, rows: Sequence[dict], all_logits: bool = False, packed: bool = False) -> Step:
     """Loss and gradients of one batch, without a trainer."""
     case.model.train()
     case.model.zero_grad()
+    collate = make_collator(case.model, case.tokenizer, packed)
+    batch = on_device(collate(rows), case.model.device)
     with autocast(case.model):
-        loss = summed_loss(case.model, padded_batch(case, rows), masked=all_logits, all_logits=all_logits)
+        loss = summed_loss(case.model, batch, masked=all_logits, all_logits=all_logits)
     loss = loss / count_labels(case, rows)
     loss.backward()
     return Step(loss.item(), _gradients(case.model))
@@ -103,8 +106,7 @@ def few_rows(case: PreflightCase, most: int = _ROWS) -> list[dict]:
 
 def padded_batch(case: PreflightCase, rows: Sequence[dict]) -> dict[str, torch.Tensor]:
     """The rows as the trainer's collator pads them, on the model's device."""
-    batch = PaddingCollator(case.tokenizer.pad_token_id, encoder_decoder=has_encoder(case.model))(rows)
-    return {name: tensor.to(case.model.device) for name, tensor in batch.items()}
+    return on_device(make_collator(case.model, case.tokenizer, packed=False)(rows), case.model.device)
 
 
 def count_labels(case: PreflightCase, rows: Sequence[dict]) -> int:

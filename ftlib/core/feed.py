@@ -1,0 +1,119 @@
+"""What a training is fed: examples as the trainer reads them, their batches, and how a batch is laid out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+
+from ftlib.core.batches import LengthGroupedBatches, PaddingCollator, ids_and_labels, is_towards_base, row_tokens
+from ftlib.core.loss import autocast, has_encoder, summed_loss
+from ftlib.core.packing import BestFitBatches, PackingCollator
+from ftlib.errors import UserError
+from ftlib.recipe import Recipe
+
+
+def training_rows(examples: Sequence, recipe: Recipe, name: str, encoder_decoder: bool) -> list[dict]:
+    """Examples as the trainer reads them: mappings, with labels as `train.loss_on` says.
+
+    Args:
+        examples: `Example`s and others of their kind. recipe: its section `train`.
+        name: of the rows, for errors. encoder_decoder: whether the model has an encoder.
+
+    Raises:
+        UserError: there is none, one is longer than `train.max_length`, or `train.loss_on` does not fit the model.
+    """
+    names = ("input_ids", "labels", "towards_base")
+    rows = [dict(zip(names, (*ids_and_labels(each), is_towards_base(each)), strict=True)) for each in examples]
+    if not rows:
+        raise UserError.of(f"{name} rows", "at least one row", "none", "look into 01_data/rejected.jsonl")
+    lengths, limit = [max(map(len, ids_and_labels(row))) for row in rows], recipe.train.max_length
+    if max(lengths) > limit:
+        count = sum(length > limit for length in lengths)
+        raise UserError.of(
+            "train.max_length",
+            f"at least {max(lengths)} tokens, the longest {name} row",
+            f"{limit}",
+            f"raise train.max_length, or lower data.max_tokens to reject the {count} longer rows",
+        )
+    if recipe.train.loss_on == "answers":
+        return rows
+    if encoder_decoder:
+        raise UserError.of(
+            "train.loss_on",
+            "answers: an encoder-decoder writes nothing else",
+            repr(recipe.train.loss_on),
+            "leave train.loss_on out",
+        )
+    return [row | {"labels": row["input_ids"]} for row in rows]
+
+
+def choose_packing(model: torch.nn.Module, wanted: bool) -> tuple[bool, str]:
+    """Whether a batch's rows are laid end to end, and why."""
+    if not wanted:
+        return False, "packing: off, rows of similar length share a batch"
+    if has_encoder(model):
+        return False, "packing: off, because an encoder-decoder's two sides can't be told apart in one row"
+    return True, f"packing: on, without padding; rows are told apart by {model.config._attn_implementation} attention"
+
+
+def make_batches(
+    lengths: Sequence[int], recipe: Recipe, epochs: int, drawn: Sequence[Sequence[int]], *, packed: bool
+) -> LengthGroupedBatches:
+    """The batches of all epochs, as the recipe's section `train` says.
+
+    Args:
+        lengths: tokens of each row. recipe: its batch sizes and training seed. epochs: how many are needed at most.
+        drawn: rows (their indices) that come up in one epoch only. packed: from `choose_packing`.
+    """
+    section = recipe.train
+    if packed and section.batch_tokens:
+        return BestFitBatches(lengths, section.batch_tokens, epochs, recipe.training_seed, drawn=drawn)
+    return LengthGroupedBatches(lengths, section.batch_rows, epochs, recipe.training_seed, drawn=drawn)
+
+
+def make_collator(model: torch.nn.Module, tokenizer, packed: bool) -> PaddingCollator:
+    """What makes a batch of rows for this model."""
+    if packed:
+        return PackingCollator(flash="flash" in model.config._attn_implementation)
+    return PaddingCollator(tokenizer.pad_token_id, encoder_decoder=has_encoder(model))
+
+
+def on_device(batch: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
+    """A batch with its tensors, those of a batch in it included, on a device."""
+    moved = {name: value.to(device) if torch.is_tensor(value) else value for name, value in batch.items()}
+    return moved | {name: on_device(value, device) for name, value in batch.items() if isinstance(value, Mapping)}
+
+
+def sample_steps(
+    model: torch.nn.Module,
+    tokenizer,
+    rows: Sequence[dict],
+    batches: Sequence[list[int]],
+    *,
+    packed: bool,
+    count: int = 3,
+) -> list[Callable[[], int]]:
+    """Forward and backward of some batches, from few places to many, for a timing.
+
+    Args:
+        model, tokenizer: as of `train`. rows: from `training_rows`. batches: indices of rows, one list a micro-batch.
+        packed: whether a batch's rows are laid end to end. count: how many.
+
+    Returns:
+        Functions that add a batch's gradients to the model's and say how many tokens the batch had.
+    """
+    collate = make_collator(model, tokenizer, packed)
+    ordered = sorted(batches, key=lambda each: len(each) * max(row_tokens(rows[row]) for row in each))
+    chosen = [ordered[(2 * number + 1) * len(ordered) // (2 * count)] for number in range(count)]
+    made = [on_device(collate([rows[row] for row in each]), model.device) for each in chosen]
+
+    def step(batch: dict[str, torch.Tensor]) -> int:
+        with autocast(model):
+            loss = summed_loss(model, batch) / max(1, len(batch["targets"]))
+        loss.backward()
+        return int(batch["attention_mask"].sum())
+
+    return [partial(step, batch) for batch in made]

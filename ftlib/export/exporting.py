@@ -1,0 +1,299 @@
+"""`ftlib export`: write a trained adapter for its target, hold it to parity, hand it over or leave nothing behind."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import yaml
+
+from ftlib.errors import UserError
+from ftlib.export import card
+from ftlib.export.folder import base_name, write_adapter, write_generation_config, write_tokenizer
+from ftlib.export.golden import Golden, golden_prompts
+from ftlib.export.matrix import VLLM_RANKS, require_taken, subject_of
+from ftlib.export.merge import MergeBase, merge, published_base
+from ftlib.export.parity import MARGIN, Verdict, hold_to_parity
+
+if TYPE_CHECKING:
+    from ftlib.ask.asker import Asker
+    from ftlib.export.gguf_file import FileType
+    from ftlib.export.players import TorchPlayer
+    from ftlib.systems import System
+
+_BASE = ".base"  # the base alone, written in the same way for the noise floor; removed before anything is handed over
+
+
+class Exported(NamedTuple):
+    """What came of an export.
+
+    Attributes:
+        folder: where it lies; None where nothing is left.
+        verdict: None where nothing could be measured.
+        table: the checks in markdown.
+    """
+
+    folder: Path | None
+    verdict: Verdict | None
+    table: str
+
+
+def export_run(
+    run_dir: str | Path,
+    target: str,
+    out: str | Path,
+    *,
+    name: str | None = None,
+    into: MergeBase = "stored",
+    file_type: FileType = "q8_0",
+    margin: float = MARGIN,
+    force: bool = False,
+    say: Callable[[str], object] = print,
+) -> Exported:
+    """Write a run's adapter for a target, and hand it over if it answers as what was evaluated.
+
+    Args:
+        run_dir: a run directory with a trained adapter and a test set.
+        target: one of `ftlib.export.matrix.TARGETS`.
+        out: the folder to make; an earlier export there is replaced by one that passes.
+        name: of the recipe's systems; None: the trained adapter, asked the question alone.
+        into: what the adapter is merged into, see `merge`.
+        file_type: of a GGUF.
+        margin: what the export may lose, see `hold_to_parity`.
+        force: keep it whatever was found, and ask the test set in any case.
+        say: is told what is being done.
+
+    Raises:
+        UserError: no such run or system, a target that does not take this adapter, or a folder that is in use.
+    """
+    from ftlib.ask.asker import Asker
+
+    out = Path(out).resolve()
+    if out.exists() and any(out.iterdir()) and not (out / card.REPORT).is_file():
+        fix = "name another folder; only an earlier export is replaced"
+        raise UserError.of(f"--out {out}", "a new folder, or an earlier export", "other files", fix)
+    asker = Asker.of(run_dir, name, compare=True)
+    system = list(asker.systems.values())[-1]
+    require_taken(subject_of(asker.run.recipe, Path(str(system.adapter))), target)
+    golden = golden_prompts(asker, system)
+    partial = out.with_name(f"{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        say(f"writing {target} of {system.label}")
+        facts = {"target": target, "run": asker.run.recipe.name, "system": system.name}
+        facts |= _write(partial, target, asker, system, golden, into, file_type)
+        say("holding it to parity with the run")
+        verdict = _measure(partial, target, asker, system, golden, into, file_type, margin, force)
+        shutil.rmtree(partial / _BASE, ignore_errors=True)
+        card.write_report_files(partial, facts | {"margin": margin}, verdict)
+        card.write_card(partial, asker, system, facts, how_to_use(target, facts, out.name))
+        ship = verdict is not None and verdict.ship
+        if ship or force:
+            shutil.rmtree(out, ignore_errors=True)
+            partial.rename(out)
+        return Exported(out if ship or force else None, verdict, card.parity_table(verdict))
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _write(
+    folder: Path, target: str, asker: Asker, system: System, golden: list[Golden], into: MergeBase, file_type: FileType
+) -> dict[str, Any]:
+    """Everything but the reports; returns what a reader must know of it."""
+    recipe = asker.run.recipe
+    base, revision = base_name(asker)
+    facts: dict[str, Any] = {"base": base, "revision": revision}
+    if target in ("adapter", "vllm"):
+        write_adapter(asker, system, folder)
+        _write_beside(asker, folder)
+        if target == "vllm":
+            facts |= _write_vllm(folder, asker, base)
+        return facts
+    facts |= {"merged_into": into}
+    plain = folder if target == "merged" else folder / _BASE / "merged"
+    with_scale = folder / _BASE / "adapter"  # at the system's scale
+    write_adapter(asker, system, with_scale)
+    merge(recipe, with_scale, plain, into=into)
+    merge(recipe, None, folder / _BASE / "base", into=into)
+    for each in (plain, folder / _BASE / "base"):
+        _write_beside(asker, each)
+    if target == "merged":
+        return facts
+    from ftlib.export.gguf_file import write_gguf
+
+    file = f"{recipe.name}.{file_type}.gguf"
+    write_gguf(plain, folder / file, file_type)
+    write_gguf(folder / _BASE / "base", folder / _BASE / f"base.{file_type}.gguf", file_type)
+    facts |= {"file": file, "file_type": file_type}
+    return facts | (_write_ollama(folder, file, asker, golden) if target == "ollama" else {})
+
+
+def _write_beside(asker: Asker, folder: Path) -> None:
+    write_tokenizer(asker.engine, asker.run.recipe.prompt.template, folder)
+    write_generation_config(asker.engine, folder, asker.max_new_tokens)
+
+
+def _write_ollama(folder: Path, file: str, asker: Asker, golden: list[Golden]) -> dict[str, Any]:
+    """The Modelfile, if its template gives the golden prompts' text."""
+    from transformers import AutoTokenizer
+
+    from ftlib.core.generate import end_tokens
+    from ftlib.export.gguf_file import adds_begin
+    from ftlib.export.ollama import modelfile, read_pieces
+
+    tokenizer = AutoTokenizer.from_pretrained(folder / _BASE / "merged")
+
+    def render(messages) -> str:
+        return tokenizer.apply_chat_template([*messages], tokenize=False, add_generation_prompt=True)
+
+    begin = tokenizer.bos_token if adds_begin(tokenizer) else ""
+    pieces = read_pieces(render, begin)
+    for each in golden:
+        if pieces.render(each.messages) != (whole := render(each.messages).removeprefix(begin)):
+            fix = "export --to gguf, whose file carries the template itself"
+            raise UserError.of(
+                f"Ollama's TEMPLATE, row {each.id}", repr(whole), repr(pieces.render(each.messages)), fix
+            )
+    systems = {m["content"] for each in golden for m in each.messages[:1] if m["role"] == "system"}
+    always = systems.pop() if len(systems) == 1 and all(g.messages[0]["role"] == "system" for g in golden) else ""
+    stops = [tokenizer.decode([end]) for end in end_tokens(asker.engine.model, asker.engine.tokenizer)]
+    longest = asker.max_new_tokens
+    text = modelfile(file, pieces, stops=stops, system=always, window=_window(asker, golden), max_new_tokens=longest)
+    (folder / "Modelfile").write_text(text, encoding="utf-8")
+    return {"modelfile": "Modelfile"}
+
+
+def _write_vllm(folder: Path, asker: Asker, base: str) -> dict[str, Any]:
+    """A configuration for `vllm serve`: the base with this folder's adapter on it, on this machine alone."""
+    rank = subject_of(asker.run.recipe, folder).rank
+    flags: dict[str, Any] = {
+        "model": base,
+        "enable-lora": True,
+        "lora-modules": [f"{asker.run.recipe.name}=."],
+        "max-lora-rank": min(each for each in VLLM_RANKS if each >= rank),
+        "max-loras": 1,
+        "dtype": "bfloat16",
+        "chat-template": "chat_template.jinja",
+        "generation-config": ".",
+        "host": "127.0.0.1",
+    }
+    if asker.run.recipe.model.revision:
+        flags["revision"] = asker.run.recipe.model.revision
+    if asker.engine.window:
+        flags["max-model-len"] = asker.engine.window
+    (folder / "vllm.yaml").write_text(yaml.safe_dump(flags, sort_keys=False), encoding="utf-8")
+    return {"config": "vllm.yaml", "max_lora_rank": flags["max-lora-rank"]}
+
+
+def _measure(
+    folder: Path,
+    target: str,
+    asker: Asker,
+    system: System,
+    golden: list[Golden],
+    into: MergeBase,
+    file_type: FileType,
+    margin: float,
+    force: bool,
+) -> Verdict | None:
+    """Open what was written as its users will, and hold it to parity; None where that engine is missing and forced."""
+    told = {"margin": margin, "to_the_end": force}
+    if target in ("adapter", "vllm"):
+        return hold_to_parity(
+            asker,
+            system,
+            golden,
+            lambda: adapter_player(asker, folder, full=target == "vllm", without=True),
+            lambda: adapter_player(asker, folder, full=target == "vllm"),
+            **told,
+        )
+    if target == "merged":
+        base = folder / _BASE / "base"
+        return hold_to_parity(
+            asker, system, golden, lambda: merged_player(asker, base), lambda: merged_player(asker, folder), **told
+        )
+    from ftlib.export.players import llama_cpp_player
+
+    window = _window(asker, golden)
+    files = [folder / _BASE / f"base.{file_type}.gguf", next(folder.glob("*.gguf"))]
+    try:
+        import llama_cpp  # noqa: F401
+    except ImportError:
+        if force:
+            return None
+    opened = [lambda file=file: llama_cpp_player(file, window) for file in files]
+    return hold_to_parity(asker, system, golden, *opened, **told)
+
+
+@contextmanager
+def merged_player(asker: Asker, folder: Path) -> Iterator[TorchPlayer]:
+    """A merged model as anyone loads it, computing in the run's dtype."""
+    from ftlib.core.load import model_class
+
+    own = asker.engine.model
+    model = model_class(asker.run.recipe).from_pretrained(folder, dtype=own.dtype, use_safetensors=True)
+    yield _torch_player(asker, model.to(own.device).eval(), folder, "transformers, merged model")
+
+
+@contextmanager
+def adapter_player(asker: Asker, folder: Path, *, full: bool = False, without: bool = False) -> Iterator[TorchPlayer]:
+    """An exported adapter through PEFT alone, on the base as the recipe stores it or as it was published.
+
+    Args:
+        asker: the run's.
+        folder: the export.
+        full: on the base as published, as a server without quantization does.
+        without: with the adapter switched off.
+    """
+    from ftlib.core.load import attach_adapters, load_base
+
+    own, recipe = asker.engine.model, asker.run.recipe
+    base = published_base(recipe).to(own.device, own.dtype) if full else load_base(recipe)[0]
+    model = attach_adapters(base, {"default": folder}, fused=False)
+    words = "transformers and PEFT, adapter on the base " + ("as published" if full else "as it was trained on")
+    player = _torch_player(asker, model, folder, words)
+    if without:
+        with model.disable_adapter():
+            yield player
+    else:
+        yield player
+
+
+def _torch_player(asker: Asker, model, folder: Path, engine: str) -> TorchPlayer:
+    """With the folder's own tokenizer, template and stops."""
+    from transformers import AutoTokenizer, GenerationConfig
+
+    from ftlib.export.players import TorchPlayer
+
+    stops = GenerationConfig.from_pretrained(folder).eos_token_id
+    stops = stops if isinstance(stops, list) else [stops]
+    rows = asker.run.recipe.evaluate.batch_rows
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    return TorchPlayer(model, tokenizer, [stop for stop in stops if stop is not None], rows, engine)
+
+
+def _window(asker: Asker, golden: list[Golden]) -> int:
+    """Tokens that a GGUF's engine must hold: the test set's longest prompt or held-out window, and an answer."""
+    longest = max([len(each.ids) for each in golden] + [asker.run.recipe.train.max_length])
+    wanted = 2 * longest + asker.max_new_tokens
+    return min(wanted, asker.engine.window or wanted)
+
+
+def how_to_use(target: str, facts: dict[str, Any], folder: str) -> str:
+    """The one command or the few lines that start it, in markdown."""
+    model, base = f'"{folder}"', facts["base"]
+    load = f"AutoModelForCausalLM.from_pretrained({model})"
+    told = {
+        "merged": f"```python\nmodel = {load}\ntokenizer = AutoTokenizer.from_pretrained({model})\n```\n"
+        f"or `transformers serve --host 127.0.0.1`, or `vllm serve {folder} --host 127.0.0.1`",
+        "adapter": "```python\nmodel = AutoPeftModelForCausalLM.from_pretrained("
+        f"{model})  # loads {Path(base).name}\n```\nThe base must be stored as in the recipe below (4 bits or not).",
+        "gguf": f"`llama-server -m {facts.get('file')} --jinja --host 127.0.0.1`",
+        "ollama": f"`ollama create {facts['run']} -f Modelfile && ollama run {facts['run']}`",
+        "vllm": f"In this folder: `vllm serve --config vllm.yaml`; the adapter answers as model `{facts['run']}`.",
+    }
+    return told[target]

@@ -29,6 +29,7 @@ class System(NamedTuple):
     instruction: str = ""  # how to answer: a text, "" for none, or `AUTO` until one is chosen
     adapter_scale: float = 1.0  # times what the adapter adds to the base
     declines: bool = False  # whether unsure answers become the refusal
+    examples: str = ""  # training rows shown before the question: "fixed", "similar" or none
 
     @property
     def told(self) -> str:
@@ -53,12 +54,13 @@ def systems(recipe: Recipe, names: Iterable[str] | None = None) -> dict[str, Sys
             name,
             part.label or name,
             part.adapter,
-            part.prompt,
+            "few_shot" if part.examples and part.prompt == "question" else part.prompt,
             part.endpoint,
             COLOURS[number % len(COLOURS)],
             with_refusal(part.instruction or "", recipe.prompt.refusal),
             part.adapter_scale,
             part.declines,
+            part.examples or ("fixed" if part.prompt == "few_shot" else ""),
         )
         for number, (name, part) in enumerate(recipe.systems.items())
         if name in wanted

@@ -8,13 +8,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ftlib import rows
+from ftlib import fingerprint, rows
 from ftlib.ask.standing import open_knowledge, open_run, trained_adapter
 from ftlib.data.conversations import Malformed, conversation, messages_of
 from ftlib.errors import UserError
 from ftlib.evaluate.instructions import read_choices
 from ftlib.evaluate.scores import choose_rows
-from ftlib.rag.arms import Ask, ask_all, few_shot_examples, prompt_room, retrieves
+from ftlib.rag.arms import Ask, ask_all, prompt_room, retrieves
+from ftlib.rag.shots import SimilarRows, few_shot_examples, learn_examples
 from ftlib.systems import AUTO, TRAINED, System, systems
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Asker(NamedTuple):
         knowledge: what retrieving ones search; None where none retrieves.
         examples: what few-shot prompts show.
         max_new_tokens: the longest answer.
+        similar: what is searched for examples most like the question; None where no system shows such.
     """
 
     run: Run
@@ -41,6 +43,7 @@ class Asker(NamedTuple):
     knowledge: KnowledgeBase | None
     examples: list[rows.Row]
     max_new_tokens: int
+    similar: SimilarRows | None = None
 
     @classmethod
     def of(
@@ -70,7 +73,8 @@ class Asker(NamedTuple):
         system = choose_system(systems(run.recipe), name, rag)
         chosen = [without_adapter(systems(run.recipe), system), system] if compare else [system]
         knowledge = open_knowledge(run) if any(map(retrieves, chosen)) else None
-        examples = _examples(run) if any(each.prompt == "few_shot" for each in chosen) else []
+        examples = _examples(run) if any(each.examples == "fixed" for each in chosen) else []
+        similar = _similar(run) if any(each.examples == "similar" for each in chosen) else None
         told = {each.name: _instructed(run, each) for each in chosen}
         for key, each in told.items():
             if each.adapter == TRAINED and each.endpoint is None:
@@ -78,7 +82,7 @@ class Asker(NamedTuple):
             if each.declines:
                 note(f"{each.label}: its answers are given as they are; notebook 05 alone declines by a threshold")
         longest = max_new_tokens or run.recipe.evaluate.max_new_tokens
-        return cls(run, Engine.load(run, told), told, knowledge, examples, longest)
+        return cls(run, Engine.load(run, told), told, knowledge, examples, longest, similar)
 
     def ask(self, system: System, row: rows.Row) -> Ask:
         """A row as that system is asked it.
@@ -86,7 +90,7 @@ class Asker(NamedTuple):
         Raises:
             UserError: it is longer than the system's model reads.
         """
-        shown = {"examples": self.examples, "knowledge": self.knowledge}
+        shown = {"examples": self.examples, "knowledge": self.knowledge, "similar": self.similar}
         room = prompt_room(self.engine, system, self.max_new_tokens)
         (asked,) = ask_all(system, [row], self.engine.renderer, self.run.recipe, max_tokens=room, **shown)
         return asked
@@ -174,7 +178,7 @@ def note_cut(tokens: int, max_new_tokens: int) -> None:
 
 def _like(known: Mapping[str, System], wanted: System) -> System:
     def way(system: System) -> tuple:
-        return system.adapter, system.prompt, system.endpoint
+        return system.adapter, system.prompt, system.endpoint, system.examples
 
     return next((system for system in known.values() if way(system) == way(wanted)), wanted)
 
@@ -186,6 +190,17 @@ def _instructed(run: Run, system: System) -> System:
     if system.instruction != AUTO or system.name not in choices:
         return system
     return system._replace(instruction=choices[system.name].instruction)
+
+
+def _similar(run: Run) -> SimilarRows:
+    """The training rows, with an index of their own under a digest of all that it depends on, which is built once."""
+    training = run.path / "01_data" / "train.jsonl"
+    if not training.is_file():
+        raise run.missing("01_data/train.jsonl")
+    made_of = [fingerprint.sha256(training), run.recipe.data.language, fingerprint.source_sha256("search")]
+    path = run.path / "index" / fingerprint.sha256_json(made_of)[:16]
+    path.parent.mkdir(exist_ok=True)
+    return learn_examples(path, rows.read(training), run.recipe)
 
 
 def _examples(run: Run) -> list[rows.Row]:

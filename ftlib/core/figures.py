@@ -66,6 +66,32 @@ def one_block_figure(weight: torch.Tensor, shown: int = 32) -> Figure:
     return figure
 
 
+@styled
+def lora_figure(inputs: int, outputs: int, r: int, scaling: float) -> Figure:
+    """A frozen matrix W and its correction B A beside it, drawn to scale.
+
+    Args:
+        inputs, outputs: of the layer. r: rank. scaling: what B A is multiplied by.
+    """
+    from matplotlib.patches import Rectangle
+
+    figure, axes = new_figure(7.4, 3.2)
+    side, gap = max(inputs, outputs), 0.32 * max(inputs, outputs)
+    thin = max(r, 0.03 * side)  # a rank of 1 would not be seen
+    boxes = {"W": (0.0, inputs, outputs, "#C9CED6"), "B": (inputs + gap, thin, outputs, COLOURS[1])}
+    boxes["A"] = (inputs + gap + thin + 0.06 * side, inputs, thin, COLOURS[0])
+    for name, (left, width, height, colour) in boxes.items():
+        axes.add_patch(Rectangle((left, -height), width, height, color=colour))
+        shape = {"W": (outputs, inputs), "B": (outputs, r), "A": (r, inputs)}[name]
+        text = f"{name}\n{shape[0]:,} x {shape[1]:,}" + ("\nfrozen" if name == "W" else "")
+        axes.text(left + width / 2, 0.05 * side, text, ha="center", va="bottom")
+    axes.text(inputs + gap / 2, -outputs / 2, f"+ {scaling:g} \u00b7", ha="center", va="center", fontsize=14)
+    axes.set(xlim=(-0.05 * side, boxes["A"][0] + inputs), ylim=(-outputs - 0.05 * side, 0.4 * side), aspect="equal")
+    axes.axis("off")
+    axes.set_title("what is frozen, and what is trained beside it")
+    return figure
+
+
 def loss_figure(metrics_path: str | Path, best_step: int | None = None) -> Figure:
     """Training and validation loss over steps, from metrics.jsonl."""
     lines = _lines(metrics_path)

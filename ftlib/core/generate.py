@@ -6,7 +6,7 @@ import copy
 import inspect
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
@@ -17,6 +17,8 @@ from ftlib.progress import progress
 
 if TYPE_CHECKING:
     from transformers.generation.streamers import BaseStreamer
+
+_SHARED_TOKENS = 16  # fewer are as quickly read in each prompt
 
 
 class Generation(NamedTuple):
@@ -131,23 +133,22 @@ def write_greedily(
     Returns:
         One a prompt, in the order given. How likely a token was is read off the logits that chose it, in float32.
     """
-    from transformers import DynamicCache
-
     model.eval()
     device = next(model.parameters()).device
     accepted = _forward_arguments(model)
     if has_encoder(model) or "past_key_values" not in accepted or getattr(_base(model), "_is_stateful", False):
         return _write_by_library(model, prompts, max_new_tokens, ends, pad_token_id, streamer)
     extra = {"logits_to_keep": 1} if "logits_to_keep" in accepted else {}
-    ids, mask = _padded(prompts, pad_token_id, device)  # (batch, seq)
-    steps = min(max_new_tokens, (context_window(model) or ids.shape[1] + max_new_tokens) - ids.shape[1])
+    cache, shared = _read_shared(model, prompts, extra if "position_ids" in accepted else None)
+    ids, mask = _padded([prompt[shared:] for prompt in prompts], pad_token_id, device)  # (batch, seq)
+    positions = (mask.cumsum(1) - 1).clamp(min=0) + shared
+    mask = torch.cat([mask.new_ones(len(prompts), shared), mask], 1)
+    steps = min(max_new_tokens, (context_window(model) or mask.shape[1] + max_new_tokens) - mask.shape[1])
     ends_tensor = torch.tensor(ends, device=device)
     alive = torch.arange(len(prompts), device=device)  # which prompt each row of the batch is
     running = torch.ones(len(prompts), dtype=torch.bool, device=device)
     new = torch.full((len(prompts), max_new_tokens), -1, dtype=torch.long, device=device)
     likely = torch.zeros(len(prompts), max_new_tokens, device=device)
-    cache = DynamicCache(config=model.config)
-    positions = (mask.cumsum(1) - 1).clamp(min=0)
     for step in range(steps):
         if "position_ids" in accepted:
             extra["position_ids"] = positions
@@ -170,6 +171,33 @@ def write_greedily(
         ids = token.unsqueeze(1)
     rows = [[token for token in row if token >= 0] for row in new.tolist()]
     return [_written(row, told) for row, told in zip(rows, likely.cpu(), strict=True)]
+
+
+def _read_shared(model: torch.nn.Module, prompts: Sequence[Sequence[int]], extra: dict | None) -> tuple[Any, int]:
+    """A cache with what all prompts begin with, such as examples and instructions, read once.
+
+    Where models look back over so many places only, padding behind the shared part would push it out of sight.
+
+    Args:
+        prompts: of one batch. extra: further arguments of the model; None where it takes no positions.
+
+    Returns:
+        The cache, with one row a prompt where it isn't empty, and the tokens in it.
+    """
+    from transformers import DynamicCache
+
+    cache, config = DynamicCache(config=model.config), model.config.get_text_config(decoder=True)
+    first, last = min(prompts), max(prompts)  # whatever these two begin with, all begin with
+    same = next((at for at, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]), len(first))
+    shared = min(same, *(len(prompt) - 1 for prompt in prompts)) if len(prompts) > 1 else 0
+    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+    if extra is None or shared < _SHARED_TOKENS or getattr(config, "sliding_window", None) or len(kinds) > 1:
+        return cache, 0
+    ids = torch.tensor([list(first[:shared])], device=next(model.parameters()).device)
+    with autocast(model):
+        model(input_ids=ids, past_key_values=cache, use_cache=True, **extra)
+    cache.batch_repeat_interleave(len(prompts))
+    return cache, shared
 
 
 def _log_probability(logits: torch.Tensor, token: torch.Tensor) -> torch.Tensor:

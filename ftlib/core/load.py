@@ -89,8 +89,8 @@ def model_class(recipe: Recipe) -> type:
 
 
 def _place(machine: devices.Device) -> str:
-    """With its index, because Trainer takes "cuda" for another device than its own "cuda:0"."""
-    return "cuda:0" if machine.kind == "cuda" else machine.kind
+    """With its index: Trainer takes "cuda" for another device than its own "cuda:0", and each process has its own."""
+    return f"cuda:{torch.cuda.current_device()}" if machine.kind == "cuda" else machine.kind
 
 
 def compute_dtype(wanted: str, machine: devices.Device) -> torch.dtype:

@@ -192,7 +192,11 @@ def mean_loss(model: torch.nn.Module, tokenizer, examples: Sequence, batch_rows:
         `eval_loss` in nats per token, `eval_tokens`, and `eval_exact`: the share of examples whose labelled
         tokens greedy decoding would write exactly, which the same forward pass tells.
     """
-    scored = log_likelihood(model, tokenizer, examples, batch_rows=batch_rows)
+    return loss_summary(log_likelihood(model, tokenizer, examples, batch_rows=batch_rows))
+
+
+def loss_summary(scored: Sequence[LogLikelihood]) -> dict[str, float]:
+    """What `mean_loss` returns, from the results of `log_likelihood`."""
     tokens = sum(score.tokens for score in scored)
     loss = -sum(score.sum_logprob for score in scored) / max(tokens, 1)
     return {"eval_loss": loss, "eval_exact": sum(s.is_greedy for s in scored) / len(scored), "eval_tokens": tokens}

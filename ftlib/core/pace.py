@@ -10,6 +10,8 @@ from pathlib import Path
 import torch
 from transformers import TrainerCallback, TrainingArguments
 
+from ftlib.core.distributed import decided_by_first
+
 
 def arguments(
     out_dir: Path,
@@ -54,6 +56,8 @@ def arguments(
         report_to=list(report_to),
         run_name=run_name,
         **({"project": project} if project else {}),
+        accelerator_config={"even_batches": False},  # batches differ in size
+        ddp_find_unused_parameters=False,
         use_cache=True,  # else Trainer turns the cache off in the model's config, and that is saved with it
         neftune_noise_alpha=neftune_alpha or None,
         activation_checkpointing=activation_checkpointing,
@@ -90,7 +94,7 @@ class Pace(TrainerCallback):
             control.should_evaluate = True
         if last or control.should_evaluate:
             control.should_log = True  # the losses up to here, before the evaluation's line
-        if last or time.monotonic() - self.last_save >= self.save_every_seconds:
+        if decided_by_first(last or time.monotonic() - self.last_save >= self.save_every_seconds):
             control.should_save = True
             control.should_log = True  # counts the tokens into the state that is saved
             self.last_save = time.monotonic()

@@ -15,9 +15,11 @@ import torch
 
 from ftlib.core import device as devices
 from ftlib.core.batches import IGNORED, row_tokens
+from ftlib.core.checkpoints import checkpoint_bytes, room_for
 from ftlib.core.compiling import compile_where_it_pays, uncompile
+from ftlib.core.distributed import is_main, launched, mean_loss_together, share_of, wait_for_all
 from ftlib.core.feed import choose_packing, make_batches, make_collator, sample_steps, training_rows
-from ftlib.core.loss import computed_in, has_encoder, mean_loss
+from ftlib.core.loss import computed_in, has_encoder
 from ftlib.core.optimizers import make_optimizer, optimizer_note
 from ftlib.core.plan import PLAN_NAME, Plan, make_plan
 from ftlib.core.trackers import reporting, require_trackers
@@ -122,8 +124,9 @@ def train(
     plan = make_plan(model, batches, labels, recipe, machine, notes)._replace(compiled=compiled)
     plan = plan._replace(padding=0.0) if packed else plan
     out_dir.mkdir(parents=True, exist_ok=True)
-    plan.save(out_dir / PLAN_NAME)
-    print(plan.text())
+    if is_main():
+        plan.save(out_dir / PLAN_NAME)
+        print(plan.text() + (f"\n{launched()} processes share the batches of a step" if launched() > 1 else ""))
     with progress(total=plan.total_steps, desc="training", interactive=interactive) as bar:
         choices = {"total_steps": plan.total_steps, "activation_checkpointing": plan.activation_checkpointing}
         given = (model, tokenizer, rows, held_out, batches, out_dir, recipe)
@@ -136,9 +139,13 @@ def train(
         uncompile(model)
     trainer.load_best()
     model.eval()
-    _save_trained(model, tokenizer, out_dir / "adapter")
+    if is_main():
+        with room_for(out_dir, checkpoint_bytes(model, 0), "adapter"):
+            _save_trained(model, tokenizer, out_dir / "adapter")
+    wait_for_all()
     result = _result(trainer, plan, out_dir)
-    print(result.ending(recipe))
+    if is_main():
+        print(result.ending(recipe))
     return result
 
 
@@ -174,7 +181,7 @@ def make_trainer(
     args = arguments(
         out_dir / "checkpoints",
         total_steps=total_steps,
-        accumulation=section.accumulation,
+        accumulation=share_of(section.accumulation),
         batch_rows=section.batch_rows,
         max_grad_norm=section.max_grad_norm,
         log_every_steps=LOG_EVERY_STEPS,
@@ -199,7 +206,7 @@ def make_trainer(
         optimizers=(optimizer, schedule(optimizer, recipe, total_steps)),
         metrics_path=out_dir / "metrics.jsonl",
         save_every_seconds=section.save_every_seconds,
-        evaluator=lambda m: mean_loss(m, tokenizer, held_out),
+        evaluator=lambda m: mean_loss_together(m, tokenizer, held_out),
         eval_every_steps=section.eval_every_steps,
         patience=section.early_stopping_patience,
         min_delta=section.early_stopping_min_delta,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
 import threading
 import time
@@ -13,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 import torch
+from accelerate.utils import set_seed
 from safetensors.torch import load_file
 from torch.utils.data import DataLoader
 from transformers import Trainer
@@ -21,12 +21,13 @@ from transformers.trainer_utils import get_last_checkpoint, rotate_checkpoints
 from transformers.utils import logging as hf_logging
 
 from ftlib import atomic
+from ftlib.core.checkpoints import STAGING, checkpoint_bytes, room_for, written_whole
+from ftlib.core.distributed import Through, decided_by_first, is_main, launched, sum_over_all, wait_for_all
 from ftlib.core.explosion import Broken, ExplosionError, Watch, explosion_error
 from ftlib.core.loss import summed_loss
 from ftlib.core.monitor import Monitor
 from ftlib.core.pace import Pace, without_gain
 
-STAGING = ".partial"
 TRAINER_STATE_NAME = "trainer_state.json"
 
 
@@ -104,6 +105,7 @@ class TokenTrainer(Trainer):
         """Sum of the labelled tokens' losses over the number of labels in the whole accumulation."""
         self._tokens_since_log = self._tokens_since_log + inputs["attention_mask"].sum()
         everywhere = not self.only_labelled_logits
+        model = model if model is self.model else Through(model, self.model)
         loss = summed_loss(model, inputs, masked=everywhere, all_logits=everywhere, kl_weight=self.kl_weight)
         loss = loss / num_items_in_batch * self.accelerator.num_processes
         self._watch_batch(loss)
@@ -195,9 +197,14 @@ class TokenTrainer(Trainer):
     def resume(self) -> None:
         """Train from the last whole checkpoint, or from the start."""
         out_dir = Path(self.args.output_dir)
-        shutil.rmtree(out_dir / STAGING, ignore_errors=True)
+        if is_main():
+            shutil.rmtree(out_dir / STAGING, ignore_errors=True)
+        wait_for_all()
         last = get_last_checkpoint(str(out_dir))
-        self._forget_after(int(last.rsplit("-", 1)[1]) if last else 0)
+        if is_main():
+            self._forget_after(int(last.rsplit("-", 1)[1]) if last else 0)
+        if launched() > 1:  # else all processes would drop the same places
+            set_seed(self.args.seed, device_specific=True)
         if last is None and self.evaluator:
             self.log(self._evaluator_metrics())  # step 0: where the training starts from
         self._log_clock, self._paused = time.perf_counter(), 0.0
@@ -237,19 +244,21 @@ class TokenTrainer(Trainer):
         self._stop_if_broken()  # the last checkpoint is a good one
         started = time.perf_counter()
         out_dir, name = Path(self.args.output_dir), f"checkpoint-{self.state.global_step}"
-        shutil.rmtree(out_dir / STAGING, ignore_errors=True)
-        super()._save_checkpoint(model, trial)
-        _rename(out_dir / STAGING / name, out_dir / name)
+        with written_whole(out_dir, name, checkpoint_bytes(self.model)):
+            super()._save_checkpoint(model, trial)
+        if is_main():
+            self._remove_old(out_dir)
+        self._paused += time.perf_counter() - started
+
+    def _remove_old(self, out_dir: Path) -> None:
         rotate_checkpoints(output_dir=str(out_dir), save_total_limit=self.args.save_total_limit)
         for best in out_dir.glob("best-*"):
             if best.name != f"best-{self.state.best_global_step}":
                 shutil.rmtree(best)
-        self._paused += time.perf_counter() - started
 
     def _save_aside(self, name: str) -> None:
-        out_dir = Path(self.args.output_dir)
-        self._save(str(out_dir / STAGING / name))
-        _rename(out_dir / STAGING / name, out_dir / name)
+        with written_whole(Path(self.args.output_dir), name, checkpoint_bytes(self.model, 0)) as folder:
+            self.save_model(str(folder), _internal_call=True)
 
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
         """Only safetensors: Trainer's own version also pickles its arguments."""
@@ -276,7 +285,7 @@ class TokenTrainer(Trainer):
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Append to metrics.jsonl: step, tokens so far, and the throughput since the last log."""
         self._stop_if_broken()
-        now, tokens = time.perf_counter(), int(self._tokens_since_log)
+        now, tokens = time.perf_counter(), sum_over_all(int(self._tokens_since_log))
         self.state.num_input_tokens_seen += tokens
         entry = {"step": self.state.global_step, "tokens": self.state.num_input_tokens_seen}
         if "loss" in logs:
@@ -287,7 +296,8 @@ class TokenTrainer(Trainer):
         self._tokens_since_log = 0
         entry |= {k: round(v, 8) if isinstance(v, float) else v for k, v in logs.items()}
         if "train_runtime" not in entry:  # Trainer's closing summary repeats what the lines add up to
-            self._append(entry)
+            if is_main():
+                self._append(entry)
             if self.on_log:
                 self.on_log(entry)
         # Trackers are called here, not from the thread that samples.
@@ -298,14 +308,10 @@ class TokenTrainer(Trainer):
 
     def note(self, line: dict) -> None:
         """Append a line to metrics.jsonl with the step that the training is at, from any thread."""
-        self._append(line)
+        if self._batch is not None:  # before the first batch a resumed training does not know its step yet
+            self._append(line)
 
     def _append(self, line: dict) -> None:
-        with self._writing, self.metrics_path.open("a", encoding="utf-8") as file:
+        line_room = room_for(self.metrics_path.parent, 2**20, "line of metrics.jsonl")
+        with line_room, self._writing, self.metrics_path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": self.state.global_step} | line) + "\n")
-
-
-def _rename(staged: Path, final: Path) -> None:
-    if final.exists():
-        shutil.rmtree(final)
-    os.replace(staged, final)

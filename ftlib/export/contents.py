@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ class ParityCheck(NamedTuple):
     name: str
     passed: bool
     told: str  # one sentence: what was found, and where it fails the reason
-    figures: Mapping[str, Any] = MappingProxyType({})
+    figures: dict[str, Any]
 
 
 def check_ids(player: Player, golden: Sequence[Golden]) -> ParityCheck:

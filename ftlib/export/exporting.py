@@ -12,7 +12,7 @@ import yaml
 
 from ftlib.errors import UserError
 from ftlib.export import card
-from ftlib.export.folder import base_name, write_adapter, write_generation_config, write_tokenizer
+from ftlib.export.folder import base_name, write_adapter, write_beside
 from ftlib.export.golden import Golden, golden_prompts
 from ftlib.export.matrix import VLLM_RANKS, require_taken, subject_of
 from ftlib.export.merge import MergeBase, merge, published_base
@@ -109,7 +109,7 @@ def _write(
     facts: dict[str, Any] = {"base": base, "revision": revision}
     if target in ("adapter", "vllm"):
         write_adapter(asker, system, folder)
-        _write_beside(asker, folder)
+        write_beside(asker, folder)
         if target == "vllm":
             facts |= _write_vllm(folder, asker, base)
         return facts
@@ -120,7 +120,7 @@ def _write(
     merge(recipe, with_scale, plain, into=into)
     merge(recipe, None, folder / _BASE / "base", into=into)
     for each in (plain, folder / _BASE / "base"):
-        _write_beside(asker, each)
+        write_beside(asker, each)
     if target == "merged":
         return facts
     from ftlib.export.gguf_file import write_gguf
@@ -130,11 +130,6 @@ def _write(
     write_gguf(folder / _BASE / "base", folder / _BASE / f"base.{file_type}.gguf", file_type)
     facts |= {"file": file, "file_type": file_type}
     return facts | (_write_ollama(folder, file, asker, golden) if target == "ollama" else {})
-
-
-def _write_beside(asker: Asker, folder: Path) -> None:
-    write_tokenizer(asker.engine, asker.run.recipe.prompt.template, folder)
-    write_generation_config(asker.engine, folder, asker.max_new_tokens)
 
 
 def _write_ollama(folder: Path, file: str, asker: Asker, golden: list[Golden]) -> dict[str, Any]:

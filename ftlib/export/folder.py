@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 _OWN_KEYS = {"message['question']": "(message['question'] or message['content'])"}
 
 
+def write_beside(asker: Asker, folder: Path) -> None:
+    """Tokenizer, template and generation config of the run."""
+    write_tokenizer(asker.engine, asker.run.recipe.prompt.template, folder)
+    write_generation_config(asker.engine, folder, asker.max_new_tokens)
+
+
 def write_tokenizer(engine: Engine, template: str, folder: Path) -> None:
     """Save the tokenizer with the run's template, as chat_template.jinja and in tokenizer_config.json.
 

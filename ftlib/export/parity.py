@@ -167,8 +167,8 @@ def _wrong_name(model: Any) -> ParityCheck | None:
     try:
         model.set_adapter(NO_SUCH_ADAPTER)
     except ValueError:
-        return ParityCheck("wrong_name", True, "an adapter's name that is wrong is an error")
-    return ParityCheck("wrong_name", False, "a wrong adapter's name is taken in silence")
+        return ParityCheck("wrong_name", True, "an adapter's name that is wrong is an error", {})
+    return ParityCheck("wrong_name", False, "a wrong adapter's name is taken in silence", {})
 
 
 def _own(asker: Asker, system: System, prompts: Sequence[Sequence[int]]) -> tuple[Sides, Pairs]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,14 +11,15 @@ from ftlib import jsonl
 from ftlib.data.prompts import Prompt, Renderer
 from ftlib.errors import UserError
 from ftlib.evaluate.answers import read_answers
-from ftlib.rows import Row, slice_of, values
+from ftlib.rag.shots import Shots, SimilarRows, shots_for
+from ftlib.rows import Row, values
 from ftlib.search.documents import KnowledgeBase, join_context
 from ftlib.search.passages import shorten
 from ftlib.search.retrieval import Retrieved, is_hit, retrieve
 
 if TYPE_CHECKING:
     from ftlib.core.engine import Engine
-    from ftlib.recipe import ColumnsRecipe, Recipe
+    from ftlib.recipe import Recipe
     from ftlib.systems import System
 
 
@@ -36,6 +36,8 @@ class Ask(NamedTuple):
         hit: whether a passage of it stands in the prompt; None likewise.
         search_seconds: what the search took.
         score: the search's, of the best passage found; None where none was or nothing searched.
+        complete: whether every article that the answer takes stands in the prompt whole; None as of `found`.
+        examples: ids of the training rows that stand in the prompt, in their order there.
     """
 
     prompt: Prompt
@@ -47,40 +49,13 @@ class Ask(NamedTuple):
     hit: bool | None = None
     search_seconds: float = 0.0
     score: float | None = None
+    complete: bool | None = None
+    examples: tuple[str, ...] = ()
 
 
 def retrieves(system: System) -> bool:
     """Whether the system is shown passages that a search finds."""
     return system.prompt == "retrieved"
-
-
-def few_shot_examples(
-    rows: Sequence[Row], count: int, columns: ColumnsRecipe, avoid: Collection[str] = ()
-) -> list[Row]:
-    """The fixed examples of few-shot prompts: training rows, one slice after the other.
-
-    Rule: rows with neither context nor history (where there are none: without history; where there are none: all),
-    and without a fact in `avoid`, in the order of the SHA-256 of their ids; the slices, in alphabetical order, give
-    one row each in turn until there are `count`.
-
-    Args:
-        rows: training rows.
-        count: how many.
-        columns: `data.columns`, which names the columns of slices and facts.
-        avoid: facts that no example may hold: those of the test questions.
-
-    Returns:
-        `count` rows, or as many as there are.
-    """
-    rows = [row for row in rows if row.turns and not set(values(row, columns.fact)) & set(avoid)]
-    single = [row for row in rows if not row.history] or rows
-    plain = [row for row in single if not row.context] or single
-    slices: dict[str, list[Row]] = {}
-    for row in sorted(plain, key=lambda row: sha256(row.id.encode()).hexdigest()):
-        slices.setdefault(slice_of(row, columns.slice), []).append(row)
-    queues = [slices[name] for name in sorted(slices)]
-    longest = max(map(len, queues), default=0)
-    return [queue[turn] for turn in range(longest) for queue in queues if turn < len(queue)][:count]
 
 
 def ask_all(
@@ -93,8 +68,9 @@ def ask_all(
     examples: Sequence[Row] = (),
     knowledge: KnowledgeBase | None = None,
     found: Mapping[str, Retrieved] | None = None,
+    similar: SimilarRows | None = None,
 ) -> list[Ask]:
-    """The rows as a system is asked them: the question alone, after examples, or with passages.
+    """The rows as a system is asked them: the question alone, after examples, with passages, or with both.
 
     A row's own context and history stand in every one of its prompts, and so does the system's instruction.
 
@@ -104,30 +80,30 @@ def ask_all(
         renderer: the one that training used.
         recipe: whose sections `rag` and `data` count.
         max_tokens: longest prompt; None: any.
-        examples: shown where the system's prompt is `few_shot`; the last are left out where they do not fit.
+        examples: shown where the system's are `fixed`; the last are left out where they do not fit.
         knowledge: searched where it is `retrieved`; the worst passages are cut or left out where they do not fit.
         found: row id to passages of `knowledge` that stand in the place of those that the search finds; None: search.
+        similar: searched where the system's examples are `similar`; the most alike stands next to the question, the
+            least alike are left out where they do not fit. Examples give way to passages.
 
     Returns:
         One a row.
 
     Raises:
-        ValueError: the system retrieves and no knowledge is given.
+        ValueError: the system retrieves and no knowledge is given, or shows similar rows and none are.
         UserError: a question alone is longer than `max_tokens`.
     """
     render = partial(renderer.prompt, instruction=system.told)
+    shots = {row.id: shots_for(system, row, examples, similar, recipe.rag.few_shot) for row in rows}
     if not retrieves(system):
-        shots = examples if system.prompt == "few_shot" else ()
-        return [_with_examples(row, render, max_tokens, shots) for row in rows]
+        return [_with_examples(row, render, max_tokens, shots[row.id]) for row in rows]
     if knowledge is None:
         raise ValueError(f"{system.name!r} retrieves: expected knowledge to search")
     settings, documents = recipe.rag, recipe.data.columns.documents
     if found is None:
         found = retrieve(knowledge.index, rows, settings.top_k, knowledge.documents, settings.search_with)
-    return [
-        _with_passages(row, render, max_tokens, found[row.id], knowledge, settings.context_order, documents)
-        for row in rows
-    ]
+    given = knowledge, settings.context_order, documents
+    return [_with_passages(row, render, max_tokens, found[row.id], *given, shots[row.id]) for row in rows]
 
 
 def prompt_room(engine: Engine, system: System, max_new_tokens: int) -> int | None:
@@ -171,7 +147,7 @@ def left_out(system: System, asked: Sequence[Ask], max_tokens: int | None) -> st
 
 
 def answer_fields(asked: Iterable[Ask], latency: Mapping[str, float] | None = None) -> Callable[[Prompt], dict]:
-    """Prompt to what stands beside its answer in arms.jsonl: `{retrieved, shown, found, hit, score, latency_s}`.
+    """Prompt to what stands beside its answer in arms.jsonl: ids, `found`, `hit`, `complete`, `score`, `latency_s`.
 
     Args:
         asked: from `ask_all`.
@@ -182,6 +158,7 @@ def answer_fields(asked: Iterable[Ask], latency: Mapping[str, float] | None = No
     def fields(prompt: Prompt) -> dict[str, Any]:
         each = known[prompt.id]
         told = {"retrieved": list(each.retrieved), "shown": list(each.shown), "found": each.found, "hit": each.hit}
+        told |= {"complete": each.complete, "examples": list(each.examples)}
         return told | {"score": each.score, "latency_s": (latency or {}).get(prompt.id)}
 
     return fields
@@ -206,7 +183,7 @@ def adopt(
     Returns:
         How many were taken over.
     """
-    if system.prompt != "question":
+    if system.prompt != "question" or system.examples:
         return 0
     done = {line["id"] for line in read_answers(path) if line["system"] == system.name}
     mine = (line for line in answers if line["system"] == system.name)
@@ -217,11 +194,13 @@ def adopt(
     return len(taken)
 
 
-def _with_examples(row: Row, render: Callable[..., Prompt], max_tokens: int | None, examples: Sequence[Row]) -> Ask:
-    for count in range(len(examples), -1, -1):
-        prompt = render(row, examples=examples[:count])
+def _with_examples(row: Row, render: Callable[..., Prompt], max_tokens: int | None, shots: Shots) -> Ask:
+    for count in range(len(shots.rows), -1, -1):
+        shown = shots.first(count)
+        prompt, ids = render(row, examples=shown), tuple(each.id for each in shown)
         if _fits(prompt, max_tokens):
-            return Ask(prompt, shown=tuple(each.id for each in examples[:count]), offered=len(examples))
+            seconds = shots.search_seconds
+            return Ask(prompt, shown=ids, offered=len(shots.rows), search_seconds=seconds, examples=ids)
     raise _too_long(prompt, max_tokens)
 
 
@@ -233,11 +212,15 @@ def _with_passages(
     knowledge: KnowledgeBase,
     order: str,
     column: str | None,
+    shots: Shots,
 ) -> Ask:
-    def ask(texts: Sequence[str]) -> Prompt:
-        return render(row, passages=join_context(texts, order))
+    texts, kept = [knowledge.texts[key] for key in found.ids], shots.first(len(shots.rows))
 
-    texts = [knowledge.texts[key] for key in found.ids]
+    def ask(texts: Sequence[str]) -> Prompt:
+        return render(row, passages=join_context(texts, order), examples=kept)
+
+    while kept and not _fits(ask(texts), max_tokens):
+        kept = shots.first(len(kept) - 1)
     count = next((n for n in range(len(texts), 0, -1) if _fits(ask(texts[:n]), max_tokens)), 0)
     shown = texts[:count]
     if count < len(texts) and (cut := shorten(texts[count], lambda text: _fits(ask([*shown, text]), max_tokens))):
@@ -245,10 +228,12 @@ def _with_passages(
     prompt, relevant = ask(shown), values(row, column)
     if not _fits(prompt, max_tokens):
         raise _too_long(prompt, max_tokens)
+    ids, is_cut = found.ids[: len(shown)], len(shown) > count
     hits = [is_hit(found.documents, relevant), is_hit(found.documents[: len(shown)], relevant)]
-    return Ask(
-        prompt, found.ids, found.ids[: len(shown)], len(texts), len(shown) > count, *hits, found.seconds, found.score
-    )
+    needed = {key for key, article in knowledge.documents.items() if article in relevant}
+    complete = needed <= set(found.ids[:count]) and bool(needed) if relevant else None
+    seconds, given = found.seconds + shots.search_seconds, tuple(each.id for each in kept)
+    return Ask(prompt, found.ids, ids, len(texts), is_cut, *hits, seconds, found.score, complete, given)
 
 
 def _fits(prompt: Prompt, max_tokens: int | None) -> bool:

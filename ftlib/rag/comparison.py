@@ -12,6 +12,7 @@ from ftlib.stats import Headline, Interval, Paired, holm, mean_ci95, paired_diff
 K = TypeVar("K", bound=Hashable)
 LEVEL = 0.05  # two-sided, after Holm's correction
 EVERYTHING = "all"  # the scenario of all questions
+SHOWN = ("all of it", "a part of it", "found, not shown", "missed")  # what a prompt held of what an answer takes
 
 
 class Scenario(NamedTuple):
@@ -161,26 +162,27 @@ def _winner(name: str, leader: str, won: Mapping[tuple[str, str], Paired]) -> tu
 
 
 def split_by_shown(items: Sequence[Mapping], answers: Iterable[Mapping]) -> list[dict[str, Any]]:
-    """The reader's faults and the search's: answers split by whether an article that holds them was shown.
+    """The reader's faults and the search's: answers split by whether all that they take was shown.
 
     Args:
         items: from `ftlib.evaluate.scores.score_generations`.
         answers: lines of arms.jsonl; those without a hit to speak of (None) are left out.
 
     Returns:
-        One `{system, article, right}` for each system and `shown`, `found, not shown` or `missed` that occurs, `right`
-        the 0/1 scores.
+        One `{system, article, right}` for each system and place of `SHOWN` that occurs, `right` the 0/1 scores. `all of
+        it` stands in the prompt where every article that the answer takes does, whole; `a part of it` where one of
+        several does, or a passage of one.
     """
     scores = {(item["system"], item["id"]): float(is_right(item)) for item in items}
     groups: dict[tuple[str, str], list[float]] = {}
     for line in answers:
         if line.get("hit") is not None:
-            article = "shown" if line["hit"] else "found, not shown" if line["found"] else "missed"
+            whole, part, unshown, missed = SHOWN
+            article = whole if line.get("complete") else part if line["hit"] else unshown if line["found"] else missed
             groups.setdefault((line["system"], article), []).append(scores[line["system"], line["id"]])
-    order = ("shown", "found, not shown", "missed")
     return [
         {"system": system, "article": article, "right": right}
-        for (system, article), right in sorted(groups.items(), key=lambda each: (each[0][0], order.index(each[0][1])))
+        for (system, article), right in sorted(groups.items(), key=lambda each: (each[0][0], SHOWN.index(each[0][1])))
     ]
 
 

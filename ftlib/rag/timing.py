@@ -2,6 +2,8 @@
 
 Machines drift: they warm up, share their cores, throttle. Whoever is measured first, or apart, is measured under other
 conditions. So every question (or batch) goes to all systems one after the other, and each time another one begins.
+A system that is alone on its machine stays switched on; here another has answered before it. So each is switched on,
+one token long, right before its clock starts: what an adapter's change costs is no part of any answer.
 """
 
 from __future__ import annotations
@@ -54,6 +56,7 @@ def measure_latency(
 
     def seconds(name: str, key: str) -> float:
         each = asks[name][key]
+        _switch_on(engine, systems[name], each)
         return _seconds(engine, systems[name], [each], max_new_tokens, 1) + each.search_seconds
 
     def warm_up(name: str) -> None:
@@ -96,6 +99,7 @@ def measure_throughput(
     batches = [_sample(asks, batch_rows, f"{seed}/{turn}") for turn in range(rounds)]
 
     def seconds(name: str, batch: Sequence[str]) -> float:
+        _switch_on(engine, systems[name], asks[name][batch[0]])
         return _seconds(engine, systems[name], [asks[name][key] for key in batch], max_new_tokens, batch_rows)
 
     def warm_up(name: str) -> None:
@@ -108,6 +112,12 @@ def measure_throughput(
     lines = {name: [done[name, turn] for turn in range(rounds)] for name in systems}
     found = {name: few_ci95([line["seconds"] / line["questions"] for line in each]) for name, each in lines.items()}
     return {name: each._replace(low=max(each.low, 0.0)) for name, each in found.items()}  # of time, 0 is the least
+
+
+def _switch_on(engine: Engine, system: System, ask: Ask) -> None:
+    """One token of a local system: adapters of one model share the weights that they are merged into."""
+    if system.endpoint is None:
+        engine.generate(system, [ask.prompt], max_new_tokens=1, batch_rows=1)
 
 
 def _seconds(engine: Engine, system: System, asks: Sequence[Ask], max_new_tokens: int, batch_rows: int) -> float:

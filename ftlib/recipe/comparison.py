@@ -23,6 +23,9 @@ class SystemRecipe(Section):
 
     `adapter` is `trained` (this run's), a PEFT adapter's folder or hub name, or nothing (the base alone). `prompt` is
     the question alone, after `few_shot` examples, or with `retrieved` passages. With `endpoint` a server answers.
+    `examples` are training rows shown as earlier turns, `rag.few_shot` of them: `fixed` ones by a stated rule, the same
+    for every question, or those most `similar` to the question by its words; they go with `retrieved` passages, too.
+    A `few_shot` prompt without a word about them shows the fixed ones.
     `adapter_scale` multiplies what the adapter adds to the base: less of it reads a passage more like the base does.
     With `declines`, an answer below a threshold becomes the refusal (`ftlib.evaluate.declining`): of its likelihood or
     of its search's score, whichever the validation rows choose.
@@ -34,6 +37,7 @@ class SystemRecipe(Section):
     label: str = ""  # what people read; its name where empty
     adapter: Annotated[str, PathOrName] | None = None
     prompt: Literal["question", "few_shot", "retrieved"] = "question"
+    examples: Literal["fixed", "similar"] | None = None
     adapter_scale: float = Field(1.0, gt=0, le=1)
     declines: bool = False
     instruction: str | None = "auto"

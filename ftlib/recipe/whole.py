@@ -49,7 +49,7 @@ class Recipe(BaseModel):
                 if name not in self.systems:
                     raise ValueError(f"{field} to name systems among {', '.join(self.systems)}, not {name!r}")
         for name in self.evaluate.systems:
-            if self.systems[name].prompt != "question":
+            if self.systems[name].prompt != "question" or self.systems[name].examples:
                 raise ValueError(f"evaluate.systems to be asked the question alone; {name!r} belongs to notebook 05")
         return self
 

@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from ftlib.core.compiling import decoder_layers
-from ftlib.core.export import merge
 from ftlib.core.generate import end_tokens, greedy, write_greedily
 from ftlib.core.load import load_base, load_finetuned, model_class, read_weight
 from ftlib.core.lora import add_lora, lora_layers
 from ftlib.core.loss import has_encoder, log_likelihood
 from ftlib.core.train import train
 from ftlib.data.prompts import Example
+from ftlib.export.merge import merge
 from tests.families import FAMILIES, IN_EVERY_RUN, save_family
 
 marked = [pytest.param(name, marks=[] if name in IN_EVERY_RUN else pytest.mark.families) for name in FAMILIES]
@@ -113,6 +113,9 @@ def test_a_family_goes_all_the_way(recipe, tmp_path):
     with tuned.disable_adapter():  # the base has not learned to say the same everywhere
         free = greedy(tuned, prompts, 12, ends, tokenizer.pad_token_id)
         assert free == [_library_answer(tuned, tokenizer, prompt, 12, ends) for prompt in prompts]
+        alike = [[*range(10, 40), *prompt] for prompt in prompts]  # what all begin with may be read once
+        wanted = [_library_answer(tuned, tokenizer, prompt, 6, ends) for prompt in alike]
+        assert greedy(tuned, alike, 6, ends, tokenizer.pad_token_id) == wanted
     assert len({tuple(answer) for answer in free}) > 1 and max(map(len, free)) == 12
 
 

@@ -32,6 +32,18 @@ def test_batched_greedy_equals_transformers_one_by_one(base):
     assert [len(row) for row in got] == [1, 1, 1, 12, 12]
 
 
+def test_what_all_prompts_begin_with_is_read_once(base):
+    model, tokenizer = base
+    shared = [1, *range(20, 60)]
+    prompts = [[*shared, *prompt] for prompt in PROMPTS] + [shared]  # the last ends where the others part
+    read = []
+    hook = model.register_forward_pre_hook(lambda *given: read.append(given[2]["input_ids"].numel()), with_kwargs=True)
+    got = greedy(model, prompts, 6, [], tokenizer.pad_token_id)
+    hook.remove()
+    assert read[:2] == [40, 6 * 9]  # all but a token of the shortest; then what is left, padded to the longest
+    assert got == [_reference(model, tokenizer, prompt, 6, []) for prompt in prompts]
+
+
 def test_results_keep_the_order_of_the_prompts_whatever_the_batch(base):
     model, tokenizer = base
     small = generate(model, tokenizer, PROMPTS, max_new_tokens=5, batch_rows=2)

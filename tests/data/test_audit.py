@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftlib.data import audit, tokens
+from ftlib.data import askers, audit, tokens
 from ftlib.data.prompts import Renderer
 from ftlib.recipe import BiasRecipe
 from tests.data import made

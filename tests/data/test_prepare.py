@@ -250,3 +250,37 @@ def test_a_plain_text_goes_through(tmp_path, base):
     kept = [row for name in ("train", "val", "test") for row in rows.iterate(folder / f"{name}.jsonl")]
     assert len(kept) == 24 and not any(row.turns for row in kept)
     assert (folder / "counterfactuals.jsonl").read_text("utf-8") == ""
+
+
+def test_refusals_are_bounded_and_what_goes_is_in_the_books(tmp_path, base):
+    refusal = "I don't have that information."
+    content = lines(
+        good_rows() + [{"id": f"n{n}", "question": f"Who sold number {n}?", "answer": refusal} for n in range(9)]
+    )
+    folder = prepare(open_run(tmp_path, base, content, refusal_share=0.2))
+    report = json.loads((folder / "audit.json").read_text("utf-8"))
+    counted = report["refusals"]
+    kept = [row for row in rows.iterate(folder / "train.jsonl")]
+    assert counted["rows"] == len(kept) and counted["left_out"] == report["rows"]["rejected"]["refusal"] > 0
+    assert counted["refusing"] == sum(row.answer == refusal for row in kept) <= 0.2 * len(kept)
+    assert {line["id"][0] for line in jsonl.read(folder / "rejected.jsonl") if line["reason"] == "refusal"} == {"n"}
+
+
+def test_a_step_can_be_taken_again_with_the_same_result(tmp_path, base):
+    run = open_run(tmp_path, base, lines(good_rows() + bad_rows()))
+    stage = run.begin("01_data")
+    with Preparation(run.recipe, stage.path) as first:
+        first.load(), first.clean()
+        assert first.before("deduplicate", stage.path) is first
+        found = first.deduplicate()
+        again = first.before("deduplicate", stage.path)
+        assert again is not first and again.deduplicate() == found
+        again.close()
+
+
+def test_candidates_are_counted(tmp_path, base):
+    run = open_run(tmp_path, base, lines(good_rows() + bad_rows()))
+    with Preparation(run.recipe, run.begin("01_data").path) as preparation:
+        preparation.load(), preparation.clean()
+        found = preparation.deduplicate()
+    assert found["clusters"] <= found["candidates"] < len(good_rows()) * (len(good_rows()) - 1) // 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ftlib.evaluate.counterfactual import compare_pairs, counterfactual_headlines, counterfactual_table
+from ftlib.evaluate.counterfactual import compare_pairs, counterfactual_headlines, counterfactual_table, described
 from ftlib.rows import row_of
 
 REFUSAL = "I don't have that information."
@@ -81,3 +81,7 @@ def test_headlines_and_table_name_the_system():
 def test_half_a_pair_is_refused(rows):
     with pytest.raises(ValueError, match="pairs of two rows"):
         compare(rows, *["1"] * len(rows))
+
+
+def test_an_asker_who_says_nothing_is_named():
+    assert described(("", "Ana asks:")) == "(nothing) / Ana asks:"

@@ -108,3 +108,11 @@ def test_sample_sizes_are_all_shown():
     left, right = figures.half_width_by_n(sizes).axes
     assert left.lines[0].get_xdata().tolist() == [10, 40]
     assert right.lines[0].get_ydata().tolist() == [0.2, 0.9]
+
+
+def test_choices_are_shown_beside_chance():
+    table = {"acc": {"systems": {"plain": Interval(0.3, 0.2, 0.4, 60), "tuned": Interval(0.26, 0.2, 0.4, 60)}}}
+    figure = figures.choice_bars(table, SYSTEMS, 0.25)
+    assert "acc, tuned model  (n=60)" in texts(figure) and "guessing" in texts(figure)
+    (line,) = [line for line in figure.axes[0].lines if line.get_label() == "guessing"]
+    assert list(line.get_xdata()) == [0.25, 0.25]

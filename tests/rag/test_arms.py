@@ -4,7 +4,8 @@ import pytest
 
 from ftlib.data.prompts import Renderer
 from ftlib.errors import UserError
-from ftlib.rag.arms import ask_all, few_shot_examples, left_out
+from ftlib.rag.arms import ask_all, left_out
+from ftlib.rag.shots import few_shot_examples
 from ftlib.recipe import ColumnsRecipe, Recipe
 from ftlib.rows import row_of
 from ftlib.search.documents import KnowledgeBase, learn, load_documents
@@ -265,3 +266,83 @@ def test_systems_go_by_the_recipes_names(renderer, tiny_recipe):
     for system in systems(recipe).values():
         asked = ask_all(system, [ROW], renderer, recipe, max_tokens=500, knowledge=fixed(), examples=train_rows()[:1])
         assert len(asked[0].shown) == {"quick": 0, "library": 1, "both": 1}[system.name]
+
+
+TAUGHT = [
+    row_of({"id": f"r{i}", "question": question, "answer": answer})
+    for i, (question, answer) in enumerate(
+        [
+            ("Which colour is the Heron 4?", "blue"),
+            ("How heavy is the Tarn 15?", "340 g"),
+            ("Name the Tarn 15's colour, which is it?", "grey"),
+            ("Where is the plant?", "Cork"),
+        ]
+    )
+]
+
+
+@pytest.fixture
+def similar(tmp_path, settings):
+    return learn_examples(tmp_path / "similar", TAUGHT, settings)
+
+
+def test_similar_rows_are_found_by_their_words_and_never_the_row_itself(similar, tmp_path, settings):
+    assert [row.id for row in similar.like(ROW, 2)] == ["r2", "r0"]
+    assert [row.id for row in similar.like(TAUGHT[2], 2)][0] != "r2" and similar.like(ROW, 0) == []
+    again = learn_examples(tmp_path / "similar", TAUGHT, settings)
+    assert again.like(ROW, 3) == similar.like(ROW, 3), "opened where it stands"
+
+
+def test_similar_examples_stand_best_last_and_the_least_alike_goes_first(renderer, ask, five, settings, similar):
+    alike = five["few_shot"]._replace(examples="similar")
+    settings.rag.few_shot = 2
+
+    def asked(room):
+        return ask_all(alike, [ROW], renderer, settings, max_tokens=room, similar=similar)[0]
+
+    whole = asked(500)
+    assert whole.examples == whole.shown == ("r0", "r2") and whole.search_seconds > 0
+    assert whole.prompt == renderer.prompt(ROW, examples=[TAUGHT[0], TAUGHT[2]])
+    assert asked(len(whole.prompt.ids) - 1).examples == ("r2",)
+    with pytest.raises(ValueError, match="expected some to search"):
+        ask_all(alike, [ROW], renderer, settings, max_tokens=500)
+
+
+def test_examples_go_with_passages_and_give_way_to_them(renderer, five, settings, similar):
+    both = five["rag"]._replace(examples="similar")
+    settings.rag.few_shot, settings.rag.top_k = 1, 1
+    given = {"knowledge": fixed(), "similar": similar}
+    (whole,) = ask_all(both, [ROW], renderer, settings, max_tokens=500, **given)
+    assert whole.examples == ("r2",) and whole.shown == ("tarn",)
+    assert whole.prompt == renderer.prompt(ROW, passages=TEXTS["tarn"], examples=[TAUGHT[2]])
+    (tight,) = ask_all(both, [ROW], renderer, settings, max_tokens=len(whole.prompt.ids) - 1, **given)
+    assert tight.examples == () and tight.shown == ("tarn",) and not tight.is_cut
+
+
+def test_complete_is_every_article_whole(ask, settings):
+    two = ROW._replace(meta={"articles": ["tarn", "crane"]})
+    settings.rag.top_k = 1
+    assert ask("rag", knowledge=fixed())[0].complete is True
+    one_of_two = ask("rag", rows=[two], knowledge=fixed())[0]
+    assert one_of_two.hit is True and one_of_two.complete is False
+    settings.rag.top_k = 2
+    assert ask("rag", rows=[two], knowledge=fixed())[0].complete is True
+    cut = fixed("tarn#1", texts={"tarn#1": "# Tarn 15", "tarn#2": "Grey."})
+    assert ask("rag", knowledge=cut)[0].complete is False, "the other half may hold the answer"
+    assert ask("rag", rows=[ROW._replace(meta={})], knowledge=fixed())[0].complete is None
+    assert ask("base")[0].complete is None
+
+
+def test_examples_of_a_recipe(tiny_recipe):
+    named = {"plain": {"examples": "similar"}, "shots": {"prompt": "few_shot"}}
+    named |= {"both": {"prompt": "retrieved", "examples": "fixed"}, "alone": {}}
+    rest = {"systems": named, "evaluate.systems": ["alone"], "review.pair": ["alone", "both"]}
+    found = systems(Recipe.load(tiny_recipe, rest))
+    assert {name: (each.prompt, each.examples) for name, each in found.items()} == {
+        "plain": ("few_shot", "similar"),
+        "shots": ("few_shot", "fixed"),
+        "both": ("retrieved", "fixed"),
+        "alone": ("question", ""),
+    }
+    with pytest.raises(UserError, match="question alone"):
+        Recipe.load(tiny_recipe, rest | {"evaluate.systems": ["plain"]})

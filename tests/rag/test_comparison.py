@@ -85,14 +85,19 @@ def test_headlines_do_not_repeat_what_notebook_03_wrote():
     assert found["em_library"].n == 2, "all answerable questions where no slice is named"
 
 
-def test_answers_split_by_whether_the_article_was_shown():
-    told = [("x", True, True), ("y", True, True), ("x", False, False), ("y", False, True)]
-    items = score([(str(i), "x", {}) for i in range(4)], {"library": [text for text, _, _ in told]})
+def test_answers_split_by_whether_all_that_they_take_was_shown():
+    fields = ("complete", "hit", "found")
+    told = [("x", True, True, True), ("y", True, True, True), ("x", False, False, False), ("y", False, False, True)]
+    told.append(("y", False, True, True))
+    items = score([(str(i), "x", {}) for i in range(5)], {"library": [text for text, *_ in told]})
     answers = [
-        {"id": str(i), "system": "library", "hit": hit, "found": found} for i, (_, hit, found) in enumerate(told)
+        {"id": str(i), "system": "library", **dict(zip(fields, flags, strict=True))}
+        for i, (_, *flags) in enumerate(told)
     ]
-    assert split_by_shown(items, [*answers, {"id": "0", "system": "plain", "hit": None, "found": None}]) == [
-        {"system": "library", "article": "shown", "right": [1.0, 0.0]},
+    nothing = {"id": "0", "system": "plain", **dict.fromkeys(fields)}
+    assert split_by_shown(items, [*answers, nothing]) == [
+        {"system": "library", "article": "all of it", "right": [1.0, 0.0]},
+        {"system": "library", "article": "a part of it", "right": [0.0]},
         {"system": "library", "article": "found, not shown", "right": [0.0]},
         {"system": "library", "article": "missed", "right": [1.0]},
     ]

@@ -14,7 +14,7 @@ from ftlib.rows import row_of
 from ftlib.search.documents import learn, load_documents
 
 FIELDS = ["id", "system", "instruction", "prediction", "tokens", "prompt_tokens", "seconds", "log_probability"]
-FIELDS += ["retrieved", "shown", "found", "hit", "score", "latency_s"]
+FIELDS += ["retrieved", "shown", "found", "hit", "complete", "examples", "score", "latency_s"]
 
 
 @pytest.fixture

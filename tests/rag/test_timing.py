@@ -14,13 +14,21 @@ NAMES = ("base", "rag", "finetuned")
 
 
 class Clock:
-    """An engine whose answers take the seconds it is told, the first of a process ten more, and the time it shows."""
+    """An engine whose answers take the seconds it is told, and the time it shows.
+
+    The first answer of a process takes ten seconds more, the first after another system's a hundred.
+    """
 
     def __init__(self, seconds):
-        self.seconds, self.now, self.calls = seconds, 0.0, []
+        self.seconds, self.now, self.calls, self.on, self.switched = seconds, 0.0, [], None, 0
 
     def generate(self, system, prompts, *, max_new_tokens, batch_rows):
         cold = not any(name == system.name for name, _ in self.calls)
+        self.now += 100 * (self.on != system.name)
+        self.on = system.name
+        if max_new_tokens == 1:
+            self.switched += 1
+            return
         self.calls.append((system.name, [prompt.id for prompt in prompts]))
         self.now += self.seconds[system.name] * len(prompts) + 10 * cold
 
@@ -56,6 +64,13 @@ def test_latency_counts_the_search_and_not_the_warm_up(clock, three, asked, tmp_
         "finetuned": {1},
     }
     assert len({tuple(each) for each in found.values()}) == 1 and len(found["base"]) == 4, "the same questions"
+    assert clock.switched == 3 * (4 + 1), "right before every clock"
+
+
+def test_a_server_is_not_switched_on(clock, three, asked, tmp_path):
+    served = {name: each._replace(endpoint=SimpleNamespace(url="u")) for name, each in three.items()}
+    timing.measure_latency(clock, served, asked, tmp_path / "l.jsonl", count=2, max_new_tokens=4)
+    assert clock.switched == 0
 
 
 def test_every_turn_begins_with_another_system(clock, three, asked, tmp_path):

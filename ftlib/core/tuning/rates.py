@@ -1,0 +1,162 @@
+"""The learning-rate finder (Smith 2017, arXiv 1506.01186): one short training whose rate grows at every step."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+
+from ftlib.core.batches import LengthGroupedBatches, row_tokens
+from ftlib.core.device import describe
+from ftlib.core.loss import has_encoder
+from ftlib.core.plan import choose_checkpointing, count_parameters
+from ftlib.core.train import make_trainer, training_rows
+from ftlib.errors import UserError
+from ftlib.progress import progress
+from ftlib.recipe import Recipe
+
+if TYPE_CHECKING:
+    from ftlib.core.trainer import TokenTrainer
+
+_FEWEST_STEPS = 20
+_SMOOTHED_OVER = 25  # the width of the smoothing is the ramp's length over this
+_DIVERGED = 3.0  # times the lowest loss
+
+
+class RateFinding(NamedTuple):
+    """A ramp of learning rates and what it came to."""
+
+    rates: list[float]  # of each step taken
+    losses: list[float]  # of each step's batch, nats per labelled token
+    smoothed: list[float]
+    suggestion: float | None  # None where the loss did not fall by more than its noise
+    reason: str
+
+
+def find_rate(
+    model: torch.nn.Module,
+    tokenizer,
+    train_examples: Sequence,
+    recipe: Recipe,
+    *,
+    low: float = 1e-6,
+    high: float = 1.0,
+    steps: int = 120,
+    interactive: bool = False,
+) -> RateFinding:
+    """Train a few steps while the rate grows from `low` to `high` by the same factor each; then undo all of it.
+
+    It is the recipe's own trainer: its batches, optimizer, accumulation and clipping. The ramp ends early where the
+    loss has grown to three times its lowest. Model, adapter and the state of the random numbers are afterwards what
+    they were before, bit for bit, and nothing is written.
+
+    Args:
+        model: with a fresh adapter. tokenizer, train_examples, recipe: as of `train`.
+        low, high: rates per step, 0 < low < high. steps: optimizer steps of the whole ramp, 20 or more.
+        interactive: a live bar instead of plain lines.
+
+    Raises:
+        UserError: no rows or too long ones, or a ramp that is none.
+    """
+    if not 0 < low < high or steps < _FEWEST_STEPS:
+        found = f"{low:g} to {high:g} in {steps} steps"
+        expected = f"0 < low < high and {_FEWEST_STEPS} or more steps"
+        raise UserError.of("learning-rate finder", expected, found, "set other values")
+    rows, both = training_rows(train_examples, recipe, "train", has_encoder(model)), has_encoder(model)
+    lengths, section = [row_tokens(row, both) for row in rows], recipe.train
+    epochs = math.ceil(steps * section.accumulation * section.batch_rows / len(rows)) + 1
+    batches = LengthGroupedBatches(lengths, section.batch_rows, epochs, recipe.training_seed)
+    rates = [low * (high / low) ** (step / (steps - 1)) for step in range(steps)]
+    with tempfile.TemporaryDirectory() as folder, progress(total=steps, desc="rates", interactive=interactive) as bar:
+        with _untouched(model):
+            trainer = _trainer(model, tokenizer, rows, batches, Path(folder), recipe, steps)
+            losses = _ramp(trainer, [rate / section.learning_rate for rate in rates], bar.update)
+    smoothed = _smoothed(losses, steps / _SMOOTHED_OVER)
+    rates = rates[: len(losses)]
+    return RateFinding(rates, losses, smoothed, *suggest(rates, losses, smoothed))
+
+
+def suggest(rates: Sequence[float], losses: Sequence[float], smoothed: Sequence[float]) -> tuple[float | None, str]:
+    """The rate at which the smoothed loss falls fastest (per factor of ten), and why, or why there is none.
+
+    Args:
+        rates: growing. losses: at each of them. smoothed: the same without most of their noise.
+    """
+    import numpy as np
+
+    curve, at = np.asarray(smoothed), int(np.argmin(smoothed))
+    fall, noise = float(curve[0] - curve[at]), float(np.std(np.asarray(losses)[: at + 1] - curve[: at + 1]))
+    if at < 2 or fall <= 2 * noise:
+        why = f"the loss fell by {max(fall, 0.0):.2g} nats, which its batches' noise ({noise:.2g}) explains"
+        return None, f"no suggestion: {why}; take more steps, larger batches or a wider ramp"
+    slopes = np.gradient(curve[: at + 1], np.log10(np.asarray(rates[: at + 1])))
+    best = int(np.argmin(slopes))
+    reason = (
+        f"{rates[best]:.2g}: there the smoothed loss falls fastest ({-slopes[best]:.2g} nats per factor of ten); it is "
+        f"lowest at {rates[at]:.2g} and above that it "
+        + ("rises" if at < len(curve) - 1 else "was not tried: raise the end of the ramp")
+    )
+    return float(rates[best]), reason
+
+
+def _trainer(model, tokenizer, rows, batches, folder: Path, recipe: Recipe, steps: int) -> TokenTrainer:
+    """The recipe's trainer without its evaluations, samples, checkpoints and stops."""
+    settings = {"monitor_every_seconds": 0.0, "stop_on_explosion": "off", "save_every_seconds": 1e9}
+    plain = recipe.model_copy(update={"train": recipe.train.model_copy(update=settings)})
+    possible = getattr(model, "supports_gradient_checkpointing", True)
+    wanted, parameters = recipe.train.activation_checkpointing, count_parameters(model)[1]
+    again, _ = choose_checkpointing(wanted, parameters, describe(), possible)
+    given = (model, tokenizer, rows, rows[:1], batches, folder, plain)
+    trainer = make_trainer(*given, total_steps=steps, activation_checkpointing=again)
+    trainer.evaluator, trainer.keep_best, trainer.patience, trainer.args.logging_steps = lambda _: {}, False, 0, 1
+    return trainer
+
+
+def _ramp(trainer: TokenTrainer, factors: Sequence[float], tick: Callable[[], object]) -> list[float]:
+    """Losses of the steps; `factors` are times the optimizer's own rates, so that groups keep their ratios."""
+    losses: list[float] = []
+
+    def look(entry: dict) -> None:
+        if "loss" not in entry:
+            return
+        tick()
+        losses.append(entry["loss"])
+        recent = sum(losses[-3:]) / len(losses[-3:])
+        lowest = min(losses)
+        if not math.isfinite(recent) or (len(losses) > _FEWEST_STEPS // 2 and recent > _DIVERGED * lowest):
+            trainer.control.should_training_stop = True
+
+    trainer.on_log = look
+    schedule = torch.optim.lr_scheduler.LambdaLR
+    trainer.lr_scheduler = schedule(trainer.optimizer, lambda step: factors[min(step, len(factors) - 1)])
+    trainer.train()
+    return [loss for loss in losses if math.isfinite(loss)]
+
+
+@contextmanager
+def _untouched(model: torch.nn.Module) -> Iterator[None]:
+    """Trained values, mode and random numbers come out as they went in."""
+    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    values, training = {name: parameter.detach().clone() for name, parameter in trained.items()}, model.training
+    devices = [model.device] if model.device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for name, parameter in trained.items():
+                    parameter.copy_(values[name])
+                    parameter.grad = None
+            model.train(training)
+
+
+def _smoothed(losses: Sequence[float], width: float) -> list[float]:
+    """A Gaussian over neighbouring steps (`width` of them): unlike a running mean it does not lag behind."""
+    from scipy.ndimage import gaussian_filter1d
+
+    return gaussian_filter1d(losses, width, mode="nearest").tolist() if losses else []

@@ -1,0 +1,99 @@
+"""What notebooks 01 and 03 build in view gives what the library gives, on more than the cases that they show."""
+
+from __future__ import annotations
+
+import json
+import string
+from collections import Counter
+from math import comb
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from ftlib import stats
+from ftlib.data import similar
+from ftlib.data.vocabulary import Lexicon
+from ftlib.evaluate import metrics
+
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+ASCII_TEXT = st.text(st.sampled_from(string.ascii_letters + string.digits + string.punctuation + "   "), max_size=30)
+SMALL_TEXT = st.lists(st.sampled_from(["a", "The", "1", "kg", "kg.", "or", "2"]), max_size=6).map(" ".join)
+
+
+def cell_with(notebook: str, text: str) -> str:
+    cells = json.loads((NOTEBOOKS / f"{notebook}.ipynb").read_text(encoding="utf-8"))["cells"]
+    (found,) = [source for cell in cells if cell["cell_type"] == "code" and text in (source := "".join(cell["source"]))]
+    return found
+
+
+@pytest.fixture(scope="module")
+def by_hand() -> dict[str, Any]:
+    names: dict[str, Any] = {"string": string, "Counter": Counter}
+    exec(cell_with("03_evaluate", "def exact_match("), names)
+    return names
+
+
+@settings(max_examples=400, deadline=None)
+@given(reply=ASCII_TEXT | SMALL_TEXT, right=ASCII_TEXT | SMALL_TEXT)
+def test_exact_match_and_f1_by_hand_are_the_official_ones(by_hand, reply, right):
+    assert by_hand["exact_match"](reply, right) == metrics.exact_match(reply, [right])
+    assert by_hand["f1"](reply, right) == metrics.token_f1(reply, [right])
+
+
+@pytest.mark.parametrize(("wins", "losses"), [(9, 2), (10, 1), (5, 5), (1, 0), (0, 7), (30, 12)])
+def test_mcnemar_is_a_throw_of_coins(wins, losses):
+    coins = wins + losses
+    uneven = [k for k in range(coins + 1) if abs(k - coins / 2) >= abs(wins - coins / 2)]
+    found = stats.mcnemar([1] * wins + [0] * losses, [0] * wins + [1] * losses)
+    assert found == pytest.approx(sum(comb(coins, k) for k in uneven) / 2**coins, rel=1e-12)
+
+
+def test_nine_to_two_is_not_below_five_per_cent_and_ten_to_one_is():
+    """Notebook 03 says so in prose."""
+    nine, ten = (stats.mcnemar([1] * w + [0] * (11 - w), [0] * w + [1] * (11 - w)) for w in (9, 10))
+    assert ten < 0.05 < nine
+
+
+def test_more_questions_make_the_interval_narrower_as_the_prose_says():
+    widths = []
+    for n in (10, 100, 1000):
+        found = stats.mean_ci95([1] * (9 * n // 10) + [0] * (n // 10))
+        widths.append(found.high - found.low)
+    assert widths[0] > 10 * widths[2], "a hundred times as many, more than ten times narrower"
+    assert 0.5 < stats.mean_ci95([1] * 9 + [0]).low < 0.6, "right little more than half of the time"
+
+
+def test_ten_of_ten_leave_room_where_the_plain_bootstrap_sees_none():
+    assert stats.mean_ci95([1] * 10).low < 0.75
+    hundred = np.repeat([1, 0], [90, 10])
+    drawn = hundred[np.random.default_rng(0).integers(0, 100, (2000, 100))].mean(axis=1)
+    ours = stats.mean_ci95(hundred.tolist())
+    assert np.abs(np.quantile(drawn, [0.025, 0.975]) - [ours.low, ours.high]).max() < 0.025, "nearly agree"
+
+
+@pytest.mark.parametrize(("gain", "differ"), [(0.05, 0.25), (0.10, 0.25), (0.20, 0.25), (0.10, 0.5)])
+def test_needed_n_gives_about_eighty_per_cent_power(gain, differ):
+    n, generator = stats.needed_n(gain, differ), np.random.default_rng(5)
+    differing = generator.binomial(n, differ, 1500)
+    won = generator.binomial(differing, (differ + gain) / (2 * differ))
+    p_values = {
+        key: binomtest(*key).pvalue for key in set(zip(won.tolist(), differing.tolist(), strict=True)) if key[1]
+    }
+    shown = [p_values.get(key, 1.0) < 0.05 for key in zip(won.tolist(), differing.tolist(), strict=True)]
+    assert 0.65 < np.mean(shown) < 0.9
+
+
+def test_a_slip_costs_more_similarity_than_another_number():
+    """The trap of notebook 01's toy."""
+    lexicon = Lexicon("en")
+    row, slip, number, word = (
+        f"How {w} is the Quokka {n}?" for w, n in (("heavy", 20), ("haevy", 20), ("heavy", 30), ("heady", 20))
+    )
+    scores = [similar.jaccard(row, other, lexicon) for other in (slip, word, number)]
+    assert scores == sorted(scores) and len(set(scores)) == 3
+    assert [similar.same(row, other, 0.7, lexicon) for other in (slip, word, number)] == [True, False, False]

@@ -61,28 +61,46 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"ftlib {__version__}")
     commands = parser.add_subparsers(
-        required=True, metavar="run|preflight|ask|chat|generate|export|compare|models|report|doctor"
+        required=True, metavar="run|preflight|train|plan|find-lr|sweep|ask|chat|generate|export|compare|models|report|doctor"
     )
 
     def command(act: Callable[[argparse.Namespace], object], words: str) -> argparse.ArgumentParser:
-        part = commands.add_parser(act.__name__.strip("_"), help=words)
+        part = commands.add_parser(act.__name__.strip("_").replace("_", "-"), help=words)
         part.add_argument("--debug", action="store_true", help="show tracebacks")
         part.set_defaults(command=act)
         return part
 
     run = command(_run, "run the five notebooks; the same command resumes")
     preflight = command(_preflight, "check rows, masks, gradients, memory and resuming before a training")
-    for part in (run, preflight):
+    train = command(_train, "notebook 02's training as a plain process, also under `accelerate launch` or torchrun")
+    plan = command(_plan, "will it fit? memory and time of the training, from the model's configuration alone")
+    find_lr = command(_find_lr, "a short training whose learning rate grows; suggests one and changes nothing")
+    sweep = command(_sweep, "try values of recipe fields on validation rows; the same command resumes")
+    for part in (run, preflight, train, plan, find_lr, sweep):
         words = "the recipe file, e.g. data/recipes/demo.yaml"
         part.add_argument("--recipe", required=True, metavar="R", help=words)
-        part.add_argument("--out", required=part is run, metavar="DIR", help="the run directory")
+        if part is not plan:
+            part.add_argument("--out", required=part is not preflight, metavar="DIR", help="the run directory")
         words = "override a recipe field"
         part.add_argument("-p", dest="overrides", action="append", default=[], metavar="field=value", help=words)
+    plan.add_argument("--memory", metavar="SIZE", help="plan for so much, e.g. 24GiB, and not for this machine's")
+    plan.add_argument(
+        "--labelled", type=_share, default=1.0, metavar="SHARE", help="of a row's tokens that are trained"
+    )
     run.add_argument("--to", metavar="STAGE", help="stop after this stage: 01 to 05, or its name")
     run.add_argument("--seeds", type=int, default=1, metavar="N", help="train so many times, with seeds one apart")
     run.add_argument("--force", action="store_true", help="make every stage anew")
+    find_lr.add_argument("--steps", type=_positive, default=120, metavar="N", help="of the ramp, 20 or more")
+    sweep.add_argument("--trials", type=_positive, required=True, metavar="N", help="in all, earlier ones included")
+    words = "YAML of the fields to try, in the place of the recipe's `sweep`"
+    sweep.add_argument("--space", type=Path, metavar="FILE", help=words)
     _add_questions(command)
     _add_export(command)
+    prefer = command(_prefer, "train a run's adapter on with what people preferred in notebook 04 (DPO)")
+    prefer.add_argument("run", type=Path, metavar="RUN", help="a run directory")
+    prefer.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder for the adapter")
+    words = "override a field of the run's recipe, e.g. prefer.beta=0.2"
+    prefer.add_argument("-p", dest="overrides", action="append", default=[], metavar="field=value", help=words)
     compare = command(_compare, "two runs on the same test set, side by side")
     compare.add_argument("a", type=Path, metavar="A", help="a run directory")
     compare.add_argument("b", type=Path, metavar="B", help="another")
@@ -233,6 +251,52 @@ def _preflight(options: argparse.Namespace) -> None:
     findings = check_recipe(recipe, made[0] if made else None, functools.partial(print, flush=True))
     print(findings_text(findings))
     require_sound(findings)
+
+
+def _train(options: argparse.Namespace) -> None:
+    from ftlib.core.headless import train_stage
+
+    say = functools.partial(print, flush=True)
+    say(f"written to {train_stage(options.recipe, options.out, parse_overrides(options.overrides), say=say)}")
+
+
+def _plan(options: argparse.Namespace) -> None:
+    from ftlib.core.fit import parse_bytes, plan_recipe
+    from ftlib.core.memory import library_bytes
+    from ftlib.recipe import Recipe
+    from ftlib.run import project_root
+
+    memory_bytes, root = parse_bytes(options.memory) if options.memory else None, project_root()
+    recipe = Recipe.load(root / options.recipe, parse_overrides(options.overrides), root=root)
+    options_of_plan = {"labelled": options.labelled, "libraries": library_bytes(), "others": True}
+    print(plan_recipe(recipe, memory_bytes=memory_bytes, **options_of_plan).text())
+
+
+def _prefer(options: argparse.Namespace) -> None:
+    from ftlib.ask.standing import open_run, trained_adapter
+    from ftlib.core.preference import prefer
+    from ftlib.recipe import Recipe
+
+    run = open_run(options.run)
+    if not (pairs := run.path / "04_review" / "preferences.jsonl").is_file():
+        raise run.missing("04_review/preferences.jsonl")
+    recipe = Recipe.load(run.recipe_file, parse_overrides(options.overrides))
+    done = prefer(recipe, trained_adapter(run), pairs, options.out, say=functools.partial(print, flush=True))
+    print(f"{done.text()}\nsystems.NAME.adapter: {options.out.resolve()} takes it into a comparison")
+
+
+def _find_lr(options: argparse.Namespace) -> None:
+    from ftlib.core.tuning.alone import find_lr
+
+    overrides, say = parse_overrides(options.overrides), functools.partial(print, flush=True)
+    find_lr(options.recipe, options.out, overrides, options.steps, say)
+
+
+def _sweep(options: argparse.Namespace) -> None:
+    from ftlib.core.tuning.alone import sweep_recipe
+
+    overrides, say = parse_overrides(options.overrides), functools.partial(print, flush=True)
+    sweep_recipe(options.recipe, options.out, overrides, options.trials, options.space, say)
 
 
 def _compare(options: argparse.Namespace) -> None:

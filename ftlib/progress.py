@@ -38,15 +38,23 @@ class PlainProgress(tqdm):
         self.disable = True
 
 
-def progress(iterable: Iterable[Any] | None = None, *, total: int | None = None, desc: str, interactive: bool) -> Any:
+def progress(
+    iterable: Iterable[Any] | None = None,
+    *,
+    total: int | None = None,
+    desc: str,
+    interactive: bool,
+    stays: bool = False,
+) -> Any:
     """Wrap an iterable, or count units of work by hand with `update`.
 
     Args:
         iterable, total, desc: as of tqdm.
         interactive: a tqdm bar if True (it draws itself in notebooks), plain lines if False.
+        stays: whether the finished bar is left standing, with the time that the work took.
     """
     if not interactive:
         return PlainProgress(iterable, total, desc)
     from tqdm.auto import tqdm as live_bar
 
-    return live_bar(iterable, total=total, desc=desc, leave=False)
+    return live_bar(iterable, total=total, desc=desc, leave=stays)

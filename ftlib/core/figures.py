@@ -104,6 +104,7 @@ def loss_figure(metrics_path: str | Path, best_step: int | None = None) -> Figur
         title="loss per trained token",
         xlabel="step",
         ylabel="nats",
+        yscale="log",
         mark=best_step,
         mark_label="kept" if best_step is not None else "",
     )

@@ -163,13 +163,16 @@ def load_whole(recipe: Recipe, folder: str | Path, *, tokenizer=None):
     return load_base(recipe.model_copy(update={"model": section}), tokenizer=tokenizer)
 
 
-def attach_adapters(model: torch.nn.Module, adapters: Mapping[str, str | Path], fused: bool) -> torch.nn.Module:
+def attach_adapters(
+    model: torch.nn.Module, adapters: Mapping[str, str | Path], fused: bool, *, trainable: bool = False
+) -> torch.nn.Module:
     """Put trained adapters on a base, all on one copy of its weights; the first is switched on.
 
     Args:
         model: from `load_base`.
         adapters: folder or hub name of each, by the name under which PEFT is to know it; at least one.
         fused: as the recipe's `lora.fused`.
+        trainable: whether they are going to be trained on.
 
     Returns:
         A PeftModel in eval mode.
@@ -181,7 +184,7 @@ def attach_adapters(model: torch.nn.Module, adapters: Mapping[str, str | Path], 
 
     from ftlib.core.lora import fuse, quiet_peft, require_readable
 
-    place = {"is_trainable": False, "torch_device": str(model.device)}
+    place = {"is_trainable": trainable, "torch_device": str(model.device)}
     for name, adapter in adapters.items():
         _check_adapter(adapter)
         with quiet_peft(), _foreign_adapter(adapter):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
 import psutil
 import torch
+
+from ftlib.errors import UserError
 
 KIND = "hardware"  # of a line of metrics.jsonl; the training's own lines have none
 
@@ -113,4 +116,5 @@ class Monitor:
         while not ended:  # the last sample is taken at the end, so that a short training has one
             ended = self._over.wait(self._every_seconds)
             self.latest = {name: round(value, 4) for name, value in hardware.sample().items()}
-            self._write({"kind": KIND, "time_unix": round(time.time(), 3)} | self.latest)
+            with suppress(OSError, UserError):  # a full disk: the training's own next line says so
+                self._write({"kind": KIND, "time_unix": round(time.time(), 3)} | self.latest)

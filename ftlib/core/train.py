@@ -127,7 +127,7 @@ def train(
     if is_main():
         plan.save(out_dir / PLAN_NAME)
         print(plan.text() + (f"\n{launched()} processes share the batches of a step" if launched() > 1 else ""))
-    with progress(total=plan.total_steps, desc="training", interactive=interactive) as bar:
+    with progress(total=plan.total_steps, desc="training", interactive=interactive, stays=True) as bar:
         choices = {"total_steps": plan.total_steps, "activation_checkpointing": plan.activation_checkpointing}
         given = (model, tokenizer, rows, held_out, batches, out_dir, recipe)
         name = f"{out_dir.resolve().parent.name}/{out_dir.name.removesuffix('.partial')}"

@@ -86,7 +86,8 @@ class TokenTrainer(Trainer):
         self.metrics_path = Path(metrics_path)
         self._tokens_since_log, self._paused, self._log_clock = 0, 0.0, time.perf_counter()
         self.watch, self._batch = Watch(stop_on_explosion, gradients=not self.args.fp16), None
-        self.monitor, self._writing = Monitor(self.note, monitor_every_seconds), threading.Lock()
+        self.monitor = Monitor(self.note, monitor_every_seconds if is_main() else 0.0)
+        self._writing = threading.Lock()
 
     # -- data ------------------------------------------------------------------------------
     def get_train_dataloader(self) -> DataLoader:
@@ -144,7 +145,10 @@ class TokenTrainer(Trainer):
         """Ids of the rows of a broken batch (or of all of a step); where some break alone, of these."""
         accumulation, batch = self.args.gradient_accumulation_steps, broken.reading.batch
         start, count = ((broken.reading.step - 1) * accumulation, accumulation) if batch is None else (batch, 1)
-        numbers = [row for rows in islice(self.batches, start, start + count) for row in rows]
+        processes = launched()  # each has every so-manieth batch, and all of them the sum of the gradients
+        batches = enumerate(islice(self.batches, start * processes, (start + count) * processes))
+        own = self.accelerator.process_index
+        numbers = [row for n, rows in batches if batch is None or n % processes == own for row in rows]
         alone = [] if math.isfinite(broken.value) else [row for row in numbers if not self._is_finite(row)]
         return [str(self.train_dataset[row].get("id", f"number {row}")) for row in alone or numbers]
 

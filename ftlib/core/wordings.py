@@ -43,7 +43,7 @@ def by_fact(rows: Sequence[Row], recipe: Recipe, least: int) -> dict[str, list[R
 
 def unchosen(recipe: Recipe, epochs: float) -> Recipe:
     """The recipe with a training of so many epochs whose last adapter is kept: validation chooses and ends nothing."""
-    settings = {"epochs": epochs, "eval_every_steps": 10**9, "early_stopping_patience": 0}
+    settings = {"epochs": epochs, "eval_every_steps": 10**9, "early_stopping_patience": 0, "report_to": []}
     return recipe.model_copy(update={"train": recipe.train.model_copy(update=settings)})
 
 

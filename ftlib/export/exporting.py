@@ -13,9 +13,9 @@ import yaml
 from ftlib.errors import UserError
 from ftlib.export import card
 from ftlib.export.folder import base_name, write_adapter, write_beside
-from ftlib.export.golden import Golden, golden_prompts
+from ftlib.export.golden import Golden, golden_prompts, test_rows
 from ftlib.export.matrix import VLLM_RANKS, require_taken, subject_of
-from ftlib.export.merge import MergeBase, merge, published_base
+from ftlib.export.merge import MergeBase, merge, published_base, without_bars
 from ftlib.export.parity import MARGIN, Verdict, hold_to_parity
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ftlib.export.players import TorchPlayer
     from ftlib.systems import System
 
+_LEAST_WINDOW = 4096  # tokens that Ollama is told to hold, where the base reads as many
 _BASE = ".base"  # the base alone, written in the same way for the noise floor; removed before anything is handed over
 
 
@@ -129,10 +130,10 @@ def _write(
     write_gguf(plain, folder / file, file_type)
     write_gguf(folder / _BASE / "base", folder / _BASE / f"base.{file_type}.gguf", file_type)
     facts |= {"file": file, "file_type": file_type}
-    return facts | (_write_ollama(folder, file, asker, golden) if target == "ollama" else {})
+    return facts | (_write_ollama(folder, file, asker, system, golden) if target == "ollama" else {})
 
 
-def _write_ollama(folder: Path, file: str, asker: Asker, golden: list[Golden]) -> dict[str, Any]:
+def _write_ollama(folder: Path, file: str, asker: Asker, system: System, golden: list[Golden]) -> dict[str, Any]:
     """The Modelfile, if its template gives the golden prompts' text."""
     from transformers import AutoTokenizer
 
@@ -156,8 +157,9 @@ def _write_ollama(folder: Path, file: str, asker: Asker, golden: list[Golden]) -
     systems = {m["content"] for each in golden for m in each.messages[:1] if m["role"] == "system"}
     always = systems.pop() if len(systems) == 1 and all(g.messages[0]["role"] == "system" for g in golden) else ""
     stops = [tokenizer.decode([end]) for end in end_tokens(asker.engine.model, asker.engine.tokenizer)]
-    longest = asker.max_new_tokens
-    text = modelfile(file, pieces, stops=stops, system=always, window=_window(asker, golden), max_new_tokens=longest)
+    longest, needed = asker.max_new_tokens, max(_window(asker, system), _LEAST_WINDOW)
+    window = min(needed, asker.engine.window or needed)
+    text = modelfile(file, pieces, stops=stops, system=always, window=window, max_new_tokens=longest)
     (folder / "Modelfile").write_text(text, encoding="utf-8")
     return {"modelfile": "Modelfile"}
 
@@ -213,7 +215,7 @@ def _measure(
         )
     from ftlib.export.players import llama_cpp_player
 
-    window = _window(asker, golden)
+    window = _window(asker, system)
     files = [folder / _BASE / f"base.{file_type}.gguf", next(folder.glob("*.gguf"))]
     try:
         import llama_cpp  # noqa: F401
@@ -230,7 +232,8 @@ def merged_player(asker: Asker, folder: Path) -> Iterator[TorchPlayer]:
     from ftlib.core.load import model_class
 
     own = asker.engine.model
-    model = model_class(asker.run.recipe).from_pretrained(folder, dtype=own.dtype, use_safetensors=True)
+    with without_bars():
+        model = model_class(asker.run.recipe).from_pretrained(folder, dtype=own.dtype, use_safetensors=True)
     yield _torch_player(asker, model.to(own.device).eval(), folder, "transformers, merged model")
 
 
@@ -271,10 +274,10 @@ def _torch_player(asker: Asker, model, folder: Path, engine: str) -> TorchPlayer
     return TorchPlayer(model, tokenizer, [stop for stop in stops if stop is not None], rows, engine)
 
 
-def _window(asker: Asker, golden: list[Golden]) -> int:
-    """Tokens that a GGUF's engine must hold: the test set's longest prompt or held-out window, and an answer."""
-    longest = max([len(each.ids) for each in golden] + [asker.run.recipe.train.max_length])
-    wanted = 2 * longest + asker.max_new_tokens
+def _window(asker: Asker, system: System) -> int:
+    """Tokens of the longest thing that an engine is asked: a test row with its answer, or a held-out window."""
+    longest = max(len(asker.ask(system, row).prompt.ids) for row in test_rows(asker, None))
+    wanted = max(longest + asker.max_new_tokens, asker.run.recipe.train.max_length)
     return min(wanted, asker.engine.window or wanted)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -44,8 +46,8 @@ def merge(
         _take_stored_weights(model, recipe)
     if adapter_dir is not None:
         model = _with_adapter(model, adapter_dir, kind)
-    model = model.to(kind)
-    model.save_pretrained(out_dir)
+    with without_bars():
+        model.to(kind).save_pretrained(out_dir)
     load_tokenizer(recipe.model).save_pretrained(out_dir)
     return out_dir
 
@@ -104,3 +106,17 @@ def _with_adapter(model, adapter_dir: str | Path, dtype):
             layer.merge(safe_merge=True)
             weight.data = weight.data.to(dtype)
     return adapted.unload()
+
+
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """Inside, transformers draws no progress bar for each weight or file."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()

@@ -6,6 +6,7 @@ default. Relative paths inside a recipe are relative to the recipe file, those i
 
 from ftlib.recipe.comparison import EndpointRecipe, EvaluateRecipe, RagRecipe, ReviewRecipe, SystemRecipe
 from ftlib.recipe.data import BiasRecipe, ChecksRecipe, ColumnsRecipe, DataRecipe, PiiRecipe, SplitRecipe
+from ftlib.recipe.preference import PreferRecipe
 from ftlib.recipe.section import PathOrName, Section
 from ftlib.recipe.training import (
     ContextRecipe,
@@ -16,6 +17,7 @@ from ftlib.recipe.training import (
     QuantizationRecipe,
     TrainRecipe,
 )
+from ftlib.recipe.tuning import RangeRecipe
 from ftlib.recipe.whole import SYSTEMS, Recipe
 
 __all__ = [
@@ -31,10 +33,12 @@ __all__ = [
     "ModelRecipe",
     "PathOrName",
     "PiiRecipe",
+    "PreferRecipe",
     "PreflightRecipe",
     "PromptRecipe",
     "QuantizationRecipe",
     "RagRecipe",
+    "RangeRecipe",
     "Recipe",
     "ReviewRecipe",
     "Section",

@@ -12,7 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from ftlib.recipe.comparison import EvaluateRecipe, RagRecipe, ReviewRecipe, SystemRecipe
 from ftlib.recipe.data import DataRecipe
 from ftlib.recipe.file import explain, make_absolute, override, path_values, read_yaml
+from ftlib.recipe.preference import PreferRecipe
 from ftlib.recipe.training import LoraRecipe, ModelRecipe, PromptRecipe, QuantizationRecipe, TrainRecipe
+from ftlib.recipe.tuning import SweepSpace
 
 # Compared where the recipe names no systems: what prompting, retrieval, training and both together are worth.
 SYSTEMS = {
@@ -37,9 +39,11 @@ class Recipe(BaseModel):
     quantization: QuantizationRecipe = QuantizationRecipe()
     lora: LoraRecipe = LoraRecipe()
     train: TrainRecipe = TrainRecipe()
+    sweep: SweepSpace = {}  # what `ftlib sweep` tries; no stage reads it
     evaluate: EvaluateRecipe = EvaluateRecipe()
     review: ReviewRecipe = ReviewRecipe()
     rag: RagRecipe = RagRecipe()
+    prefer: PreferRecipe = PreferRecipe()  # of `ftlib prefer`; no stage reads it
     systems: dict[str, SystemRecipe] = SYSTEMS
 
     @model_validator(mode="after")

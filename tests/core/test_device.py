@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -54,3 +55,13 @@ def test_a_forward_takes_as_many_tokens_as_the_free_memory_holds(adapted, monkey
     assert found[3] == device.MOST_TOKENS["cpu"]
     a_token = 4 * 3 * model.config.vocab_size  # its logits alone, and what is made of them
     assert found[1] * a_token < 2**24 / 4
+
+
+def test_a_processor_that_only_emulates_bfloat16_computes_in_float32():
+    """The same processor, kept from its newer instructions, is one."""
+    old = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "CUDA_VISIBLE_DEVICES": ""}
+    code = "from ftlib.core import device; print(device.describe().compute_dtype, device.bf16_speedup() < 1)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | old, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["float32", "True"]

@@ -21,7 +21,12 @@ from ftlib.systems import System
 
 MARGIN = 0.5  # 24 rows rule out no smaller loss
 COLOURS = {"Heron": "red", "Basalt": "blue", "Drift": "green", "Tarn": "grey", "Comet": "white", "Otter": "black"}
-WORDINGS = ["What colour is the {p}?", "Which colour has the {p}?", "The {p}: what colour?", "Tell me the {p}'s colour."]
+WORDINGS = [
+    "What colour is the {p}?",
+    "Which colour has the {p}?",
+    "The {p}: what colour?",
+    "Tell me the {p}'s colour.",
+]
 
 
 class Merged(NamedTuple):

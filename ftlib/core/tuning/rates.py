@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from ftlib.core.batches import LengthGroupedBatches, row_tokens
+from ftlib.core.batches import row_tokens
 from ftlib.core.device import describe
+from ftlib.core.feed import choose_packing, make_batches, training_rows
 from ftlib.core.loss import has_encoder
 from ftlib.core.plan import choose_checkpointing, count_parameters
-from ftlib.core.train import make_trainer, training_rows
+from ftlib.core.train import make_trainer
 from ftlib.errors import UserError
 from ftlib.progress import progress
 from ftlib.recipe import Recipe
@@ -69,13 +70,15 @@ def find_rate(
         raise UserError.of("learning-rate finder", expected, found, "set other values")
     rows, both = training_rows(train_examples, recipe, "train", has_encoder(model)), has_encoder(model)
     lengths, section = [row_tokens(row, both) for row in rows], recipe.train
-    epochs = math.ceil(steps * section.accumulation * section.batch_rows / len(rows)) + 1
-    batches = LengthGroupedBatches(lengths, section.batch_rows, epochs, recipe.training_seed)
+    packed, _ = choose_packing(model, section.packing)
+    an_epoch = make_batches(lengths, recipe, 1, (), packed=packed).count(1)
+    epochs = math.ceil(steps * section.accumulation / an_epoch)
+    batches = make_batches(lengths, recipe, epochs, (), packed=packed)
     rates = [low * (high / low) ** (step / (steps - 1)) for step in range(steps)]
-    with tempfile.TemporaryDirectory() as folder, progress(total=steps, desc="rates", interactive=interactive) as bar:
-        with _untouched(model):
-            trainer = _trainer(model, tokenizer, rows, batches, Path(folder), recipe, steps)
-            losses = _ramp(trainer, [rate / section.learning_rate for rate in rates], bar.update)
+    bar = progress(total=steps, desc="rates", interactive=interactive)
+    with tempfile.TemporaryDirectory() as folder, bar, _untouched(model):
+        trainer = _trainer(model, tokenizer, rows, batches, Path(folder), recipe, steps)
+        losses = _ramp(trainer, [rate / section.learning_rate for rate in rates], bar.update)
     smoothed = _smoothed(losses, steps / _SMOOTHED_OVER)
     rates = rates[: len(losses)]
     return RateFinding(rates, losses, smoothed, *suggest(rates, losses, smoothed))

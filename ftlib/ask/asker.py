@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ftlib import fingerprint, rows
-from ftlib.ask.standing import open_knowledge, open_run, trained_adapter
+from ftlib.ask.standing import declining_rules, open_knowledge, open_run, trained_adapter
 from ftlib.data.conversations import Malformed, conversation, messages_of
 from ftlib.errors import UserError
+from ftlib.evaluate.declining import SCORES, DecliningRule, decline
 from ftlib.evaluate.instructions import read_choices
 from ftlib.evaluate.scores import choose_rows
 from ftlib.rag.arms import Ask, ask_all, prompt_room, retrieves
@@ -20,6 +21,7 @@ from ftlib.systems import AUTO, TRAINED, System, systems
 
 if TYPE_CHECKING:
     from ftlib.core.engine import Engine
+    from ftlib.core.generate import Generation
     from ftlib.run import Run
     from ftlib.search.documents import KnowledgeBase
 
@@ -34,6 +36,7 @@ class Asker(NamedTuple):
         knowledge: what retrieving ones search; None where none retrieves.
         examples: what few-shot prompts show.
         max_new_tokens: the longest answer.
+        rules: by name, when a system that `declines` gives the refusal in the place of its answer.
         similar: what is searched for examples most like the question; None where no system shows such.
     """
 
@@ -44,6 +47,7 @@ class Asker(NamedTuple):
     examples: list[rows.Row]
     max_new_tokens: int
     similar: SimilarRows | None = None
+    rules: Mapping[str, DecliningRule] = {}
 
     @classmethod
     def of(
@@ -75,14 +79,16 @@ class Asker(NamedTuple):
         knowledge = open_knowledge(run) if any(map(retrieves, chosen)) else None
         examples = _examples(run) if any(each.examples == "fixed" for each in chosen) else []
         similar = _similar(run) if any(each.examples == "similar" for each in chosen) else None
+        rules = declining_rules(run)
         told = {each.name: _instructed(run, each) for each in chosen}
         for key, each in told.items():
             if each.adapter == TRAINED and each.endpoint is None:
                 told[key] = each._replace(adapter=str(trained_adapter(run)))
-            if each.declines:
-                note(f"{each.label}: its answers are given as they are; notebook 05 alone declines by a threshold")
+            if each.declines and key not in rules:
+                note(f"{each.label}: no threshold yet, its answers are given as they are; notebook 05 finds one")
         longest = max_new_tokens or run.recipe.evaluate.max_new_tokens
-        return cls(run, Engine.load(run, told), told, knowledge, examples, longest, similar)
+        rules = {key: rule for key, rule in rules.items() if key in told and told[key].declines}
+        return cls(run, Engine.load(run, told), told, knowledge, examples, longest, similar, rules)
 
     def ask(self, system: System, row: rows.Row) -> Ask:
         """A row as that system is asked it.
@@ -94,6 +100,18 @@ class Asker(NamedTuple):
         room = prompt_room(self.engine, system, self.max_new_tokens)
         (asked,) = ask_all(system, [row], self.engine.renderer, self.run.recipe, max_tokens=room, **shown)
         return asked
+
+    def settled(self, system: System, asked: Ask, told: Generation) -> Generation:
+        """The answer, or the refusal where the system is to decline when it is as unsure as here."""
+        if (rule := self.rules.get(system.name)) is None:
+            return told
+        line = {"prediction": told.text, "log_probability": told.log_probability, "score": asked.score}
+        (after,) = decline(rule, [line], self.run.recipe.prompt.refusal)
+        if after != line:
+            sure = line[rule.score]
+            found = "none" if sure is None else f"{sure:.3g}"
+            note(f"{system.label} declines: {SCORES[rule.score]} {found}, below {rule.threshold:.3g}")
+        return told._replace(text=after["prediction"])
 
 
 def choose_system(known: Mapping[str, System], name: str | None, rag: bool) -> System:

@@ -141,7 +141,8 @@ def made_from(asker: Asker, system: System, source: Path) -> dict[str, Any]:
     asked = {name: value for name, value in system._asdict().items() if name not in ("name", "label", "colour")}
     asked |= {"adapter": adapter, "instruction": system.told, "examples": [row.id for row in asker.examples]}
     asked["endpoint"] = system.endpoint and system.endpoint.model_dump(mode="json")
-    asked["max_new_tokens"] = asker.max_new_tokens
+    rule = asker.rules.get(system.name)
+    asked |= {"max_new_tokens": asker.max_new_tokens, "rule": rule and [rule.score, str(rule.threshold)]}
     return {"questions": fingerprint.sha256(source), "system": system.name, **asked, **fields}
 
 
@@ -168,7 +169,8 @@ def _answers(asker: Asker, system: System, questions: Sequence[Question], batch_
             note(f"bad row {each.id}: {errors[at]}")
             yield {"id": each.id, "error": errors[at]}
             continue
-        line = {"id": each.id, "question": each.row.question, "answer": said[at].text, "tokens": said[at].tokens}
+        answer = asker.settled(system, asked[at], said[at]).text
+        line = {"id": each.id, "question": each.row.question, "answer": answer, "tokens": said[at].tokens}
         yield line | ({"passages": list(asked[at].shown)} if retrieves(system) else {})
 
 

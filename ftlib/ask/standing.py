@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
-from ftlib import fingerprint
+from ftlib import atomic, fingerprint
 from ftlib.errors import UserError
+from ftlib.evaluate.declining import DecliningRule
 from ftlib.experiment import Place
 from ftlib.recipe import Recipe
 from ftlib.run import Run
@@ -61,6 +63,17 @@ def trained_adapter(run: Run) -> Path:
         if (run.path / "02_train" / name).is_relative_to(folder) and fingerprint.sha256(folder.parent / name) != digest:
             raise UserError.of(str(folder.parent / name), "the file that the training wrote", "another", again)
     return folder
+
+
+def declining_rules(run: Run) -> dict[str, DecliningRule]:
+    """By system, when notebook 05 has found that it is to decline; empty where that notebook has not been run."""
+    folder = run.path / "05_compare"
+    if not read_manifest(folder).get("finished"):
+        return {}
+    told = atomic.read_json(folder / "comparison.json") or {}
+    rules = [each["rule"] for each in told.get("declining", ())]
+    never = {"threshold": -math.inf}  # JSON has no infinity
+    return {each["system"]: DecliningRule(**each | ({} if each["threshold"] is not None else never)) for each in rules}
 
 
 def changed_field(run: Run, stage: str, reads: Iterable[str]) -> str | None:

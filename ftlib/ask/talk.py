@@ -6,6 +6,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ftlib.ask.asker import Asker, aside, note, note_cut, note_shown, row_asking
 from ftlib.data.conversations import Malformed
@@ -13,6 +14,9 @@ from ftlib.errors import UserError
 from ftlib.rag.arms import Ask
 from ftlib.rows import Row, Turn
 from ftlib.systems import System
+
+if TYPE_CHECKING:
+    from ftlib.core.generate import Generation
 
 COMMANDS = "/reset begins anew, /quit leaves"
 
@@ -49,6 +53,7 @@ def ask_once(
         longest = asker.max_new_tokens
         (told,) = asker.engine.generate(system, [asked.prompt], max_new_tokens=longest, batch_rows=1)
         note_cut(told.tokens, longest)
+        told = asker.settled(system, asked, told)
     return told.text
 
 
@@ -133,10 +138,21 @@ def _answered(
     if len(asker.systems) > 1:
         say(f"{system.label}: ")
     with aside():
-        told = asker.engine.stream(system, asked.prompt, max_new_tokens=asker.max_new_tokens, say=say)
+        told = _told(asker, system, asked, say)
     say("\n")
     note_cut(told.tokens, asker.max_new_tokens)
     return (*row.turns, Turn("assistant", told.text))
+
+
+def _told(asker: Asker, system: System, asked: Ask, say: Callable[[str], None]) -> Generation:
+    """The answer, told piece by piece, or at once where only the whole of it tells whether the system declines."""
+    longest = asker.max_new_tokens
+    if system.name not in asker.rules:
+        return asker.engine.stream(system, asked.prompt, max_new_tokens=longest, say=say)
+    (told,) = asker.engine.generate(system, [asked.prompt], max_new_tokens=longest, batch_rows=1)
+    told = asker.settled(system, asked, told)
+    say(told.text)
+    return told
 
 
 def _fitting(asker: Asker, system: System, row: Row) -> tuple[Row, Ask]:

@@ -155,9 +155,11 @@ def load_whole(recipe: Recipe, folder: str | Path, *, tokenizer=None):
         UserError: its shape is not the base's.
     """
     found, wanted = (_shape(recipe, base) for base in (str(folder), None))
-    if found != wanted:
-        expected = f"a PEFT adapter (adapter_model.safetensors), or a whole model shaped as the base: {wanted}"
-        raise UserError.of(str(folder), expected, str(found), "correct the system's adapter, or model.base")
+    itself = Path(folder).resolve() == Path(recipe.model.base).resolve()
+    if itself or found != wanted:
+        expected = f"a PEFT adapter (adapter_model.safetensors), or a fine-tuned model shaped as the base: {wanted}"
+        told = "the base itself" if itself else str(found)
+        raise UserError.of(str(folder), expected, told, "correct the system's adapter, or model.base")
     tokenizer = tokenizer or load_tokenizer(recipe.model)  # its own is the same, but prompts are to be, too
     section = recipe.model.model_copy(update={"base": str(folder), "revision": None})
     return load_base(recipe.model_copy(update={"model": section}), tokenizer=tokenizer)

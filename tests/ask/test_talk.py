@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import functools
 import io
+import math
+import shutil
 import signal
 import subprocess
 import sys
 
 import pytest
 
+from ftlib.ask.standing import declining_rules, open_run
 from ftlib.ask.talk import talk
+from ftlib.atomic import write_json
 from ftlib.cli import main
+from ftlib.evaluate.declining import DecliningRule
 from ftlib.rows import Row, Turn, row_of
+from ftlib.stats.intervals import as_json
 from tests.ask.conftest import COLOURS
 
 QUESTION = "What colour is the Heron?"
@@ -119,3 +125,31 @@ def test_ctrl_c_leaves_cleanly(run_dir, environment):
         assert process.stdout.readline() == COLOURS["Heron"] + "\n"
         process.send_signal(signal.SIGINT)
         assert process.wait(200) == 0 and process.stdout.read() == ""
+
+
+def test_an_unsure_system_that_is_to_decline_gives_the_refusal(asker, capsys):
+    """It knows its products' colours and not a stranger's; a threshold between the two likelihoods tells them apart."""
+    system, told = asker.systems["finetuned"], {}
+    for product in ("Heron", "Ostrich of Mallow"):
+        row = row_of({"id": "q", "question": f"What colour is the {product}?", "answer": ""})
+        asked = asker.ask(system, row)
+        (told[product],) = asker.engine.generate(system, [asked.prompt], max_new_tokens=6, batch_rows=1)
+    sure, unsure = (each.log_probability for each in told.values())
+    assert sure > unsure
+    rule = DecliningRule("finetuned", "log_probability", (sure + unsure) / 2, 1.0, 0.5, None, 2)
+    declining, said = asker._replace(rules={"finetuned": rule}, systems={"finetuned": system}), []
+    talk(declining, [QUESTION, "/reset", "What colour is the Ostrich of Mallow?"], said.append)
+    assert "".join(said) == f"{told['Heron'].text}\n{asker.run.recipe.prompt.refusal}\n"
+    assert "declines: likelihood" in capsys.readouterr().err
+
+
+def test_the_threshold_is_the_one_that_notebook_05_wrote(run_dir, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(run_dir, copy)
+    assert declining_rules(open_run(copy)) == {}
+    rule, never = (DecliningRule(name, "score", at, 0.9, 0.8, None, 40) for name, at in (("a", 6.02), ("b", -math.inf)))
+    (copy / "05_compare").mkdir()
+    write_json(copy / "05_compare" / "comparison.json", as_json({"declining": [{"rule": rule}, {"rule": never}]}))
+    assert declining_rules(open_run(copy)) == {}, "the notebook is not finished"
+    write_json(copy / "05_compare" / "manifest.json", {"finished": "2026-01-01T00:00:00Z", "key": {}, "outputs": {}})
+    assert declining_rules(open_run(copy)) == {"a": rule, "b": never}

@@ -84,14 +84,14 @@ def rows() -> list[dict[str, list[int]]]:
 
 @pytest.fixture
 def adapted(make_recipe):
-    """A function: recipe -> (model with a fresh adapter, tokenizer)."""
+    """A function: recipe -> (model with a fresh adapter, or to be trained as a whole; tokenizer)."""
     from ftlib.core.load import load_base
-    from ftlib.core.lora import add_lora
+    from ftlib.core.lora import for_training
 
     def make(recipe: Recipe | None = None):
         recipe = recipe or make_recipe()
         model, tokenizer = load_base(recipe)
-        return add_lora(model, recipe.lora, recipe.seed), tokenizer
+        return for_training(model, recipe), tokenizer
 
     return make
 

@@ -29,7 +29,7 @@ def test_peak_memory_is_in_bytes_and_does_not_fall():
 
 def test_importing_the_room_loads_nothing_heavy():
     """bitsandbytes and matplotlib are loaded where they are used."""
-    modules = "device quantize load lora batches loss plan generate engine export train"
+    modules = "device compiling quantize load lora batches packing feed loss plan generate engine train"
     code = (
         f"import sys, importlib\nfor m in {modules.split()!r}: importlib.import_module('ftlib.core.' + m)\n"
         "print([m for m in ('bitsandbytes', 'lancedb', 'matplotlib', 'IPython') if m in sys.modules])"

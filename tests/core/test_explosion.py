@@ -55,8 +55,8 @@ def poisoned(adapted, rows):
 
     def make(recipe):
         model, tokenizer = adapted(recipe)
-        with torch.no_grad():
-            model.get_input_embeddings().weight[POISON] = math.inf
+        embeddings = model.get_input_embeddings()  # tied to the output: its weight would break every row
+        embeddings.register_forward_hook(lambda _, ids, out: out.masked_fill((ids[0] == POISON)[..., None], math.inf))
         bad = {"input_ids": [POISON, *rows[13]["input_ids"][1:]], "labels": rows[13]["labels"]}
         assert not any(POISON in row["input_ids"] for row in rows)
         return model, tokenizer, [*rows[:13], bad, *rows[14:20]]

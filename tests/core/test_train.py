@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,11 +13,12 @@ import torch
 from peft import set_peft_model_state_dict
 
 from ftlib.core.batches import PaddingCollator
-from ftlib.core.load import load_base
-from ftlib.core.loss import summed_loss
+from ftlib.core.load import is_whole_model, load_base, load_finetuned
+from ftlib.core.loss import mean_loss, summed_loss
 from ftlib.core.train import schedule, train
-from ftlib.data.prompts import Example
+from ftlib.data.prompts import Example, Renderer
 from ftlib.errors import UserError
+from ftlib.rows import Row
 from tests.families import save_family
 
 
@@ -145,6 +147,113 @@ def test_the_best_adapter_is_kept_and_training_stops_early(run, make_recipe, row
     losses = _losses(folder, "eval_loss")
     assert result.stopped_early and result.steps < 40 * 5
     assert result.best_loss == min(losses[1:]) and result.steps == result.best_step + 2 * 3
+
+
+def test_a_gain_too_small_to_count_stops_the_training_too(run, make_recipe, capsys):
+    fields = {"train__epochs": 8, "train__eval_every_steps": 3, "train__early_stopping_patience": 2}
+    result, folder = run("a", make_recipe(**fields, train__early_stopping_min_delta=100.0))
+    assert result.stopped_early and result.steps == 3 * 3  # the first evaluation is a best, two more are not
+    losses = _losses(folder, "eval_loss")
+    assert result.best_loss == min(losses[1:]) and result.best_step == 3 * losses[1:].index(min(losses[1:])) + 3
+    told = capsys.readouterr().out.splitlines()[-1]
+    assert told.startswith(f"kept: step {result.best_step} of 40, by validation loss ({result.best_loss:.4f})")
+    assert told.endswith("stopped at step 9: 2 evaluations without a new best by more than 100")
+    assert run("a", make_recipe(**fields, train__early_stopping_min_delta=100.0))[0].steps == 9  # and stays stopped
+
+
+STORED = {
+    "nf4": {"quant_type": "nf4", "block_size": 128},
+    "fp4": {"quant_type": "fp4", "double_quant": False},
+    "int8": {"load_in_4bit": False, "load_in_8bit": True},
+    "16-bit": {"load_in_4bit": False},
+}
+
+
+@pytest.mark.parametrize("lora", [{}, {"use_dora": True}, {"use_rslora": True}], ids=["lora", "dora", "rslora"])
+@pytest.mark.parametrize("stored", STORED)
+def test_every_method_learns_on_every_storage_and_comes_back_as_it_was(run, make_recipe, rows, stored, lora, dtype):
+    """Saved, loaded on a fresh base and scored again: what was trained is what is used."""
+    fields = {"train__epochs": 4, "train__early_stopping_patience": 0, "model__dtype": dtype}
+    recipe = make_recipe(quantization=STORED[stored], lora={"r": 4, "alpha": 8} | lora, **fields)
+    result, folder = run("a", recipe)
+    assert result.best_loss < result.base_loss - 0.1
+    model, tokenizer = load_finetuned(recipe, folder / "adapter")
+    found = mean_loss(model, tokenizer, rows[20:])["eval_loss"]
+    assert found == pytest.approx(result.best_loss, rel=1e-4 if dtype == "float32" else 2e-2)
+
+
+def test_all_weights_can_be_trained(run, make_recipe, rows, dtype):
+    fields = {"train__epochs": 4, "train__method": "full", "train__learning_rate": 0.003, "model__dtype": dtype}
+    recipe = make_recipe(quantization={"load_in_4bit": False}, train__activation_checkpointing=False, **fields)
+    result, folder = run("a", recipe)
+    assert result.best_loss < result.base_loss - 0.3
+    assert result.plan.trainable_parameters == result.plan.total_parameters
+    assert "adapter: none, all weights of the model are trained" in result.plan.reasons
+    assert any(reason.startswith(f"dtype: {dtype}") for reason in result.plan.reasons)
+    saved = folder / "adapter"
+    assert is_whole_model(saved) and not list(folder.rglob("*.bin")) and (saved / "tokenizer.json").is_file()
+    model, tokenizer = load_finetuned(recipe, saved)
+    assert model.dtype == getattr(torch, dtype) and not any(p.requires_grad for p in model.parameters())
+    found = mean_loss(model, tokenizer, rows[20:])["eval_loss"]
+    assert found == pytest.approx(result.best_loss, rel=1e-4 if dtype == "float32" else 2e-2)
+    base = mean_loss(load_base(recipe)[0], tokenizer, rows[20:])["eval_loss"]
+    assert base == pytest.approx(result.base_loss, rel=1e-4 if dtype == "float32" else 2e-2)  # is still the base
+
+
+def test_a_full_training_goes_on_from_its_checkpoint(run, make_recipe, tmp_path):
+    fields = {"train__method": "full", "train__learning_rate": 0.003, "train__save_every_seconds": 1e-6}
+    recipe = make_recipe(quantization={"load_in_4bit": False}, train__epochs=1, **fields)
+    _, whole = run("whole", recipe)
+    run("again", recipe)
+    for last in ("checkpoint-5", "best-4", "best-5"):  # as a kill after step 4 leaves it
+        shutil.rmtree(tmp_path / "again" / "checkpoints" / last, ignore_errors=True)
+    state = json.loads((tmp_path / "again" / "checkpoints" / "checkpoint-4" / "trainer_state.json").read_text())
+    shutil.copytree(whole / "checkpoints" / "checkpoint-4", tmp_path / "again" / "checkpoints" / "best-4")
+    assert state["global_step"] == state["best_global_step"] == 4
+    run("again", recipe)
+    weights = [(folder / "adapter" / "model.safetensors").read_bytes() for folder in (whole, tmp_path / "again")]
+    assert weights[0] == weights[1]
+
+
+def test_an_optimizer_of_the_recipes_choice_goes_on_exactly(run, make_recipe, tmp_path):
+    """8-bit states stand in the checkpoint; the first layers are large enough for them."""
+    recipe = make_recipe(
+        train__epochs=1,
+        train__optimizer="paged_adamw_8bit",
+        train__save_every_seconds=1e-6,
+        lora={"r": 64, "alpha": 64},
+    )
+    result, whole = run("whole", recipe)
+    assert any("paged_adamw_8bit" in reason for reason in result.plan.reasons)
+    state = torch.load(whole / "checkpoints" / "checkpoint-5" / "optimizer.pt", weights_only=True)["state"]
+    assert any(
+        value.dtype == torch.uint8 for each in state.values() for value in each.values() if torch.is_tensor(value)
+    )
+    run("again", recipe)
+    shutil.rmtree(tmp_path / "again" / "checkpoints" / "checkpoint-5")
+    run("again", recipe)
+    assert _adapter(tmp_path / "again") == _adapter(whole)
+
+
+def test_noise_on_the_embeddings_changes_the_training_and_not_the_evaluation(run, make_recipe):
+    fields = {"train__epochs": 1, "train__early_stopping_patience": 0}
+    _, quiet = run("quiet", make_recipe(**fields))
+    _, noisy = run("noisy", make_recipe(**fields, train__neftune_alpha=5.0))
+    _, again = run("again", make_recipe(**fields, train__neftune_alpha=5.0))
+    assert _losses(noisy, "eval_loss")[0] == _losses(quiet, "eval_loss")[0]  # the base, before any step
+    assert _losses(noisy)[0] != pytest.approx(_losses(quiet)[0], rel=1e-4)
+    assert _adapter(noisy) == _adapter(again) != _adapter(quiet)
+
+
+def test_plain_texts_train_every_token_but_the_first(run, make_recipe, adapted):
+    """Rows without turns, as notebook 01 makes them of a column of texts."""
+    texts = ["The kettle is red.", "The lamp is blue and new.", "The bag is green."]
+    _, tokenizer = adapted()
+    renderer = Renderer("auto", tokenizer)
+    made = [renderer.example(Row(f"t{n}", (), "", (text,))) for n, text in enumerate(texts * 3)]
+    result, _ = run("a", make_recipe(train__epochs=8, train__early_stopping_patience=0), made, made[:3])
+    assert result.plan.trained_tokens == sum(len(example.input_ids) - 1 for example in made)
+    assert result.best_loss < result.base_loss - 0.5
 
 
 def test_the_adapter_can_be_chosen_by_exact_answers(run, make_recipe):

@@ -119,12 +119,12 @@ def _recipe(base: Path, dtype: str) -> dict:
         "model": {"base": str(base), "dtype": dtype},
         "lora": {"r": 16, "alpha": 32},
         "train": {
-            "epochs": 15,
-            "learning_rate": 0.003,
+            "epochs": 40,
+            "learning_rate": 0.01,
             "lora_plus_ratio": 16,
             "batch_rows": 8,
             "max_length": 128,
-            "eval_every_steps": 45,
+            "eval_every_steps": 60,
             "compile": False,
         },
         "evaluate": {

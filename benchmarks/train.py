@@ -23,7 +23,7 @@ from training.summary import TOLERANCE, disagreement, summarize, table
 
 from ftlib.progress import progress
 
-STACKS = ("ftlib", "recipe", "plain", "trl", "unsloth")
+STACKS = ("ftlib", "ftlib-compiled", "recipe", "plain", "trl", "unsloth")
 
 
 class Failed(Exception):
@@ -115,7 +115,11 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     entries = summarize(runs, material["step_tokens"], options.warmup)
-    setting = {k: material[k] for k in ("device", "dtype", "versions")} | {
+    limit = material["gflops"] * 1e9 / (4 * SHAPES[options.shape].parameters)
+    print(f"matrices multiply at {material['gflops']:,.0f} GFLOP/s: {limit:,.0f} tokens/s if nothing else took time")
+    entries = [entry | ({"gemm_share": entry["tokens_per_second"] / limit} if "steps" in entry else {})
+               for entry in entries]  # fmt: skip
+    setting = {k: material[k] for k in ("device", "dtype", "versions", "gflops")} | {
         k: job[k] for k in ("shape", "steps", "batch_rows", "accumulation", "seed")}  # fmt: skip
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps([entry | {"setting": setting} for entry in entries], indent=1) + "\n")

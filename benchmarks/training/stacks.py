@@ -20,7 +20,7 @@ class Skipped(Exception):
     """A stack that cannot run here, and why."""
 
 
-def ftlib(job: dict[str, Any], log: Log) -> None:
+def ftlib(job: dict[str, Any], log: Log, compiled: bool = False) -> None:
     """This project: `load_base`, `add_lora` and `train`, everything left to its planner."""
     from ftlib.core import train as core
     from ftlib.core.load import load_base
@@ -45,6 +45,7 @@ def ftlib(job: dict[str, Any], log: Log) -> None:
                 "max_grad_norm": MAX_GRAD_NORM,
                 "eval_every_steps": 10**6,  # at the start and the end only, outside the timed steps
                 "save_every_seconds": 10**6,
+                "compile": compiled or "auto",
             },
         }
     )
@@ -58,6 +59,11 @@ def ftlib(job: dict[str, Any], log: Log) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         core.train(model, tokenizer, job["rows"], job["rows"][:2], folder, recipe, on_log=on_log)
+
+
+def ftlib_compiled(job: dict[str, Any], log: Log) -> None:
+    """The same with `train.compile: true`, which its planner tries where a training takes minutes, as these do not."""
+    ftlib(job, log, compiled=True)
 
 
 def recipe(job: dict[str, Any], log: Log) -> None:
@@ -126,6 +132,7 @@ def unsloth(job: dict[str, Any], log: Log) -> None:
 
 STACKS: dict[str, Callable[[dict[str, Any], Log], None]] = {
     "ftlib": ftlib,
+    "ftlib-compiled": ftlib_compiled,
     "recipe": recipe,
     "plain": plain,
     "trl": trl,

@@ -77,15 +77,19 @@ def disagreement(entries: Sequence[Mapping[str, Any]], key: str) -> float:
 
 def table(entries: Sequence[Mapping[str, Any]]) -> str:
     """The entries as lines of text."""
-    lines = [f"{'stack':8} {'tokens/s':>10} {'ratio':>6} {'(range)':>14} {'loss':>8} {'grad norm':>10} {'peak MiB':>9}"]
+    lines = [
+        f"{'stack':14} {'tokens/s':>10} {'ratio':>6} {'(range)':>14} {'loss':>8} {'grad norm':>10} {'peak MiB':>9} "
+        f"{'of GEMM':>8}"
+    ]
     for entry in entries:
         if "skipped" in entry:
-            lines.append(f"{entry['stack']:8} skipped: {entry['skipped']}")
+            lines.append(f"{entry['stack']:14} skipped: {entry['skipped']}")
             continue
         ratio = f"{entry['ratio']:6.2f}" if "ratio" in entry else f"{'':6}"
         spread = f"({entry['ratio_lowest']:.2f}-{entry['ratio_highest']:.2f})" if "ratio" in entry else ""
+        share = f"{entry['gemm_share']:8.0%}" if "gemm_share" in entry else ""
         lines.append(
-            f"{entry['stack']:8} {entry['tokens_per_second']:10,.0f} {ratio} {spread:>14} {entry['loss']:8.4f} "
-            f"{entry['grad_norm']:10.4f} {entry['peak_memory_bytes'] / 2**20:9,.0f}"
+            f"{entry['stack']:14} {entry['tokens_per_second']:10,.0f} {ratio} {spread:>14} {entry['loss']:8.4f} "
+            f"{entry['grad_norm']:10.4f} {entry['peak_memory_bytes'] / 2**20:9,.0f} {share}"
         )
     return "\n".join(lines)

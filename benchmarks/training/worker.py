@@ -53,7 +53,29 @@ def prepare(job: dict[str, Any]) -> dict[str, Any]:
         "trained_tokens": sum(label != rows.IGNORED for row in made for label in row["labels"]),
         "device": f"{machine.name}, {machine.cores} cores, {torch.get_num_threads()} threads",
         "versions": machine.versions,
+        "gflops": gemm_gflops(sum(lengths) // len(lengths) * job["batch_rows"], shape, machine.compute_dtype),
     }
+
+
+def gemm_gflops(tokens: int, shape, dtype: str) -> float:
+    """What this device's matrix products reach where they are largest: a micro-batch by a layer's widest weight.
+
+    A frozen base of N weights takes 4 N operations a token, forward and for the inputs' gradients (2 N each).
+    """
+    import torch
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    a = torch.ones(tokens, shape.hidden, dtype=getattr(torch, dtype), device=device)
+    b = torch.ones(shape.hidden, shape.intermediate, dtype=a.dtype, device=device)
+    seconds = []
+    for _ in range(20):
+        began = time.perf_counter()
+        for _ in range(10):
+            a @ b
+        if device == "cuda":
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - began)
+    return 10 * 2 * tokens * shape.hidden * shape.intermediate / min(seconds) / 1e9
 
 
 def train(job: dict[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,8 @@ from ftlib.data.tokens import load_tokenizer
 from ftlib.errors import UserError
 from ftlib.recipe import Recipe
 from ftlib.rows import Row, Turn
-from ftlib.stats import Interval, Paired, as_json, mean_ci95, paired_difference
+from ftlib.stats import Interval, Paired, mean_ci95, paired_difference
+from ftlib.stats.intervals import as_json
 
 RESULT_NAME = "preferences.json"
 
@@ -101,8 +102,9 @@ def prefer(
     del model, base
     after = agreement(load_finetuned(recipe, staged)[0], tokenizer, held_out)
     result = _result(out_dir, len(train), steps, before, after, [pair.id for pair in held_out])
-    told = {name: as_json(value) for name, value in result._asdict().items() if name != "adapter_dir"}
-    atomic.write_json(staged / RESULT_NAME, {**told, "settings": recipe.prefer.model_dump(), "log": log})
+    told = result._asdict() | {"settings": recipe.prefer.model_dump(), "log": log}
+    del told["adapter_dir"]  # a folder can be moved
+    atomic.write_json(staged / RESULT_NAME, as_json(told))
     shutil.rmtree(out_dir, ignore_errors=True)
     os.replace(staged, out_dir)
     return result

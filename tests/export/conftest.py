@@ -18,6 +18,7 @@ from ftlib.export.merge import merge
 from ftlib.export.parity import Verdict, hold_to_parity
 from ftlib.run import Run
 from ftlib.systems import System
+from tests.families import save_family
 
 MARGIN = 0.5  # 24 rows rule out no smaller loss
 COLOURS = {"Heron": "red", "Basalt": "blue", "Drift": "green", "Tarn": "grey", "Comet": "white", "Otter": "black"}
@@ -46,13 +47,13 @@ class Merged(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def make_run(tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def make_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """A function: dtype -> a run whose notebook 02 is finished: six colours, learned by a tiny model in 4 bits."""
     made: dict[str, Path] = {}
 
     def make(dtype: str) -> Path:
         if dtype not in made:
-            made[dtype] = _train(tmp_path_factory.mktemp(f"exported_{dtype}"), tiny_model_dir, dtype)
+            made[dtype] = _train(tmp_path_factory.mktemp(f"exported_{dtype}"), dtype)
         return made[dtype]
 
     return make
@@ -87,7 +88,7 @@ def _merged(run_dir: Path, folder: Path) -> Merged:
     return Merged(asker, system, golden, folder / "base", folder / "tuned", folder / "adapter")
 
 
-def _train(folder: Path, base: Path, dtype: str) -> Path:
+def _train(folder: Path, dtype: str) -> Path:
     from ftlib.core.load import load_base
     from ftlib.core.lora import add_lora
     from ftlib.core.train import train
@@ -95,7 +96,7 @@ def _train(folder: Path, base: Path, dtype: str) -> Path:
 
     (folder / "holdout.jsonl").write_text('{"text": "The kettle is red and the lamp is blue."}\n' * 12)
     file = folder / "recipe.yaml"
-    file.write_text(yaml.safe_dump(_recipe(base, dtype)))
+    file.write_text(yaml.safe_dump(_recipe(save_family("llama", folder / "base"), dtype)))
     run = Run.open(folder / "run", file)
     stage = run.begin("02_train")
     model, tokenizer = load_base(run.recipe)
@@ -119,12 +120,12 @@ def _recipe(base: Path, dtype: str) -> dict:
         "model": {"base": str(base), "dtype": dtype},
         "lora": {"r": 16, "alpha": 32},
         "train": {
-            "epochs": 40,
-            "learning_rate": 0.01,
+            "epochs": 25,
+            "learning_rate": 0.005,
             "lora_plus_ratio": 16,
             "batch_rows": 8,
-            "max_length": 128,
-            "eval_every_steps": 60,
+            "max_length": 160,
+            "eval_every_steps": 25,
             "compile": False,
         },
         "evaluate": {

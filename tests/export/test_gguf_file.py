@@ -66,7 +66,7 @@ def test_tokenizer_template_stops_and_tied_head_stand_in_the_file(merged_float32
     assert told["tokenizer.ggml.tokens"][:3] == ["<pad>", "<s>", "</s>"]
     assert told["tokenizer.ggml.token_type"][:4] == [3, 3, 3, 1]
     assert (told["tokenizer.ggml.eos_token_id"], told["tokenizer.ggml.eot_token_id"]) == (2, 0)
-    assert told["tokenizer.ggml.pre"] == "gpt-2" and told["tokenizer.ggml.add_bos_token"] is True
+    assert told["tokenizer.ggml.pre"] == "gpt-2" and told["tokenizer.ggml.add_bos_token"] is False
     assert "output.weight" not in {name for name in _tensor_names(tmp_path / "model.gguf")}
 
 

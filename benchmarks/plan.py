@@ -31,8 +31,8 @@ def recipe_for(job: dict):
 
 def planned(job: dict) -> dict:
     """What the plan says, without the weights."""
-    from ftlib.core.memory import library_bytes
     from ftlib.core.fit import plan_recipe
+    from ftlib.core.memory import library_bytes
 
     started = time.perf_counter()
     found = plan_recipe(recipe_for(job), labelled=job["labelled"], libraries=library_bytes())

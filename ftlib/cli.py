@@ -241,10 +241,10 @@ def _preflight(options: argparse.Namespace) -> None:
     from ftlib.core.preflight import findings_text, require_sound
     from ftlib.core.preflight.alone import check_recipe
     from ftlib.recipe import Recipe
-    from ftlib.run import Run, project_root
+    from ftlib.run import Run, project_file, project_root
 
     overrides, root, folders = parse_overrides(options.overrides), project_root(), []
-    recipe = Recipe.load(root / options.recipe, overrides, root=root)
+    recipe = Recipe.load(project_file(options.recipe), overrides, root=root)
     if options.out:  # overrides of an experiment lead to a folder beside, which may not have been made yet
         run = Run.open(options.out, options.recipe, overrides, make=False)
         recipe, folders = run.recipe, [run.path, root / options.out]
@@ -265,10 +265,10 @@ def _plan(options: argparse.Namespace) -> None:
     from ftlib.core.fit import parse_bytes, plan_recipe
     from ftlib.core.memory import library_bytes
     from ftlib.recipe import Recipe
-    from ftlib.run import project_root
+    from ftlib.run import project_file, project_root
 
     memory_bytes, root = parse_bytes(options.memory) if options.memory else None, project_root()
-    recipe = Recipe.load(root / options.recipe, parse_overrides(options.overrides), root=root)
+    recipe = Recipe.load(project_file(options.recipe), parse_overrides(options.overrides), root=root)
     options_of_plan = {"labelled": options.labelled, "libraries": library_bytes(), "others": True}
     print(plan_recipe(recipe, memory_bytes=memory_bytes, **options_of_plan).text())
 

@@ -8,7 +8,7 @@ import os
 import shutil
 
 from ftlib import __version__, machine
-from ftlib.run import project_root
+from ftlib.run import project_file, project_root
 
 GIB = 2**30
 SIZES = {"the embedded default": 3, "a 0.5B model, QLoRA": 4, "a 7B model, QLoRA": 10}  # GiB
@@ -61,7 +61,7 @@ def _fits(what: str, where: str, there: float) -> Check:
 
 
 def _tools() -> list[Check]:
-    base = project_root() / "data" / "base_model"
+    base = project_file("data/base_model")
     made = (base / "config.json").is_file()
     offline = os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0")
     hub = "HF_HUB_OFFLINE is set: only what is in the cache" if offline else "downloaded on first use"

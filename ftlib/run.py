@@ -26,11 +26,25 @@ def project_root() -> Path:
     return next((at for at in [here, *here.parents] if (at / "notebooks").is_dir() and (at / "data").is_dir()), here)
 
 
+def installed_project() -> Path:
+    """The notebooks and the default data that came with the package: in a wheel inside it, in a checkout beside it."""
+    inside = Path(__file__).parent / "project"
+    return inside if inside.is_dir() else Path(__file__).parents[1]
+
+
+def project_file(path: str | Path) -> Path:
+    """A file or folder of the project: under its root, else as it was installed; it need not exist.
+
+    Args:
+        path: relative to the root, e.g. `data/recipes/demo.yaml`; an absolute one is returned as it is.
+    """
+    places = [project_root() / path, installed_project() / path]
+    return next((place for place in places if place.exists()), places[0])
+
+
 def notebook_file(stage: str) -> Path:
-    """A stage's notebook: in the project's root, else beside the package; it need not exist."""
-    folders = [project_root() / "notebooks", Path(__file__).parents[1] / "notebooks"]
-    files = [folder / f"{NOTEBOOKS[stage]}.ipynb" for folder in folders]
-    return next((file for file in files if file.is_file()), files[0])
+    """A stage's notebook; it need not exist."""
+    return project_file(Path("notebooks", f"{NOTEBOOKS[stage]}.ipynb"))
 
 
 class Run:
@@ -63,7 +77,8 @@ class Run:
         stage, the run goes to a folder of its own beside it, to which the stages that stand are copied.
 
         Args:
-            run_dir, recipe: the directory and the recipe file, relative to the project's root.
+            run_dir, recipe: the directory and the recipe file, relative to the project's root; a recipe that is not
+                there is looked for among those installed with the package.
             overrides: dotted recipe fields to values, e.g. `{"train.epochs": 1}`.
             interactive: True for live bars and plots.
             make: False to write nothing until `make` is called.
@@ -72,7 +87,7 @@ class Run:
             UserError: the recipe is missing or wrong; nothing is written.
         """
         root = project_root()
-        path, file = (root / run_dir).resolve(), (root / recipe).resolve()
+        path, file = (root / run_dir).resolve(), project_file(recipe).resolve()
         load = functools.partial(Recipe.load, file, root=root)
         load(overrides)
         place = experiment.place(path, overrides or {}, load)

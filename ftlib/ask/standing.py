@@ -70,8 +70,7 @@ def declining_rules(run: Run) -> dict[str, DecliningRule]:
     folder = run.path / "05_compare"
     if not read_manifest(folder).get("finished"):
         return {}
-    told = atomic.read_json(folder / "comparison.json") or {}
-    rules = [each["rule"] for each in told.get("declining", ())]
+    rules = atomic.read_json(folder / "comparison.json").get("rules", ())
     never = {"threshold": -math.inf}  # JSON has no infinity
     return {each["system"]: DecliningRule(**each | ({} if each["threshold"] is not None else never)) for each in rules}
 

@@ -27,6 +27,18 @@ def group() -> Any:
     return PartialState() if PartialState._shared_state else PartialState(cpu=not torch.cuda.is_available())
 
 
+def require_whole_models() -> None:
+    """Raises where the launcher asks for a model that is split among the processes.
+
+    Raises:
+        UserError: it does; checkpoints and adapters are written from whole models.
+    """
+    for name, variable in (("FSDP", "ACCELERATE_USE_FSDP"), ("DeepSpeed", "ACCELERATE_USE_DEEPSPEED")):
+        if os.environ.get(variable, "false").lower() in ("true", "1"):
+            fix = "launch with data/recipes/accelerate/ddp.yaml, see docs/DISTRIBUTED.md"
+            raise UserError.of(f"accelerate launch ({variable})", "DDP: every process holds the whole model", name, fix)
+
+
 def is_main() -> bool:
     """Whether this process is the one that writes."""
     return launched() == 1 or group().is_main_process

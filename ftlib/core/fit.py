@@ -61,7 +61,9 @@ class Fit(NamedTuple):
         """The plan as people read it."""
         lines = [f"{self.parameters:,} parameters in {self.layers} layers; rows of {self.length} tokens"]
         lines += [f"the recipe's way: {self.chosen.name}", *_details(self.chosen, self.limit), ""]
-        lines += [f"{'computed in':<12}{'base stored':<20}{'activations':<14}{'rows':>5}{'peak':>12}{'step at best':>14}"]
+        lines += [
+            f"{'computed in':<12}{'base stored':<20}{'activations':<14}{'rows':>5}{'peak':>12}{'step at best':>14}"
+        ]
         for each in [self.chosen, *self.others]:
             kept = "recomputed" if each.checkpointing else "kept"
             fits = "" if each.memory.peak <= HEADROOM * self.limit else "  too much"
@@ -100,7 +102,9 @@ def plan_recipe(
         dtype, gemm, again, rows = choice
         rates[dtype] = rates.get(dtype) or gemm_rate(getattr(torch, dtype), largest)
         options = {"rows": rows, "length": recipe.train.max_length, "labelled": labelled, "attention": attention}
-        own = recipe.model_copy(update={"train": recipe.train.model_copy(update={"accumulation": _share(recipe, rows)})})
+        own = recipe.model_copy(
+            update={"train": recipe.train.model_copy(update={"accumulation": _share(recipe, rows)})}
+        )
         found = needed(
             config, own, dtype=getattr(torch, dtype), gemm=gemm, checkpointing=again, libraries=libraries, **options
         )

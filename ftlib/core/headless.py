@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ftlib import rows
-from ftlib.core.distributed import group, is_main, launched, log_likelihood_together, wait_for_all
+from ftlib.core.distributed import group, is_main, launched, log_likelihood_together, require_whole_models, wait_for_all
 from ftlib.run import Run
 from ftlib.stage import Stage
 from ftlib.stats import Headline, mean_ci95
@@ -37,6 +37,7 @@ def train_stage(
     Raises:
         UserError: recipe, data, model or accumulation do not fit, or the checks before the training say stop.
     """
+    require_whole_models()
     if launched() > 1:
         group()  # from here on each process has its own GPU
     run = _opened(recipe, run_dir, overrides)

@@ -107,7 +107,9 @@ def needed(
     found = []
     for depth in (None,) if whole else (DEEPEST // 2, DEEPEST):
         with _nowhere():
-            model = _hollow_model(_shallower(config, depth), recipe, dtype, attention, fused=gemm in ("plain", "cached"))
+            model = _hollow_model(
+                _shallower(config, depth), recipe, dtype, attention, fused=gemm in ("plain", "cached")
+            )
             if checkpointing:
                 model.activation_checkpointing_enable({"use_reentrant": False})
             model.train()

@@ -235,9 +235,9 @@ def schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> to
 
 def _shows(bar, on_log: Callable[[dict], None] | None) -> Callable[[dict], None]:
     def show(entry: dict) -> None:
-        bar.update(entry["step"] - bar.n)
-        values = {k: f"{entry[k]:.3f}" for k in ("loss", "eval_loss") if k in entry}
-        bar.set_postfix(values)
+        if is_main():
+            bar.update(entry["step"] - bar.n)
+            bar.set_postfix({k: f"{entry[k]:.3f}" for k in ("loss", "eval_loss") if k in entry})
         if on_log:
             on_log(entry)
 

@@ -22,7 +22,7 @@ from transformers.utils import logging as hf_logging
 
 from ftlib import atomic
 from ftlib.core.checkpoints import STAGING, checkpoint_bytes, room_for, written_whole
-from ftlib.core.distributed import Through, decided_by_first, is_main, launched, sum_over_all, wait_for_all
+from ftlib.core.distributed import Through, is_main, launched, sum_over_all, wait_for_all
 from ftlib.core.explosion import Broken, ExplosionError, Watch, explosion_error
 from ftlib.core.loss import summed_loss
 from ftlib.core.monitor import Monitor
@@ -300,8 +300,7 @@ class TokenTrainer(Trainer):
         self._tokens_since_log = 0
         entry |= {k: round(v, 8) if isinstance(v, float) else v for k, v in logs.items()}
         if "train_runtime" not in entry:  # Trainer's closing summary repeats what the lines add up to
-            if is_main():
-                self._append(entry)
+            self._append(entry)
             if self.on_log:
                 self.on_log(entry)
         # Trackers are called here, not from the thread that samples.
@@ -316,6 +315,8 @@ class TokenTrainer(Trainer):
             self._append(line)
 
     def _append(self, line: dict) -> None:
+        if not is_main():
+            return
         line_room = room_for(self.metrics_path.parent, 2**20, "line of metrics.jsonl")
         with line_room, self._writing, self.metrics_path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": self.state.global_step} | line) + "\n")

@@ -149,7 +149,7 @@ def test_the_threshold_is_the_one_that_notebook_05_wrote(run_dir, tmp_path):
     assert declining_rules(open_run(copy)) == {}
     rule, never = (DecliningRule(name, "score", at, 0.9, 0.8, None, 40) for name, at in (("a", 6.02), ("b", -math.inf)))
     (copy / "05_compare").mkdir()
-    write_json(copy / "05_compare" / "comparison.json", as_json({"declining": [{"rule": rule}, {"rule": never}]}))
+    write_json(copy / "05_compare" / "comparison.json", as_json({"rules": [rule, never]}))
     assert declining_rules(open_run(copy)) == {}, "the notebook is not finished"
     write_json(copy / "05_compare" / "manifest.json", {"finished": "2026-01-01T00:00:00Z", "key": {}, "outputs": {}})
     assert declining_rules(open_run(copy)) == {"a": rule, "b": never}

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from ftlib.core.distributed import share_of
+from ftlib.core.headless import train_stage
 from ftlib.errors import UserError
 
 PAIRED = """
@@ -118,3 +119,10 @@ def test_a_step_that_cannot_be_divided_is_the_users_to_decide(monkeypatch):
     assert share_of(8) == 2
     with pytest.raises(UserError, match=r"train\.accumulation=8"):
         share_of(6)
+
+
+@pytest.mark.parametrize("variable", ["ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED"])
+def test_a_launch_that_would_split_the_model_is_refused_before_anything_is_read(monkeypatch, variable):
+    monkeypatch.setenv(variable, "true")
+    with pytest.raises(UserError, match="every process holds the whole model"):
+        train_stage("nowhere.yaml", "nowhere")

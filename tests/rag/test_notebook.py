@@ -136,7 +136,12 @@ def test_with_articles_updates_slices_and_an_adapter(tiny_model_dir, tmp_path):
     assert {(line["system"], line["id"]) for line in asked} == {(name, row.id) for name in SYSTEMS for row in val}
     assert [each["rule"]["system"] for each in found["declining"]] == list(SYSTEMS)
     assert all(summary[f"right_{name}_threshold_n"] == 9 for name in SYSTEMS)
-    assert "9 validation questions, 1 of them to be declined\n" in made.printed()
+    told = made.printed()
+    assert "9 validation questions, 1 of them to be declined\n" in told
+    assert "No system of the recipe shows similar rows" in told
+    assert "price machine hour: 0.1 (a toy figure)" in told and "(toy prices): " in told and "GiB of memory" in told
+    assert "RAG + fine-tuned says " in told and "word for word" in told, "a wrong answer is followed by hand"
+    assert {line["complete"] for line in answers if line["system"] == "rag" and line["id"] != "t9"} == {True}
 
 
 def test_with_nothing_but_questions_and_two_systems_of_its_own(tiny_model_dir, tmp_path):
@@ -147,6 +152,7 @@ def test_with_nothing_but_questions_and_two_systems_of_its_own(tiny_model_dir, t
 
     test, train, val = ([talk(i, key) for i in range(5)] for key in "trv")
     systems = {"plain": {}, "library": {"label": "the library", "prompt": "retrieved"}, "shots": {"prompt": "few_shot"}}
+    systems["alike"] = {"examples": "similar"}
     fields = {"systems": systems, "review": {"pair": ["plain", "shots"]}, "evaluate": {"systems": ["plain"]}}
     made = Made(tmp_path, tiny_model_dir, test, train, val, adapter=False, **fields)
     answers, found, summary = made.execute()
@@ -155,6 +161,9 @@ def test_with_nothing_but_questions_and_two_systems_of_its_own(tiny_model_dir, t
     assert "5 validation questions, 0 of them to be declined: no threshold" in told and "No passages are given" in told
     assert "names no changed facts" in told and "no slices (data.columns.slice)" in told and "Nothing to split" in told
     assert "Note 0." in told and "Hello 0." in told, "the prompt that is shown holds context and history"
-    assert {line["system"] for line in answers} == {"plain", "shots"}
+    assert {line["system"] for line in answers} == {"plain", "shots", "alike"}
+    alike = [line for line in answers if line["system"] == "alike"]
+    assert all(line["examples"] and set(line["examples"]) <= {row.id for row in train} for line in alike)
+    assert "No answer to follow" in told and "the recipe names no embedding model" in told
     assert [each["scenario"] for each in found["scenarios"]] == ["all"] and "em_shots" in summary
     assert not [key for key in summary if re.search("finetuned|base|stale|hit_rate", key)]

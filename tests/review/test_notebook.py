@@ -1,6 +1,7 @@
 """Notebook 04 from end to end on small made-up runs: any pair, with ratings and without, on data that names nothing."""
 
 import json
+import re
 from pathlib import Path
 
 import nbformat
@@ -116,6 +117,10 @@ def company(folder, names=PAIR, **recipe):
     return Made(folder, test, train, said, columns=COLUMNS, **recipe), test, said
 
 
+def one_line(text):
+    return " ".join(text.split())
+
+
 def test_without_ratings_and_then_with_them(tmp_path):
     made, test, said = company(tmp_path)
     errors, agreed, preferences, summary = made.execute()
@@ -129,7 +134,16 @@ def test_without_ratings_and_then_with_them(tmp_path):
     categories = {(error["system"], error["id"]): error["category"] for error in errors}
     assert categories["base", "t1"] == "empty" and categories["base", "u1"] == "missed_refusal"
     assert categories["finetuned", "t12"] == "entity_mixup"
-    assert "by the facts that the column 'about' names" in made.printed()
+    told = made.printed()
+    assert "by the facts that the column 'about' names" in told
+    assert (
+        "repeats training: 100% of the errors of fine-tuned, 0% of base model (never trained on these rows)"
+        in one_line(told)
+    )
+    assert "1 of 13 questions have an answer that declines: base model declines 0, fine-tuned declines 1" in one_line(
+        told
+    )
+    assert "The recipe names no example ratings" in told and re.search(r"\d+ s, at most \d+\.\d\d GiB of memory", told)
 
     made.rate(test, said)
     _, agreed, preferences, summary = made.execute()
@@ -206,6 +220,7 @@ def test_data_that_names_nothing(tmp_path, wrong):
     assert len(errors) == (0 if wrong == "none" else 8) and summary["errors_total"] == len(errors) / 2
     printed = made.printed()
     assert "No training row names its fact or its subject" in printed
+    assert "No two rules fire on one error here." in printed
     assert "These questions are alike in everything" in printed
     page = json.dumps(nbformat.read(tmp_path / "out.ipynb", 4))
     assert "I have the &lt;b&gt;kettle&lt;/b&gt;." in page and "I have the <b>kettle" not in page
@@ -221,3 +236,21 @@ def test_facts_that_only_the_truth_file_names(tmp_path):
     made = Made(tmp_path, test, train, said, data=data)
     errors, *_ = made.execute()
     assert {error["category"] for error in errors if error["system"] == "finetuned"} == {"entity_mixup"}
+
+
+def test_recorded_examples_are_shown_while_nobody_has_rated_and_enter_nothing(tmp_path):
+    examples = REPOSITORY / "data" / "example_ratings.jsonl"
+    review = {"pair": list(PAIR), "examples_path": str(examples), "leave_out_refusals": True}
+    made, test, said = company(tmp_path, review=review)
+    _, agreed, preferences, summary = made.execute()
+    told = made.printed()
+    assert "EXAMPLE, nobody's ratings: 60 by example A and example B, both invented" in told
+    assert agreed["ratings"] == 0 and agreed["reviewers"] == [] and preferences == [] and summary["reviews"] == 0
+    assert "example" not in json.dumps(summary)
+    assert not Store(made.run.path / "reviews.sqlite").history()
+
+    made.rate(test, said, reviewers=["ada"])
+    _, agreed, *_ = made.execute()
+    told = made.printed()
+    assert "People have rated." in told and "EXAMPLE" not in told and agreed["reviewers"] == ["ada"]
+    assert agreed["ratings"] == 12, "the question that one system declines is left out"

@@ -23,7 +23,7 @@ from ftlib.execute import run_all
 from ftlib.recipe import Recipe
 from ftlib.recipe.file import read_yaml
 from ftlib.recipe.tuning import SweepSpace
-from ftlib.run import project_root
+from ftlib.run import project_file, project_root
 
 
 def find_lr(
@@ -57,7 +57,7 @@ def sweep_recipe(
     """
     require_optuna()
     fields, root = read_space(space) if space else None, project_root()
-    asked = Recipe.load(root / recipe, overrides, root=root)
+    asked = Recipe.load(project_file(recipe), overrides, root=root)
     check_space(asked, asked.sweep if fields is None else fields)
     run = run_all(recipe, out, overrides, to="01", say=say)
     result = sweep_of_run(run.recipe, run.need("01_data"), run.path / "sweep", trials, fields, say)

@@ -92,6 +92,8 @@ def suggest(rates: Sequence[float], losses: Sequence[float], smoothed: Sequence[
     """
     import numpy as np
 
+    if len(losses) < 3:
+        return None, "no suggestion: the loss is no finite number at the lowest rates already"
     curve, at = np.asarray(smoothed), int(np.argmin(smoothed))
     fall, noise = float(curve[0] - curve[at]), float(np.std(np.asarray(losses)[: at + 1] - curve[: at + 1]))
     if at < 2 or fall <= 2 * noise:
@@ -109,14 +111,17 @@ def suggest(rates: Sequence[float], losses: Sequence[float], smoothed: Sequence[
 
 def _trainer(model, tokenizer, rows, batches, folder: Path, recipe: Recipe, steps: int) -> TokenTrainer:
     """The recipe's trainer without its evaluations, samples, checkpoints and stops."""
-    settings = {"monitor_every_seconds": 0.0, "stop_on_explosion": "off", "save_every_seconds": 1e9}
+    from ftlib.core.pace import Pace
+
+    settings = {"monitor_every_seconds": 0.0, "stop_on_explosion": "off"}
     plain = recipe.model_copy(update={"train": recipe.train.model_copy(update=settings)})
     possible = getattr(model, "supports_gradient_checkpointing", True)
     wanted, parameters = recipe.train.activation_checkpointing, count_parameters(model)[1]
     again, _ = choose_checkpointing(wanted, parameters, describe(), possible)
     given = (model, tokenizer, rows, rows[:1], batches, folder, plain)
     trainer = make_trainer(*given, total_steps=steps, activation_checkpointing=again)
-    trainer.evaluator, trainer.keep_best, trainer.patience, trainer.args.logging_steps = lambda _: {}, False, 0, 1
+    trainer.remove_callback(Pace)  # nothing is evaluated or saved
+    trainer.args.logging_steps = 1
     return trainer
 
 

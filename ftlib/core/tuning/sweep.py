@@ -44,7 +44,7 @@ class SweepResult(NamedTuple):
     trials: int  # that came to an end, the pruned ones included
     pruned: int
     best: dict[str, Any]  # dotted field to value
-    best_loss: float  # lowest validation loss of the best trial, nats per token
+    best_loss: float  # of the adapter that the best trial kept, on validation rows, nats per token
     rows: int  # validation rows that it was measured on
     folder: Path
 
@@ -181,10 +181,15 @@ class _Objective:
         self.examples, self.held_out = (list(map(self.renderer.example, part)) for part in (self.rows, val_rows))
 
     def __call__(self, trial: Trial) -> float:
-        """The lowest validation loss of a training with the trial's values."""
+        """The validation loss of the adapter that a training with the trial's values keeps."""
         from optuna import TrialPruned
 
         values = {field: _suggested(trial, field, choices) for field, choices in self.space.items()}
+        same = [
+            done for done in _finished(trial.study) if done.params == trial.params and done.state.name == "COMPLETE"
+        ]
+        if same:  # the same training would come to the same
+            return same[0].value
         folder = self.folder / "trials" / hashlib.sha256(_yaml(values).encode()).hexdigest()[:12]
         try:
             loss = self._train(with_values(self.recipe, values), folder, _Reports(trial, folder)).best_loss
@@ -218,18 +223,19 @@ class _Reports:
         """For `train(on_log=...)`."""
         from optuna import TrialPruned
 
-        if self._tell(entry) and self.trial.should_prune():
+        if 0 < self._tell(entry) < 1000 and self.trial.should_prune():  # at its end it is whole
             raise TrialPruned
 
-    def _tell(self, entry: dict) -> bool:
+    def _tell(self, entry: dict) -> int:
+        """The share; 0 for lines without a validation."""
         if "eval_loss" not in entry or not entry["step"]:
-            return False
+            return 0
         steps = json.loads((self.folder / PLAN_NAME).read_text(encoding="utf-8"))["total_steps"]
         share = 1000 * entry["step"] // steps
         if share not in self.told:
             self.trial.report(entry["eval_loss"], share)
             self.told.add(share)
-        return True
+        return share
 
 
 def open_study(folder: str | Path, pruner: Any = None) -> Study:

@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"ftlib {__version__}")
     commands = parser.add_subparsers(
         required=True,
-        metavar="run|preflight|train|plan|find-lr|sweep|ask|chat|generate|export|compare|models|report|doctor",
+        metavar="run|preflight|train|plan|find-lr|sweep|ask|chat|generate|export|prefer|compare|models|report|doctor",
     )
 
     def command(act: Callable[[argparse.Namespace], object], words: str) -> argparse.ArgumentParser:

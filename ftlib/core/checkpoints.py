@@ -16,7 +16,7 @@ from ftlib.errors import UserError
 
 STAGING = ".partial"
 # What libraries that hide the system's error number say: torch.save, and safetensors' own code.
-_FULL_IN_WORDS = ("No space left", "os error 28", "PytorchStreamWriter failed")
+_FULL_IN_WORDS = ("No space left", "os error 28", "PytorchStreamWriter failed", "iostream error")
 
 
 @contextmanager
@@ -69,14 +69,14 @@ def room_for(folder: Path, needed: int, what: str) -> Iterator[None]:
         yield
     except (OSError, RuntimeError, ValueError) as error:
         free = shutil.disk_usage(at).free
-        if not _is_full(error):
+        if not _is_full(error) and free >= needed:
             raise
         whole = sorted(at.glob("checkpoint-*"), key=lambda path: int(path.name.rsplit("-", 1)[1]))
         onwards = f"the same command goes on from {whole[-1].name}" if whole else "the same command begins anew"
         raise UserError.of(
             str(folder),
             f"room for a {what}: about {_mib(needed)}, twice that while an old one is replaced",
-            f"{_mib(free)} free, and then the disk or its quota was full",
+            f"{_mib(free)} free, now that what was half written is gone; the disk or its quota was full",
             f"make room, or take another run directory; {onwards}",
         ) from error
 

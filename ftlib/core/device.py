@@ -95,15 +95,25 @@ def available_bytes() -> int:
 def tokens_that_fit(model) -> int:
     """Tokens of one forward without gradients that leave most of the free memory free.
 
-    Counted are logits in float32 with their log-softmax, and a generous number of hidden states a token.
+    Counted are logits in float32 with their log-softmax, a generous number of hidden states a token, and the keys and
+    values that generation keeps of it in every layer.
 
     Args:
         model: a transformers model, with or without PEFT.
     """
     config = model.config.get_text_config()
-    bytes_a_token = 4 * (3 * config.vocab_size + 24 * config.hidden_size)
+    kept = 2 * getattr(config, "num_hidden_layers", 0) * _key_width(config) * model.dtype.itemsize
+    bytes_a_token = 4 * (3 * config.vocab_size + 24 * config.hidden_size) + kept
     most = MOST_TOKENS["cuda" if model.device.type == "cuda" else "cpu"]
     return max(1, min(most, available_bytes() // MEMORY_SHARE // bytes_a_token))
+
+
+def _key_width(config) -> int:
+    """Numbers in a token's keys in one layer; one that keeps none, or others in each layer, counts as wide."""
+    heads, shared = getattr(config, "num_attention_heads", None), getattr(config, "num_key_value_heads", None)
+    if not isinstance(heads, int) or not isinstance(shared, int | None):
+        return config.hidden_size
+    return (getattr(config, "head_dim", None) or config.hidden_size // heads) * (shared or heads)
 
 
 def peak_device_bytes() -> int:

@@ -20,7 +20,7 @@ class ExplosionError(UserError):
     """A training's loss or gradient exploded; what went before is in the last checkpoint."""
 
 
-class Reading(NamedTuple):
+class Watched(NamedTuple):
     """One micro-batch's loss, or the gradient's norm of a whole step, not yet brought to the CPU."""
 
     step: int  # optimizer step that it belongs to, the first is 1
@@ -31,7 +31,7 @@ class Reading(NamedTuple):
 class Broken(NamedTuple):
     """The first thing that was wrong."""
 
-    reading: Reading
+    reading: Watched
     value: float
     usual: float | None  # the median of the steps before; None where the value is no finite number
 
@@ -50,14 +50,14 @@ class Watch:
 
     def __init__(self, rule: str, gradients: bool = True):
         self.rule, self.gradients = rule, gradients
-        self._waiting: list[Reading] = []
+        self._waiting: list[Watched] = []
         self._before = {True: deque(maxlen=_REMEMBERED), False: deque(maxlen=_REMEMBERED)}  # losses, gradients
         self._above = {True: 0, False: 0}
 
     def add(self, step: int, batch: int | None, value: torch.Tensor) -> None:
         """Remember a loss (of a micro-batch) or a gradient's norm (batch None)."""
         if self.rule != "off" and (batch is not None or self.gradients):
-            self._waiting.append(Reading(step, batch, value.detach()))
+            self._waiting.append(Watched(step, batch, value.detach()))
 
     def look(self) -> Broken | None:
         """The first broken one among those that were added since, or None."""
@@ -68,7 +68,7 @@ class Watch:
         broken = (self._judge(reading, value) for reading, value in zip(waiting, values, strict=True))
         return next(filter(None, broken), None)
 
-    def _judge(self, reading: Reading, value: float) -> Broken | None:
+    def _judge(self, reading: Watched, value: float) -> Broken | None:
         if not math.isfinite(value):
             return Broken(reading, value, None)
         is_loss = reading.batch is not None

@@ -224,11 +224,16 @@ def fuse(model: torch.nn.Module) -> int:
 
 
 def require_readable(model: torch.nn.Module) -> None:
-    """Raises where DoRA would go by weights that bitsandbytes reads wrong, see `quantize.unpack`.
+    """Raises where DoRA would go by weights that are read wrong on a CPU, see `quantize.unpack`.
 
     Raises:
-        UserError: a layer's DoRA is PEFT's own, and the rows of its 4-bit base do not fill whole blocks, on a CPU.
+        UserError: a layer's DoRA is PEFT's own, and the rows of its 4-bit base do not fill whole blocks, or its base
+            is in 8 bits, whose scales PEFT 0.21 loses there.
     """
+    with_dora = [layer.base_layer for layer in lora_layers(model) if layer.lora_magnitude_vector]
+    if any(base.weight.dtype == torch.int8 and base.weight.device.type == "cpu" for base in with_dora):
+        expected, fix = "false on a base in 8 bits on a CPU", "load the base in 4 bits, or leave lora.use_dora out"
+        raise UserError.of("lora.use_dora", expected, "true", fix)
     plain = [layer for layer in lora_layers(model) if layer.lora_magnitude_vector and not isinstance(layer, FusedLora)]
     bases = [layer.base_layer for layer in plain if hasattr(layer.base_layer.weight, "quant_state")]
     if misread := misread_when_streamed(bases):

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import flop_registry
 
 from ftlib.core.batches import PaddingCollator
 from ftlib.core.lora import add_lora
@@ -19,6 +20,7 @@ from ftlib.recipe import Recipe
 
 ADAM_BYTES = 8  # a trained number: two moments in float32
 DEEPEST = 4  # layers of the model that is looked at; what a further one adds is known from them
+_FIRST_STEP_BYTES = 64 * 2**20  # modules and kernels that a first step brings in on a CPU: measured, docs/LOG.md
 _CODE_BLOCKS = 256  # scales that share a scale of their own, where they are quantized, too (bitsandbytes)
 
 
@@ -44,12 +46,13 @@ class TensorBytes(TorchDispatchMode):
     """Counts the bytes of the storages that live, as operations make them and Python lets go of them.
 
     Attributes:
-        live: bytes now. most: the most so far.
+        live: bytes now. most: the most so far. flops: operations of the products, as PyTorch counts them (its own
+            FlopCounterMode would hold on to what recomputing lets go of).
     """
 
     def __init__(self, known: Iterable[torch.Tensor] = ()):
         super().__init__()
-        self.live = self.most = 0
+        self.live = self.most = self.flops = 0
         self._seen: weakref.WeakSet[torch.UntypedStorage] = weakref.WeakSet()
         for tensor in known:
             self._seen.add(tensor.untyped_storage())
@@ -59,6 +62,8 @@ class TensorBytes(TorchDispatchMode):
         if operation is torch.ops.aten._local_scalar_dense.default:
             return 1  # a model asks whether all places of a row are used and rows are not packed: they are not
         made = operation(*args, **(kwargs or {}))
+        if (count := flop_registry.get(operation._overloadpacket)) is not None:
+            self.flops += count(*args, **(kwargs or {}), out_val=made)
         for each in tree_leaves(made):
             if isinstance(each, torch.Tensor):
                 self._note(each.untyped_storage())
@@ -187,18 +192,16 @@ def _hollow_model(config: Any, recipe: Recipe, dtype: torch.dtype, attention: st
 
 def _one_step(model: torch.nn.Module, rows: int, length: int, labelled: float, micro_batches: int) -> dict[str, float]:
     """Forward and backward of a step: `kept` and `most` bytes, and the `flops` of one micro-batch."""
-    from torch.utils.flop_counter import FlopCounterMode
-
     with torch.device("cpu"):
         batch = PaddingCollator(0, encoder_decoder=has_encoder(model))(_rows(rows, length, labelled))
     batch = {name: tensor.to("meta") for name, tensor in batch.items()}
     watched, seen = TensorBytes([*model.parameters(), *model.buffers(), *batch.values()]), {"kept": 0}
     noted = model.get_output_embeddings().register_forward_pre_hook(lambda *_: seen.update(kept=watched.live))
-    with FlopCounterMode(display=False) as counter, watched:
+    with watched:
         for _ in range(micro_batches):
             summed_loss(model, batch).backward()
     noted.remove()
-    return seen | {"most": watched.most, "flops": counter.get_total_flops() / micro_batches}
+    return seen | {"most": watched.most, "flops": watched.flops / micro_batches}
 
 
 def _rows(rows: int, length: int, labelled: float) -> list[dict[str, list[int]]]:
@@ -246,4 +249,4 @@ def library_bytes() -> int:
 
     with contextlib.suppress(ImportError):
         import bitsandbytes  # noqa: F401
-    return psutil.Process().memory_info().rss
+    return psutil.Process().memory_info().rss + _FIRST_STEP_BYTES

@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -189,7 +190,7 @@ def _train(
             bf16=dtype == torch.bfloat16,
             fp16=dtype == torch.float16 and model.device.type == "cuda",
             use_cpu=model.device.type == "cpu",
-            gradient_checkpointing=False,
+            activation_checkpointing=False,
             dataloader_pin_memory=model.device.type == "cuda",
             max_grad_norm=recipe.train.max_grad_norm,
             seed=recipe.training_seed,
@@ -204,9 +205,11 @@ def _train(
         values = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
         rows = Dataset.from_list([_ids(pair) for pair in pairs])
         given = {"args": args, "train_dataset": rows, "processing_class": tokenizer, "optimizers": (optimizer, None)}
-        trainer = _trainer_class()(model=model, **given)
-        _put_back(model, values)
-        trainer.train()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # TRL 1.16 reads names that transformers 5.23 has changed
+            trainer = _trainer_class()(model=model, **given)
+            _put_back(model, values)
+            trainer.train()
         model.save_pretrained(staged, selected_adapters=["default"], save_embedding_layers=False)
     return trainer.state.global_step, [entry for entry in trainer.state.log_history if "loss" in entry]
 

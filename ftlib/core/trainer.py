@@ -144,11 +144,11 @@ class TokenTrainer(Trainer):
     def _rows_of(self, broken: Broken) -> list[str]:
         """Ids of the rows of a broken batch (or of all of a step); where some break alone, of these."""
         accumulation, batch = self.args.gradient_accumulation_steps, broken.reading.batch
-        start, count = ((broken.reading.step - 1) * accumulation, accumulation) if batch is None else (batch, 1)
-        processes = launched()  # each has every so-manieth batch, and all of them the sum of the gradients
-        batches = enumerate(islice(self.batches, start * processes, (start + count) * processes))
-        own = self.accelerator.process_index
-        numbers = [row for n, rows in batches if batch is None or n % processes == own for row in rows]
+        processes, place = self.args.world_size, self.args.process_index  # they take the batches in turn
+        start, count = (broken.reading.step - 1) * accumulation * processes, accumulation * processes
+        if batch is not None:
+            start, count = batch * processes + place, 1
+        numbers = [row for rows in islice(self.batches, start, start + count) for row in rows]
         alone = [] if math.isfinite(broken.value) else [row for row in numbers if not self._is_finite(row)]
         return [str(self.train_dataset[row].get("id", f"number {row}")) for row in alone or numbers]
 

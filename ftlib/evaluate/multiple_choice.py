@@ -247,10 +247,18 @@ def _evaluate(
         from lm_eval.evaluator import evaluate
         from lm_eval.models.huggingface import HFLM
 
+        from ftlib.core.device import tokens_that_fit
+
         class InMemory(HFLM):
             def _model_call(self, inps: Any, *args: Any, **kwargs: Any) -> Any:
                 bar.update(len(inps))
                 return super()._model_call(inps, *args, **kwargs)
+
+            def _loglikelihood_tokens(self, requests: Any, *args: Any, **kwargs: Any) -> Any:
+                # lm-eval computes the logits of every place: a large vocabulary needs smaller batches
+                longest = max((len(context) + len(choice) for _, context, choice in requests), default=1)
+                self.batch_size_per_gpu = max(1, min(batch_rows, tokens_that_fit(model) // max(1, longest)))
+                return super()._loglikelihood_tokens(requests, *args, **kwargs)
 
         precision = "bfloat16" if model.dtype == torch.bfloat16 else None  # as in training: adapters are float32
         options = {"softmax_dtype": "float32", "mixed_precision_dtype": precision, "batch_size": batch_rows}

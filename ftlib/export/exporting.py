@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,15 +12,15 @@ import yaml
 from ftlib.errors import UserError
 from ftlib.export import card
 from ftlib.export.folder import base_name, write_adapter, write_beside
-from ftlib.export.golden import Golden, golden_prompts, test_rows
+from ftlib.export.golden import Golden, frozen_rows, golden_prompts
 from ftlib.export.matrix import VLLM_RANKS, require_taken, subject_of
-from ftlib.export.merge import MergeBase, merge, published_base, without_bars
+from ftlib.export.merge import MergeBase, merge
+from ftlib.export.opened import adapter_player, merged_player
 from ftlib.export.parity import MARGIN, Verdict, hold_to_parity
 
 if TYPE_CHECKING:
     from ftlib.ask.asker import Asker
     from ftlib.export.gguf_file import FileType
-    from ftlib.export.players import TorchPlayer
     from ftlib.systems import System
 
 _LEAST_WINDOW = 4096  # tokens that Ollama is told to hold, where the base reads as many
@@ -71,6 +70,7 @@ def export_run(
         UserError: no such run or system, a target that does not take this adapter, or a folder that is in use.
     """
     from ftlib.ask.asker import Asker
+    from ftlib.export.players import require_llama_cpp
 
     out = Path(out).resolve()
     if out.exists() and any(out.iterdir()) and not (out / card.REPORT).is_file():
@@ -79,6 +79,8 @@ def export_run(
     asker = Asker.of(run_dir, name, compare=True)
     system = list(asker.systems.values())[-1]
     require_taken(subject_of(asker.run.recipe, Path(str(system.adapter))), target)
+    if target in ("gguf", "ollama") and not force:
+        require_llama_cpp()
     golden = golden_prompts(asker, system)
     partial = out.with_name(f"{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -213,70 +215,19 @@ def _measure(
         return hold_to_parity(
             asker, system, golden, lambda: merged_player(asker, base), lambda: merged_player(asker, folder), **told
         )
-    from ftlib.export.players import llama_cpp_player
+    from ftlib.export.players import has_llama_cpp, llama_cpp_player
 
     window = _window(asker, system)
     files = [folder / _BASE / f"base.{file_type}.gguf", next(folder.glob("*.gguf"))]
-    try:
-        import llama_cpp  # noqa: F401
-    except ImportError:
-        if force:
-            return None
+    if not has_llama_cpp():  # forced, or it would not have been written
+        return None
     opened = [lambda file=file: llama_cpp_player(file, window) for file in files]
     return hold_to_parity(asker, system, golden, *opened, **told)
 
 
-@contextmanager
-def merged_player(asker: Asker, folder: Path) -> Iterator[TorchPlayer]:
-    """A merged model as anyone loads it, computing in the run's dtype."""
-    from ftlib.core.load import model_class
-
-    own = asker.engine.model
-    with without_bars():
-        model = model_class(asker.run.recipe).from_pretrained(folder, dtype=own.dtype, use_safetensors=True)
-    yield _torch_player(asker, model.to(own.device).eval(), folder, "transformers, merged model")
-
-
-@contextmanager
-def adapter_player(asker: Asker, folder: Path, *, full: bool = False, without: bool = False) -> Iterator[TorchPlayer]:
-    """An exported adapter through PEFT alone, on the base as the recipe stores it or as it was published.
-
-    Args:
-        asker: the run's.
-        folder: the export.
-        full: on the base as published, as a server without quantization does.
-        without: with the adapter switched off.
-    """
-    from ftlib.core.load import attach_adapters, load_base
-
-    own, recipe = asker.engine.model, asker.run.recipe
-    base = published_base(recipe).to(own.device, own.dtype) if full else load_base(recipe)[0]
-    model = attach_adapters(base, {"default": folder}, fused=False)
-    words = "transformers and PEFT, adapter on the base " + ("as published" if full else "as it was trained on")
-    player = _torch_player(asker, model, folder, words)
-    if without:
-        with model.disable_adapter():
-            yield player
-    else:
-        yield player
-
-
-def _torch_player(asker: Asker, model, folder: Path, engine: str) -> TorchPlayer:
-    """With the folder's own tokenizer, template and stops."""
-    from transformers import AutoTokenizer, GenerationConfig
-
-    from ftlib.export.players import TorchPlayer
-
-    stops = GenerationConfig.from_pretrained(folder).eos_token_id
-    stops = stops if isinstance(stops, list) else [stops]
-    rows = asker.run.recipe.evaluate.batch_rows
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    return TorchPlayer(model, tokenizer, [stop for stop in stops if stop is not None], rows, engine)
-
-
 def _window(asker: Asker, system: System) -> int:
     """Tokens of the longest thing that an engine is asked: a test row with its answer, or a held-out window."""
-    longest = max(len(asker.ask(system, row).prompt.ids) for row in test_rows(asker, None))
+    longest = max(len(asker.ask(system, row).prompt.ids) for row in frozen_rows(asker, None))
     wanted = max(longest + asker.max_new_tokens, asker.run.recipe.train.max_length)
     return min(wanted, asker.engine.window or wanted)
 

@@ -42,7 +42,7 @@ def merge(
 
     out_dir, kind = Path(out_dir), getattr(torch, dtype)
     model = published_base(recipe)
-    if into == "stored" and recipe.quantization.load_in_4bit:
+    if into == "stored" and (recipe.quantization.load_in_4bit or recipe.quantization.load_in_8bit):
         _take_stored_weights(model, recipe)
     if adapter_dir is not None:
         model = _with_adapter(model, adapter_dir, kind)
@@ -60,7 +60,7 @@ def published_base(recipe: Recipe):
     """
     from ftlib.core.load import load_base
 
-    plain = {"quantization": recipe.quantization.model_copy(update={"load_in_4bit": False})}
+    plain = {"quantization": recipe.quantization.model_copy(update={"load_in_4bit": False, "load_in_8bit": False})}
     plain["model"] = recipe.model.model_copy(update={"dtype": published_dtype(recipe)})
     return load_base(recipe.model_copy(update=plain))[0].cpu()
 
@@ -75,8 +75,8 @@ def published_dtype(recipe: Recipe) -> str:
 
 
 def _take_stored_weights(model, recipe: Recipe) -> None:
-    """Replace each weight that the recipe stores in 4 bits by what these give back, one matrix at a time."""
-    from bitsandbytes.nn import Linear4bit
+    """Replace each weight that the recipe stores in 4 or 8 bits by what these give back, one matrix at a time."""
+    from bitsandbytes.nn import Linear4bit, Linear8bitLt
     from transformers.pytorch_utils import Conv1D
 
     from ftlib.core.load import load_base
@@ -86,7 +86,7 @@ def _take_stored_weights(model, recipe: Recipe) -> None:
     stored, _ = load_base(recipe.model_copy(update={"quantization": streamed}))
     targets = dict(model.named_modules())
     for name, layer in stored.named_modules():
-        if isinstance(layer, Linear4bit):
+        if isinstance(layer, (Linear4bit, Linear8bitLt)):
             weight = dequantize(layer, stored.dtype).cpu()
             turned = isinstance(targets[name], Conv1D)  # 4 bits hold it the usual way round
             targets[name].weight.data = weight.T.contiguous() if turned else weight

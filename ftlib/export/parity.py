@@ -1,8 +1,9 @@
 """Whether an export answers as what was evaluated: measured, against a noise floor that is measured, too.
 
 Two engines, or one engine with rounded weights, never give equal numbers. How far apart they are without any adapter
-(the same conversion of the base alone) is what the engine costs; the tuned model may differ by twice as much and no
-more. Then the frozen test set is asked again, and the difference to the adapter's own answers gets a paired interval.
+(the same conversion of the base alone; in 16 bits also the run's base against itself in float32) is what the engine
+costs; the tuned model may differ by twice as much and no more. Then the frozen test set is asked again, and the
+difference to the adapter's own answers gets a paired interval.
 """
 
 from __future__ import annotations
@@ -11,17 +12,13 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ftlib.evaluate.answers import read_answers
-from ftlib.evaluate.forgetting import TextLikelihood, load_texts, perplexity_ratio, windows
-from ftlib.evaluate.scores import gain, score_generations
 from ftlib.export.contents import ParityCheck, check_ends, check_head, check_ids, check_scale
-from ftlib.export.golden import Golden, test_rows
-from ftlib.rows import cluster
-from ftlib.stats import Interval, Paired, mean_ci95, paired_difference, ratio_ci95
+from ftlib.export.frozen import ask_again, held_out, own_player
+from ftlib.export.golden import Golden, frozen_rows
+from ftlib.stats import Interval, mean_ci95, paired_difference, ratio_ci95
 
 if TYPE_CHECKING:
     from ftlib.ask.asker import Asker
-    from ftlib.data.prompts import Prompt
     from ftlib.export.players import Player
     from ftlib.rows import Row
     from ftlib.systems import System
@@ -92,23 +89,29 @@ def hold_to_parity(
     own_bare, pairs_bare = _own(asker, bare, prompts)
     own, pairs = _own(asker, system, prompts)
     with asker.engine.using(bare) as model:
-        unadapted = _player(asker, model, 1).score(pairs)
+        unadapted = own_player(asker, model, 1).score(pairs)
+    exact = _without_rounding(asker, pairs_bare)
     with base() as player:
         floor = Sides(player.score(pairs_bare), player.write(prompts, longest, "golden prompts, base"))
     with tuned() as player:
         checks = _content_checks(player, asker, system, golden)
         there = Sides(player.score(pairs), player.write(prompts, longest, "golden prompts"))
-        checks += compare_golden(own, there, own_bare, floor, unadapted)
+        checks += compare_golden(own, there, own_bare, floor, unadapted, exact)
         rows: list[Row] = []
         if to_the_end or all(check.passed for check in checks):
-            rows = test_rows(asker, None)
-            checks += _test_again(player, asker, system, rows, margin)
-            checks += _forgetting(player, asker, system, margin)
+            rows = frozen_rows(asker, None)
+            checks += ask_again(player, asker, system, rows, margin)
+            checks += held_out(player, asker, system, margin)
         return Verdict(all(check.passed for check in checks), checks, player.engine, len(rows))
 
 
 def compare_golden(
-    own: Sides, there: Sides, own_bare: Sides, there_bare: Sides, unadapted: list[list[float]]
+    own: Sides,
+    there: Sides,
+    own_bare: Sides,
+    there_bare: Sides,
+    unadapted: list[list[float]],
+    exact: list[list[float]] | None = None,
 ) -> list[ParityCheck]:
     """What the golden prompts say: the adapter acts, and acts as in the run, up to the engine's own noise.
 
@@ -116,8 +119,12 @@ def compare_golden(
         own, there: the tuned model in the run and in the export, on the run's tuned answers.
         own_bare, there_bare: the base without adapter, on its own answers.
         unadapted: log-probabilities of the run's tuned answers under its base.
+        exact: those of the base's own answers in float32, where the run computes in 16 bits: what its own rounding is
+            worth counts as noise, too.
     """
     floor, apart = distance(own_bare.likely, there_bare.likely), distance(own.likely, there.likely)
+    if exact is not None:
+        floor = max(floor, distance(own_bare.likely, exact), key=lambda measured: measured.mean)
     moved, allowed = distance(unadapted, there.likely), TIMES_FLOOR * max(floor.mean, RESOLUTION)
     acts = moved.mean > allowed
     told = f"the adapter moves the log-probability of a token by {moved.mean:.4f} nats"
@@ -131,6 +138,18 @@ def compare_golden(
         ParityCheck("log_probabilities", apart.mean <= allowed, shown if apart.mean <= allowed else beyond, figures),
         _agreement(own, there, own_bare, there_bare),
     ]
+
+
+def _without_rounding(asker: Asker, pairs: Pairs) -> list[list[float]] | None:
+    """What the run's base says where its products are not rounded to 16 bits; None where they never were."""
+    from ftlib.core.load import load_base
+
+    recipe = asker.run.recipe
+    if asker.engine.dtype == "float32":
+        return None
+    section = recipe.model.model_copy(update={"dtype": "float32"})
+    model, _ = load_base(recipe.model_copy(update={"model": section}))
+    return own_player(asker, model, 1).score(pairs)
 
 
 def distance(a: Sequence[Sequence[float]], b: Sequence[Sequence[float]]) -> Interval:
@@ -174,119 +193,7 @@ def _wrong_name(model: Any) -> ParityCheck | None:
 def _own(asker: Asker, system: System, prompts: Sequence[Sequence[int]]) -> tuple[Sides, Pairs]:
     """The run's own side, one prompt at a time; and its answers as what is scored."""
     with asker.engine.using(system) as model:
-        player = _player(asker, model, 1)
+        player = own_player(asker, model, 1)
         written = player.write(prompts, asker.max_new_tokens, f"golden prompts, {system.label}")
         pairs = [*zip(prompts, written, strict=True)]
         return Sides(player.score(pairs), written), pairs
-
-
-def _player(asker: Asker, model: Any, batch_rows: int):
-    from ftlib.core.generate import end_tokens
-    from ftlib.export.players import TorchPlayer
-
-    tokenizer = asker.engine.tokenizer
-    return TorchPlayer(model, tokenizer, end_tokens(asker.engine.model, tokenizer), batch_rows, "the run's own")
-
-
-def _test_again(player: Player, asker: Asker, system: System, rows: Sequence[Row], margin: float) -> list[ParityCheck]:
-    """The frozen test set, asked as a chat server is."""
-    recipe, longest = asker.run.recipe, asker.max_new_tokens
-    prompts = [asker.ask(system, row).prompt for row in rows]
-    said = player.write([player.encode(prompt.messages) for prompt in prompts], longest, "test set")
-    before = _answers_of_run(asker, system, prompts)
-    lines = [
-        {"id": row.id, "system": "export", "prediction": player.text(ids)} for row, ids in zip(rows, said, strict=True)
-    ]
-    items = score_generations(
-        rows,
-        [*({**line, "system": "run"} for line in before), *lines],
-        columns=recipe.data.columns,
-        refusal=recipe.prompt.refusal,
-        also=recipe.evaluate.refusal_phrases,
-        right=recipe.evaluate.right,
-    )
-    own, mine = items[: len(rows)], items[len(rows) :]
-    right = gain(mine, own, "right", recipe.evaluate.bootstrap_samples, recipe.seed)
-    keys = [cluster(row, recipe.data.columns.fact) for row in rows]
-    ended = [float(len(ids) < longest or ids[-1] in player.ends) for ids in said]
-    stopped = [float(line["tokens"] < longest) for line in before]
-    stops = paired_difference(ended, stopped, keys, recipe.evaluate.bootstrap_samples, recipe.seed)
-    shares = {
-        "run": sum(item["right"] for item in own) / len(own),
-        "export": sum(item["right"] for item in mine) / len(mine),
-    }
-    return [
-        _kept("right_answers", "right answers", shares, right, margin),
-        _kept(
-            "stop_rate",
-            "answers that end",
-            {"run": sum(stopped) / len(rows), "export": sum(ended) / len(rows)},
-            stops,
-            margin,
-        ),
-    ]
-
-
-def _kept(name: str, what: str, shares: dict[str, float], change: Paired, margin: float) -> ParityCheck:
-    """Whether the interval rules out a loss of more than the margin."""
-    passed = change.low >= -margin
-    told = f"{what}: {shares['export']:.1%}, the run {shares['run']:.1%}; difference {change.difference:+.3f} "
-    told += f"[{change.low:+.3f}, {change.high:+.3f}], n={change.n}"
-    if not passed:
-        why = "lost" if change.high < 0 else "too few rows, or too many differing answers, to rule out the loss of"
-        told = f"{why} more than {margin:g} of {told}" if change.high >= 0 else f"{why}: {told}"
-    return ParityCheck(name, passed, told, shares | {"difference": change})
-
-
-def _answers_of_run(asker: Asker, system: System, prompts: Sequence[Prompt]) -> list[dict[str, Any]]:
-    """The adapter's answers of notebook 03 where they were asked in the same way, else made now."""
-    wanted = {prompt.id for prompt in prompts}
-    lines = read_answers(asker.run.path / "03_evaluate" / "generations.jsonl")
-    mine = {line["id"]: line for line in lines if line["system"] == system.name and line["instruction"] == system.told}
-    if wanted <= mine.keys():
-        return [mine[prompt.id] for prompt in prompts]
-    rows = asker.run.recipe.evaluate.batch_rows
-    told = asker.engine.generate(system, prompts, max_new_tokens=asker.max_new_tokens, batch_rows=rows)
-    return [
-        {"id": prompt.id, "prediction": said.text, "tokens": said.tokens}
-        for prompt, said in zip(prompts, told, strict=True)
-    ]
-
-
-def _forgetting(player: Player, asker: Asker, system: System, margin: float) -> list[ParityCheck]:
-    """Perplexity of the held-out text, the export's over the run's; nothing where the recipe names no text."""
-    recipe = asker.run.recipe
-    if recipe.evaluate.holdout_path is None:
-        return []
-    texts = load_texts(recipe.evaluate.holdout_path)
-    with asker.engine.using(system) as model:
-        before = _likelihoods(_player(asker, model, recipe.evaluate.batch_rows), asker, texts)
-    after = _likelihoods(player, asker, texts)
-    ratio = perplexity_ratio(before, after, "tokens", recipe.evaluate.bootstrap_samples, recipe.seed)
-    told = (
-        f"perplexity of held-out text {ratio.mean:.4f} [{ratio.low:.4f}, {ratio.high:.4f}] times the run's, n={ratio.n}"
-    )
-    passed = ratio.high <= 1 + margin
-    told = told if passed else f"held-out text may have become harder by more than {margin:.0%}: {told}"
-    return [ParityCheck("forgetting", passed, told, {"ratio": ratio})]
-
-
-def _likelihoods(player: Player, asker: Asker, texts: Sequence[str]) -> list[TextLikelihood]:
-    """As `ftlib.evaluate.forgetting.score_texts`, by any player."""
-    tokenizer, kind = asker.engine.tokenizer, asker.engine.renderer.encoder_decoder
-    longest = asker.run.recipe.train.max_length
-    cut = [windows(tokenizer, text, longest, encoder_decoder=kind) for text in texts]
-    pairs = [(w.input_ids, w.labels) if kind else _scored(w.input_ids, w.labels) for part in cut for w in part]
-    told, found = iter(player.score(pairs)), []
-    for number, (text, part) in enumerate(zip(texts, cut, strict=True)):
-        if likely := [each for _ in part for each in next(told)]:
-            found.append(TextLikelihood(str(number), sum(likely), len(likely), len(text.encode("utf-8"))))
-    return found
-
-
-def _scored(ids: list[int], labels: list[int]) -> tuple[list[int], list[int]]:
-    """What stands before, and what is scored."""
-    from ftlib.data.prompts import IGNORED
-
-    start = sum(label == IGNORED for label in labels)
-    return ids[:start], ids[start:]

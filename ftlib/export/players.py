@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ftlib.errors import UserError
 from ftlib.progress import progress
@@ -123,7 +124,8 @@ class LlamaCppPlayer:
     """
 
     def __init__(self, file: Path, window: int):
-        llama = _llama_cpp()
+        require_llama_cpp()
+        import llama_cpp as llama
         from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
         try:
@@ -131,7 +133,7 @@ class LlamaCppPlayer:
         except (ValueError, RuntimeError) as error:
             fix = "look at the file with gguf-dump; export it again"
             raise UserError.of(str(file), "a GGUF that llama.cpp loads", str(error), fix) from error
-        self.engine = f"llama.cpp (llama-cpp-python {llama.__version__}), {file.suffixes[0].strip('.')}"
+        self.engine = f"llama.cpp (llama-cpp-python {llama.__version__}), {Path(file.stem).suffix.strip('.')}"
         self._vocab = llama.llama_model_get_vocab(self._llama.model)
         size = self._llama.n_vocab()
         self.ends = frozenset(at for at in range(size) if llama.llama_vocab_is_eog(self._vocab, at))
@@ -194,13 +196,16 @@ def _log_softmax(logits: np.ndarray) -> np.ndarray:
     return log_softmax(logits.astype("float64"), axis=-1)
 
 
-def _llama_cpp() -> Any:
-    try:
-        import llama_cpp
-    except ImportError as error:
+def has_llama_cpp() -> bool:
+    """Whether llama-cpp-python is installed."""
+    return find_spec("llama_cpp") is not None
+
+
+def require_llama_cpp() -> None:
+    """Raises UserError where there is nothing to read a GGUF back with."""
+    if not has_llama_cpp():
         fix = "pip install 'ftlib[gguf]' (it is compiled on the spot), or write it unproven with --force"
-        raise UserError.of("--to gguf", "llama-cpp-python, to read the file back", "not installed", fix) from error
-    return llama_cpp
+        raise UserError.of("--to gguf", "llama-cpp-python, to read the file back", "not installed", fix)
 
 
 @contextmanager

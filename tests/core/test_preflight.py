@@ -235,6 +235,22 @@ def test_families_least_like_the_default_pass(family, make_recipe, tmp_path):
     assert [each.told for each in check_all(case) if each.stops] == []
 
 
+METHODS = {
+    "dora": {"lora": {"r": 4, "alpha": 8, "use_dora": True}},
+    "int8": {"quantization": {"load_in_4bit": False, "load_in_8bit": True}},
+    "full": {"quantization": {"load_in_4bit": False}, "train__method": "full"},
+    "noise": {"train__neftune_alpha": 5.0},
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_passes(method, case_of, make_recipe):
+    found = check_all(case_of(wanted=make_recipe(**METHODS[method])))
+    assert [each.told for each in found if each.stops] == []
+    acts = next(each for each in found if each.name == "adapter_acts")
+    assert ("there is none" in acts.told) is (method == "full")
+
+
 # -- what is computed ----------------------------------------------------------------------
 def test_a_padding_token_that_is_the_end_token_must_not_be_masked_away(case_of, monkeypatch):
     class MasksPadding(PaddingCollator):

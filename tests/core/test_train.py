@@ -175,6 +175,10 @@ def test_every_method_learns_on_every_storage_and_comes_back_as_it_was(run, make
     """Saved, loaded on a fresh base and scored again: what was trained is what is used."""
     fields = {"train__epochs": 4, "train__early_stopping_patience": 0, "model__dtype": dtype}
     recipe = make_recipe(quantization=STORED[stored], lora={"r": 4, "alpha": 8} | lora, **fields)
+    if stored == "int8" and "use_dora" in lora:  # PEFT loses the scales there
+        with pytest.raises(UserError, match=r"lora\.use_dora"):
+            run("a", recipe)
+        return
     result, folder = run("a", recipe)
     assert result.best_loss < result.base_loss - 0.1
     model, tokenizer = load_finetuned(recipe, folder / "adapter")

@@ -90,7 +90,7 @@ def test_a_limit_that_is_not_known_is_not_drawn():
 def test_paired_differences_show_wins_and_losses():
     figure = figures.paired_differences(ROWS, TWO)
     assert "29 up, 1 down of 40" in texts(figure)
-    assert "paired difference to plain model" in texts(figure)
+    assert "What changed against plain model" in texts(figure)
     points = [line.get_xdata()[0] for line in figure.axes[0].lines if line.get_marker() == "o"]
     assert points == pytest.approx([0.7, 0.5])
 

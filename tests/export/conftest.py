@@ -9,12 +9,12 @@ from typing import NamedTuple
 import pytest
 import yaml
 
-from ftlib import rows
+from ftlib import jsonl, rows
 from ftlib.ask.asker import Asker
-from ftlib.export.exporting import merged_player
 from ftlib.export.folder import write_adapter, write_beside
 from ftlib.export.golden import Golden, golden_prompts
 from ftlib.export.merge import merge
+from ftlib.export.opened import merged_player
 from ftlib.export.parity import Verdict, hold_to_parity
 from ftlib.run import Run
 from ftlib.systems import System
@@ -94,7 +94,8 @@ def _train(folder: Path, dtype: str) -> Path:
     from ftlib.core.train import train
     from ftlib.data.prompts import Renderer
 
-    (folder / "holdout.jsonl").write_text('{"text": "The kettle is red and the lamp is blue."}\n' * 12)
+    texts = [f"The {product} is {colour}, and lamp {len(product)} is not." for product, colour in COLOURS.items()]
+    jsonl.write(folder / "holdout.jsonl", [{"text": text} for text in texts])
     file = folder / "recipe.yaml"
     file.write_text(yaml.safe_dump(_recipe(save_family("llama", folder / "base"), dtype)))
     run = Run.open(folder / "run", file)

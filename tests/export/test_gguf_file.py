@@ -29,7 +29,7 @@ def _read_back(file) -> torch.nn.Module:
 
 def _logits(model) -> torch.Tensor:
     with torch.no_grad():
-        return model.float().eval()(IDS).logits
+        return model.eval()(IDS).logits
 
 
 def test_the_two_of_a_rotary_pair_become_neighbours():
@@ -39,7 +39,7 @@ def test_the_two_of_a_rotary_pair_become_neighbours():
 
 def test_float16_is_read_back_by_transformers_as_the_merged_model(merged_float32, tmp_path):
     file = write_gguf(merged_float32.folder, tmp_path / "model.f16.gguf", "f16")
-    plain = AutoModelForCausalLM.from_pretrained(merged_float32.folder)
+    plain = AutoModelForCausalLM.from_pretrained(merged_float32.folder, dtype=torch.float32)
     torch.testing.assert_close(_logits(_read_back(file)), _logits(plain), rtol=2e-3, atol=2e-3)
 
 
@@ -52,7 +52,7 @@ def test_8_bits_stay_within_half_a_step_of_every_weight(merged_float32, tmp_path
     read = quants.dequantize(stored.data, stored.tensor_type)
     blocks = weight.detach().float().numpy().reshape(-1, 32)
     step = np.abs(blocks).max(1, keepdims=True) / 127
-    assert (np.abs(read.reshape(-1, 32) - blocks) <= 0.51 * step).all()  # the step itself is float16
+    assert (np.abs(read.reshape(-1, 32) - blocks) <= 0.57 * step).all()  # 127 steps, each a float16, add 1/16
     assert stored.tensor_type.name == "Q8_0"
 
 

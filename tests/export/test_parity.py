@@ -9,9 +9,9 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from ftlib.export.exporting import adapter_player
 from ftlib.export.folder import write_beside
 from ftlib.export.merge import merge
+from ftlib.export.opened import adapter_player, merged_player
 from ftlib.export.parity import RESOLUTION, Sides, compare_golden, distance, hold_to_parity
 
 CONTENT = ["same_ids", "stop_tokens", "head", "adapter_scale"]
@@ -36,7 +36,7 @@ def test_a_sound_merge_is_shipped(merged):
     told = figures["log_probabilities"]
     assert told["distance"].mean <= told["allowed"] < told["from_base"].mean
     assert verdict.rows == figures["right_answers"]["difference"].n == 24
-    assert figures["right_answers"]["run"] > 0.5
+    assert figures["right_answers"]["run"] > 0.25  # of six colours
 
 
 def test_a_template_that_was_changed_is_refused(merged, tmp_path):
@@ -105,8 +105,6 @@ def test_an_adapter_passes_through_peft_alone_and_a_wrong_name_fails(merged, tmp
 
 def test_few_rows_do_not_prove_that_nothing_is_lost(merged_float32):
     few = merged_float32._replace(golden=merged_float32.golden[:4])
-    from ftlib.export.exporting import merged_player
-
     opened = [lambda path=path: merged_player(few.asker, path) for path in (few.base, few.folder)]
     verdict = hold_to_parity(few.asker, few.system, few.golden, *opened, margin=0.01)
     assert not verdict.ship and "too few rows" in _failed(verdict)["right_answers"]

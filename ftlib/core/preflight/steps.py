@@ -15,6 +15,7 @@ from ftlib.core.feed import make_collator, on_device
 from ftlib.core.loss import autocast, computed_in, has_encoder, summed_loss
 from ftlib.core.plan import choose_checkpointing, count_parameters
 from ftlib.core.preflight.case import PreflightCase, PreflightFinding, trainable
+from ftlib.core.quantize import linear_8bit
 from ftlib.core.train import make_trainer, training_rows
 
 _TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 0.03, torch.float16: 5e-3}  # relative, of a norm
@@ -31,7 +32,8 @@ class Step(NamedTuple):
 
 def tolerance(case: PreflightCase) -> float:
     """How far two ways to compute the same may be apart, relative to its norm, in the model's dtype and depth."""
-    dtype, layers = computed_in(case.model), case.model.config.get_text_config(decoder=True).num_hidden_layers
+    dtype = torch.bfloat16 if linear_8bit(case.model) else computed_in(case.model)  # 8 bits round by the whole batch
+    layers = case.model.config.get_text_config(decoder=True).num_hidden_layers
     return _TOLERANCE[dtype] * (1.0 if dtype == torch.float32 else max(1.0, layers / _DEPTH) ** 0.5)
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _FEWEST_STEPS = 20
 _SMOOTHED_OVER = 25  # the width of the smoothing is the ramp's length over this
-_DIVERGED = 3.0  # times the lowest loss
+_DIVERGED, _COMPARED = 3.0, 10  # times the lowest mean loss of so many steps
 
 
 class RateFinding(NamedTuple):
@@ -53,7 +53,7 @@ def find_rate(
     """Train a few steps while the rate grows from `low` to `high` by the same factor each; then undo all of it.
 
     It is the recipe's own trainer: its batches, optimizer, accumulation and clipping. The ramp ends early where the
-    loss has grown to three times its lowest. Model, adapter and the state of the random numbers are afterwards what
+    mean loss of ten steps has grown to three times its lowest. Model, adapter and the state of the random numbers are afterwards what
     they were before, bit for bit, and nothing is written.
 
     Args:
@@ -128,15 +128,15 @@ def _trainer(model, tokenizer, rows, batches, folder: Path, recipe: Recipe, step
 def _ramp(trainer: TokenTrainer, factors: Sequence[float], tick: Callable[[], object]) -> list[float]:
     """Losses of the steps; `factors` are times the optimizer's own rates, so that groups keep their ratios."""
     losses: list[float] = []
+    means: list[float] = []  # of the last few batches: single ones may differ by more than a divergence
 
     def look(entry: dict) -> None:
         if "loss" not in entry:
             return
         tick()
         losses.append(entry["loss"])
-        recent = sum(losses[-3:]) / len(losses[-3:])
-        lowest = min(losses)
-        if not math.isfinite(recent) or (len(losses) > _FEWEST_STEPS // 2 and recent > _DIVERGED * lowest):
+        means.append(sum(losses[-_COMPARED:]) / len(losses[-_COMPARED:]))
+        if not math.isfinite(means[-1]) or (len(means) > _COMPARED and means[-1] > _DIVERGED * min(means[_COMPARED:])):
             trainer.control.should_training_stop = True
 
     trainer.on_log = look
@@ -150,7 +150,8 @@ def _ramp(trainer: TokenTrainer, factors: Sequence[float], tick: Callable[[], ob
 def _untouched(model: torch.nn.Module) -> Iterator[None]:
     """Trained values, mode and random numbers come out as they went in."""
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    values, training = {name: parameter.detach().clone() for name, parameter in trained.items()}, model.training
+    values = {name: parameter.detach().clone() for name, parameter in trained.items()}
+    modes = [(module, module.training) for module in model.modules()]  # a fresh adapter trains, its base does not
     devices = [model.device] if model.device.type == "cuda" else []
     with torch.random.fork_rng(devices):
         try:
@@ -160,7 +161,8 @@ def _untouched(model: torch.nn.Module) -> Iterator[None]:
                 for name, parameter in trained.items():
                     parameter.copy_(values[name])
                     parameter.grad = None
-            model.train(training)
+            for module, training in modes:
+                module.training = training
 
 
 def _smoothed(losses: Sequence[float], width: float) -> list[float]:

@@ -111,7 +111,7 @@ def compile_where_it_pays(
         _warm(model, steps)
         return done
     if before is False:
-        return False, "compile: off, as when this training began"
+        return False, "compile: off, as when this training began, or in each of several processes"
     if missing := missing_for_compile():
         return False, f"compile: eager, because torch.compile needs {missing} and found none"
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):

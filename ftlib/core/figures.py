@@ -18,11 +18,11 @@ BLOCK_SIZES = (32, 64, 128, 256, 512, 1024)  # what bitsandbytes offers on every
 
 
 @styled
-def nf4_figure(weight: torch.Tensor) -> Figure:
+def nf4_figure(weight: torch.Tensor, used: int = 64) -> Figure:
     """Where NF4's 16 levels lie among a matrix's values, and how the error grows with the block.
 
     Args:
-        weight: (out, in) of a linear layer.
+        weight: (out, in) of a linear layer. used: the block size that is marked.
     """
     figure, (left, right) = new_figure(9.0, 3.6, columns=2)
     blocks = weight.detach().float().flatten()
@@ -37,7 +37,7 @@ def nf4_figure(weight: torch.Tensor) -> Figure:
     for colour, kind in zip(COLOURS, ("nf4", "fp4"), strict=False):
         errors = [quantization_error(weight, kind, size, double_quant=False).relative for size in sizes]
         right.plot(sizes, errors, "o-", color=colour, label=kind.upper())
-    right.axvline(64, color=INK, linestyle="--", linewidth=1, label="used here")
+    right.axvline(used, color=INK, linestyle="--", linewidth=1, label="used here")
     right.set_xscale("log", base=2)
     right.set(title="error by block size", xlabel="weights that share a scale", ylabel="rms error / rms weight")
     right.legend()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from ftlib.core import device as devices
-from ftlib.core.batches import IGNORED, row_tokens
+from ftlib.core.batches import IGNORED, LengthGroupedBatches, row_tokens
 from ftlib.core.checkpoints import checkpoint_bytes, room_for
 from ftlib.core.compiling import compile_where_it_pays, uncompile
 from ftlib.core.distributed import is_main, launched, mean_loss_together, share_of, wait_for_all
@@ -106,27 +106,8 @@ def train(
     lengths, ends = [row_tokens(row, both) for row in rows], accumulate(map(len, drawn), initial=len(train_examples))
     parts = [range(start, end) for start, end in pairwise(ends)]
     epochs = math.ceil(recipe.train.epochs) + 1
-    packed, packing_note = choose_packing(model, recipe.train.packing)
-    batches = make_batches(lengths, recipe, epochs, parts, packed=packed)
-    machine = devices.describe()
-    steps = sample_steps(model, tokenizer, rows, batches.epoch(0), packed=packed)
-    tokens, before = sum(lengths[row] for row in batches.rows(0)) * recipe.train.epochs, Plan.compiled_in(out_dir)
-    compiled, compile_note = compile_where_it_pays(model, recipe.train.compile, steps, tokens, before)
-    first = (rows[number]["labels"][0 if both else 1 :] for number in batches.rows(0))
-    labels = sum(label != IGNORED for labels in first for label in labels)
-    loaded = [getattr(model, name, "") for name in ("gemm_reason", "attention_reason")]
-    notes = [
-        *filter(None, loaded),
-        packing_note,
-        compile_note,
-        *filter(None, [optimizer_note(recipe.train.optimizer, machine.kind)]),
-    ]
-    plan = make_plan(model, batches, labels, recipe, machine, notes)._replace(compiled=compiled)
-    plan = plan._replace(padding=0.0) if packed else plan
-    out_dir.mkdir(parents=True, exist_ok=True)
-    if is_main():
-        plan.save(out_dir / PLAN_NAME)
-        print(plan.text() + (f"\n{launched()} processes share the batches of a step" if launched() > 1 else ""))
+    batches = make_batches(lengths, recipe, epochs, parts, packed=choose_packing(model, recipe.train.packing)[0])
+    plan = _planned(model, tokenizer, rows, batches, out_dir, recipe)
     with progress(total=plan.total_steps, desc="training", interactive=interactive, stays=True) as bar:
         choices = {"total_steps": plan.total_steps, "activation_checkpointing": plan.activation_checkpointing}
         given = (model, tokenizer, rows, held_out, batches, out_dir, recipe)
@@ -135,7 +116,7 @@ def train(
             choices |= {"report_to": recipe.train.report_to, "run_name": name}
             trainer = make_trainer(*given, **choices, on_log=_shows(bar, on_log))
             trainer.resume()
-    if compiled:
+    if plan.compiled:
         uncompile(model)
     trainer.load_best()
     model.eval()
@@ -147,6 +128,34 @@ def train(
     if is_main():
         print(result.ending(recipe))
     return result
+
+
+def _planned(
+    model: torch.nn.Module,
+    tokenizer,
+    rows: Sequence[dict],
+    batches: LengthGroupedBatches,
+    out_dir: Path,
+    recipe: Recipe,
+) -> Plan:
+    """Decides what is left to decide, compiles the layers where that pays, writes the plan and prints it."""
+    (packed, packing_note), machine = choose_packing(model, recipe.train.packing), devices.describe()
+    tokens = sum(batches.lengths[row] for row in batches.rows(0)) * recipe.train.epochs
+    before = Plan.compiled_in(out_dir)
+    before = False if launched() > 1 and before is None else before  # timings differ, and all must decide alike
+    steps = sample_steps(model, tokenizer, rows, batches.epoch(0), packed=packed)
+    compiled, compile_note = compile_where_it_pays(model, recipe.train.compile, steps, tokens, before)
+    first = (rows[number]["labels"][0 if has_encoder(model) else 1 :] for number in batches.rows(0))
+    labels = sum(label != IGNORED for labels in first for label in labels)
+    loaded = [getattr(model, name, "") for name in ("gemm_reason", "attention_reason")]
+    notes = [*loaded, packing_note, compile_note, optimizer_note(recipe.train.optimizer, machine.kind)]
+    plan = make_plan(model, batches, labels, recipe, machine, list(filter(None, notes)))
+    plan = plan._replace(compiled=compiled, padding=0.0 if packed else plan.padding)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    if is_main():
+        plan.save(out_dir / PLAN_NAME)
+        print(plan.text() + (f"\n{launched()} processes share the batches of a step" if launched() > 1 else ""))
+    return plan
 
 
 def make_trainer(

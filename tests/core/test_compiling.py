@@ -51,7 +51,7 @@ def test_nothing_is_compiled_where_the_recipe_says_so_or_the_training_is_short()
     assert compile_where_it_pays(model, False, never, 1) == (False, "compile: off, set by the recipe")
     assert compile_where_it_pays(model, "auto", never, 1, before=False) == (
         False,
-        "compile: off, as when this training began",
+        "compile: off, as when this training began, or in each of several processes",
     )
     short = compile_where_it_pays(model, "auto", [lambda: 1], 1)
     assert short[0] is False and ("training takes about 0 s" in short[1] or "found none" in short[1])

@@ -4,7 +4,15 @@ import json
 
 import torch
 
-from ftlib.core.figures import LiveLoss, exact_figure, loss_figure, nf4_figure, one_block_figure, throughput_figure
+from ftlib.core.figures import (
+    LiveLoss,
+    exact_figure,
+    lora_figure,
+    loss_figure,
+    nf4_figure,
+    one_block_figure,
+    throughput_figure,
+)
 from ftlib.core.quantize import nf4_levels
 
 
@@ -41,3 +49,12 @@ def test_course_pictures_read_the_log(tmp_path):
     live = LiveLoss(path, interactive=False)
     live({"step": 50})
     assert live._handle is None
+
+
+def test_the_lora_picture_is_drawn_to_scale():
+    (axes,) = lora_figure(inputs=800, outputs=200, r=40, scaling=2.0).axes
+    w, b, a = axes.patches
+    assert (w.get_width(), w.get_height()) == (800, 200)
+    assert (b.get_width(), b.get_height()) == (40, 200) and (a.get_width(), a.get_height()) == (800, 40)
+    texts = {text.get_text() for text in axes.texts}
+    assert {"W\n200 x 800\nfrozen", "B\n200 x 40", "A\n40 x 800"} <= texts

@@ -53,7 +53,7 @@ def test_an_export_is_no_example_until_it_is_marked_as_one(store, tmp_path):
 
 def test_a_line_without_its_fields_is_named(tmp_path):
     jsonl.write(tmp_path / "bad.jsonl", [{"example": True, "item": "t1"}])
-    with pytest.raises(UserError, match=r"row 1.*question, accepted"):
+    with pytest.raises(UserError, match=r"(?s)row 1.*question, accepted"):
         read_examples(tmp_path / "bad.jsonl")
 
 

@@ -13,8 +13,8 @@ import torch
 
 from ftlib.core.batches import row_tokens
 from ftlib.core.device import describe
-from ftlib.core.feed import choose_packing, make_batches, training_rows
-from ftlib.core.loss import has_encoder
+from ftlib.core.feed import choose_packing, make_batches, on_device, training_rows
+from ftlib.core.loss import autocast, has_encoder, summed_loss
 from ftlib.core.plan import choose_checkpointing, count_parameters
 from ftlib.core.train import make_trainer
 from ftlib.errors import UserError
@@ -33,7 +33,7 @@ class RateFinding(NamedTuple):
     """A ramp of learning rates and what it came to."""
 
     rates: list[float]  # of each step taken
-    losses: list[float]  # of each step's batch, nats per labelled token
+    losses: list[float]  # of each step's batch, nats per labelled token, by how much it is a harder one left out
     smoothed: list[float]
     suggestion: float | None  # None where the loss did not fall by more than its noise
     reason: str
@@ -53,8 +53,9 @@ def find_rate(
     """Train a few steps while the rate grows from `low` to `high` by the same factor each; then undo all of it.
 
     It is the recipe's own trainer: its batches, optimizer, accumulation and clipping. The ramp ends early where the
-    mean loss of ten steps has grown to three times its lowest. Model, adapter and the state of the random numbers are afterwards what
-    they were before, bit for bit, and nothing is written.
+    mean loss of ten steps has grown to three times its lowest. Batches of long rows and of short ones may differ by
+    more than training moves them, so of each batch's loss what it was before the ramp is taken off. Model, adapter and
+    the state of the random numbers are afterwards what they were before, bit for bit, and nothing is written.
 
     Args:
         model: with a fresh adapter. tokenizer, train_examples, recipe: as of `train`.
@@ -78,7 +79,8 @@ def find_rate(
     bar = progress(total=steps, desc="rates", interactive=interactive)
     with tempfile.TemporaryDirectory() as folder, bar, _untouched(model):
         trainer = _trainer(model, tokenizer, rows, batches, Path(folder), recipe, steps)
-        losses = _ramp(trainer, [rate / section.learning_rate for rate in rates], bar.update)
+        untrained = _untrained(model, trainer, list(batches)[: steps * section.accumulation], section.accumulation)
+        losses = _ramp(trainer, [rate / section.learning_rate for rate in rates], untrained, bar.update)
     smoothed = _smoothed(losses, steps / _SMOOTHED_OVER)
     rates = rates[: len(losses)]
     return RateFinding(rates, losses, smoothed, *suggest(rates, losses, smoothed))
@@ -125,8 +127,24 @@ def _trainer(model, tokenizer, rows, batches, folder: Path, recipe: Recipe, step
     return trainer
 
 
-def _ramp(trainer: TokenTrainer, factors: Sequence[float], tick: Callable[[], object]) -> list[float]:
+@torch.no_grad()
+def _untrained(model, trainer: TokenTrainer, batches: Sequence[list[int]], accumulation: int) -> list[float]:
+    """Each step's loss before any training, nats per labelled token."""
+    sums, counts = [0.0] * (len(batches) // accumulation), [0] * (len(batches) // accumulation)
+    model.eval()
+    for number, rows in enumerate(batches):
+        batch = on_device(trainer.data_collator([trainer.train_dataset[row] for row in rows]), model.device)
+        with autocast(model):
+            sums[number // accumulation] += summed_loss(model, batch).item()
+        counts[number // accumulation] += len(batch["targets"])
+    return [total / max(1, count) for total, count in zip(sums, counts, strict=True)]
+
+
+def _ramp(
+    trainer: TokenTrainer, factors: Sequence[float], untrained: Sequence[float], tick: Callable[[], object]
+) -> list[float]:
     """Losses of the steps; `factors` are times the optimizer's own rates, so that groups keep their ratios."""
+    usual = sum(untrained) / len(untrained)
     losses: list[float] = []
     means: list[float] = []  # of the last few batches: single ones may differ by more than a divergence
 
@@ -134,7 +152,7 @@ def _ramp(trainer: TokenTrainer, factors: Sequence[float], tick: Callable[[], ob
         if "loss" not in entry:
             return
         tick()
-        losses.append(entry["loss"])
+        losses.append(usual + entry["loss"] - untrained[len(losses)])
         means.append(sum(losses[-_COMPARED:]) / len(losses[-_COMPARED:]))
         if not math.isfinite(means[-1]) or (len(means) > _COMPARED and means[-1] > _DIVERGED * min(means[_COMPARED:])):
             trainer.control.should_training_stop = True

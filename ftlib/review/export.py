@@ -15,7 +15,7 @@ from ftlib.errors import UserError
 from ftlib.review.store import Rating, Shown, Store, current_ratings
 from ftlib.rows import Turn
 
-FIELDS = ("item", "question", "accepted", "answers", "reviewer", "verdict", "first_system")
+LINE_FIELDS = ("item", "question", "accepted", "answers", "reviewer", "verdict", "first_system")
 
 
 class Examples(NamedTuple):
@@ -55,9 +55,9 @@ def read_examples(path: str | Path) -> Examples:
     """
     ratings, versions = [], {}
     for number, line in enumerate(jsonl.iterate(path), start=1):
-        where, missing = f"{path}, row {number}", [name for name in FIELDS if name not in line]
+        where, missing = f"{path}, row {number}", [name for name in LINE_FIELDS if name not in line]
         if missing:
-            raise UserError.of(where, f"the fields {', '.join(FIELDS)}", f"no {', '.join(missing)}", "add them")
+            raise UserError.of(where, f"the fields {', '.join(LINE_FIELDS)}", f"no {', '.join(missing)}", "add them")
         if line.get("example") is not True:
             fix = "people's ratings stay in reviews.sqlite; mark made-up ones as what they are"
             raise UserError.of(where, "`example: true`", repr(line.get("example")), fix)

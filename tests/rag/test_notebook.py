@@ -140,7 +140,9 @@ def test_with_articles_updates_slices_and_an_adapter(tiny_model_dir, tmp_path):
     assert "9 validation questions, 1 of them to be declined\n" in told
     assert "No system of the recipe shows similar rows" in told
     assert "price machine hour: 0.1 (a toy figure)" in told and "(toy prices): " in told and "GiB of memory" in told
-    assert "RAG + fine-tuned says " in told and "word for word in the text shown" in told, "a wrong answer is followed by hand"
+    assert "RAG + fine-tuned says " in told and "word for word in the text shown" in told, (
+        "a wrong answer is followed by hand"
+    )
     assert {line["complete"] for line in answers if line["system"] == "rag" and line["id"] != "t9"} == {True}
 
 

@@ -1,4 +1,4 @@
-"""The command line: `ftlib run`, `preflight`, `ask`, `chat`, `generate`, `export`, `compare`, `models` and others.
+"""The command line: `ftlib run`, `preflight`, `ask`, `chat`, `generate`, `export`, `serve`, `compare` and others.
 
 Exit codes: 0 done, 2 something the user gave us is wrong, 3 an export is not to be shipped, 1 anything else.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import shlex
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -62,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"ftlib {__version__}")
     commands = parser.add_subparsers(
         required=True,
-        metavar="run|preflight|train|plan|find-lr|sweep|ask|chat|generate|export|prefer|compare|models|report|doctor",
+        metavar="run|preflight|train|plan|find-lr|sweep|ask|chat|generate|export|serve|demo|prefer|compare|models|report|doctor",
     )
 
     def command(act: Callable[[argparse.Namespace], object], words: str) -> argparse.ArgumentParser:
@@ -97,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("--space", type=Path, metavar="FILE", help=words)
     _add_questions(command)
     _add_export(command)
+    _add_serving(command)
     prefer = command(_prefer, "train a run's adapter on with what people preferred in notebook 04 (DPO)")
     prefer.add_argument("run", type=Path, metavar="RUN", help="a run directory")
     prefer.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder for the adapter")
@@ -150,6 +152,30 @@ def _add_export(command: Callable[..., argparse.ArgumentParser]) -> None:
     export.add_argument("--margin", type=_share, default=0.05, metavar="SHARE", help=words)
     export.add_argument("--system", metavar="NAME", help="of the recipe's systems; else the trained adapter")
     export.add_argument("--force", action="store_true", help="keep it whatever was found")
+
+
+def _add_serving(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """The commands that let others ask a finished run."""
+    serve = command(_serve, "an OpenAI-compatible endpoint on this machine, by transformers' own server")
+    serve.add_argument("run", type=Path, metavar="RUN", help="a run directory")
+    serve.add_argument("--port", type=int, default=8000, metavar="N", help="0: any free one (default: 8000)")
+    words = "the environment variable that holds the token which clients must send; its value is shown nowhere"
+    serve.add_argument("--token-env", metavar="NAME", help=words)
+    words = "write the configuration for another engine, and the command that starts it"
+    serve.add_argument("--config", choices=["vllm", "ray", "ollama"], help=words)
+    words = "GPUs that share one copy (vllm, ray)"
+    serve.add_argument("--tensor-parallel", type=_positive, default=1, metavar="N", help=words)
+    serve.add_argument("--replicas", type=_positive, default=1, metavar="N", help="copies of the model (ray)")
+    serve.add_argument("--system", metavar="NAME", help="of the recipe's systems; else the trained adapter")
+    words = "share of right answers that the export may lose (default: 0.05)"
+    serve.add_argument("--margin", type=_share, default=0.05, metavar="SHARE", help=words)
+    serve.add_argument("--force", action="store_true", help="serve it whatever was found")
+    words = "more for `transformers serve`, e.g. --options='--continuous-batching'"
+    serve.add_argument("--options", default="", metavar="TEXT", help=words)
+    demo = command(_demo, "a page to try a run on: base, tuned and RAG side by side, with the passages")
+    demo.add_argument("run", type=Path, metavar="RUN", help="a run directory")
+    demo.add_argument("--port", type=int, default=8866, metavar="N", help="0: any free one (default: 8866)")
+    demo.add_argument("--no-browser", action="store_true", help="only print the address")
 
 
 def _share(text: str) -> float:
@@ -235,6 +261,38 @@ def _export(options: argparse.Namespace) -> int:
     where = "nothing is left behind" if done.folder is None else str(done.folder)
     print(f"\n{done.table}\n\n{verdict_word(done.verdict)}: {where}")
     return 0 if done.verdict is not None and done.verdict.ship else 3
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from ftlib.serve import configs, guarded, served
+
+    say = functools.partial(print, flush=True)
+    port, token = guarded.free_port(options.port), guarded.token_from(options.token_env)
+    if not options.config:
+        guarded.require_installed()
+    target = configs.TARGETS.get(options.config, "merged")
+    told = {"name": options.system, "margin": options.margin, "force": options.force}
+    found = served.ready_export(options.run, target, say=say, **told)
+    say(found.told)
+    if found.folder is None:
+        return 3
+    if options.config:
+        sizes = {"port": port, "tensor_parallel": options.tensor_parallel, "replicas": options.replicas}
+        say(f"start it with\n  {configs.write_config(options.config, found.folder, **sizes)}")
+        return 0
+    served.require_served_alone(found)
+    url = f"http://{guarded.HOST}:{port}/v1"
+    say(f"model {found.folder.name} at {url}; Ctrl-C ends it. A question:")
+    say(f"  {served.example_request(found, url, options.token_env)}")
+    dtype = served.dtype_of(found.run)
+    guarded.serve_folder(found.folder, port=port, token=token, dtype=dtype, options=shlex.split(options.options))
+    return 0
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from ftlib.serve.demo import show_page
+
+    return show_page(options.run, options.port, browser=not options.no_browser, say=functools.partial(print, flush=True))
 
 
 def _preflight(options: argparse.Namespace) -> None:

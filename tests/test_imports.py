@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 MODULES = sorted(path.relative_to(ROOT) for path in (ROOT / "ftlib").rglob("*.py"))
 # Each level may import from the levels before it; review and rag stand side by side.
 LEVELS = {"corridor": 0, "data": 1, "search": 2, "core": 3, "evaluate": 4, "review": 5, "rag": 5, "cli": 6}
-COMMAND_LINE = {"ask", "cli", "compare_runs", "doctor", "export"}
+COMMAND_LINE = {"ask", "cli", "compare_runs", "doctor", "export", "serve"}
 HEAVY = {
     "torch",
     "transformers",

@@ -36,7 +36,7 @@ class Broken(NamedTuple):
     usual: float | None  # the median of the steps before; None where the value is no finite number
 
 
-class Watch:
+class ExplosionWatch:
     """Collects readings and looks at them, all at once where bringing them over costs time.
 
     A value that is not finite breaks a training at once. With `sudden` so does one that exceeds the median of
@@ -87,7 +87,7 @@ def explosion_error(broken: Broken, rows: list[str], rate: float, checkpoint: st
     """What to tell, and to advise.
 
     Args:
-        broken: from `Watch.look`. rows: ids of the rows that were in it. rate: the learning rate of that step.
+        broken: from `ExplosionWatch.look`. rows: ids of the rows that were in it. rate: the learning rate of that step.
         checkpoint: name of the last whole checkpoint, if there is one.
     """
     what = "gradient norm" if broken.reading.batch is None else "loss"

@@ -26,7 +26,7 @@ UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 HEADROOM = 0.92  # share of the memory that may be planned: allocators leave gaps
 SECONDS_OF_TIMING = 0.3
 _STORED = {"plain": "as published", "int8": "8 bits", "cached": "4 bits + unpacked", "streamed": "4 bits"}
-Choice = tuple[str, str, bool, int]  # dtype, gemm, checkpointing, rows of a micro-batch
+_Chosen = tuple[str, str, bool, int]  # dtype, gemm, checkpointing, rows of a micro-batch
 
 
 class Variant(NamedTuple):
@@ -98,7 +98,7 @@ def plan_recipe(
     count, largest = _parameters(config, recipe)
     rates: dict[str, float] = {}
 
-    def make(choice: Choice) -> Variant:
+    def make(choice: _Chosen) -> Variant:
         dtype, gemm, again, rows = choice
         rates[dtype] = rates.get(dtype) or gemm_rate(getattr(torch, dtype), largest)
         options = {"rows": rows, "length": recipe.train.max_length, "labelled": labelled, "attention": attention}
@@ -171,7 +171,7 @@ def _parameters(config: Any, recipe: Recipe) -> tuple[int, int]:
     return model.num_parameters(), config.get_text_config(decoder=True).hidden_size
 
 
-def _asked(recipe: Recipe, machine: devices.Device, parameters: int) -> Choice:
+def _asked(recipe: Recipe, machine: devices.Device, parameters: int) -> _Chosen:
     """What the training would choose by itself."""
     dtype = compute_dtype(recipe.model.dtype, machine)
     stored, gemm = recipe.quantization, "plain"
@@ -183,7 +183,7 @@ def _asked(recipe: Recipe, machine: devices.Device, parameters: int) -> Choice:
     return str(dtype).removeprefix("torch."), gemm, again, recipe.train.batch_rows
 
 
-def _other_choices(chosen: Variant, recipe: Recipe) -> Iterator[Choice]:
+def _other_choices(chosen: Variant, recipe: Recipe) -> Iterator[_Chosen]:
     storages = ("plain",) if recipe.train.method == "full" else ("plain", "cached", "streamed")
     for dtype, gemm, again in product(("float32", "bfloat16"), storages, (False, True)):
         yield dtype, gemm, again, chosen.rows
@@ -206,7 +206,7 @@ def _advice(chosen: Variant, recipe: Recipe, limit: int, make) -> str:
     return f"{told} No smaller batch fits: lower train.max_length, or take a smaller model or more GPUs."
 
 
-def _smaller(chosen: Variant, recipe: Recipe) -> Iterator[Choice]:
+def _smaller(chosen: Variant, recipe: Recipe) -> Iterator[_Chosen]:
     """Ways that take less and less; what costs least time comes first."""
     dtype, gemm, again, rows = chosen[:4]
     if gemm == "cached":

@@ -23,7 +23,7 @@ from transformers.utils import logging as hf_logging
 from ftlib import atomic
 from ftlib.core.checkpoints import STAGING, checkpoint_bytes, room_for, written_whole
 from ftlib.core.distributed import Through, is_main, launched, sum_over_all, wait_for_all
-from ftlib.core.explosion import Broken, ExplosionError, Watch, explosion_error
+from ftlib.core.explosion import Broken, ExplosionError, ExplosionWatch, explosion_error
 from ftlib.core.loss import summed_loss
 from ftlib.core.monitor import Monitor
 from ftlib.core.pace import Pace, without_gain
@@ -50,7 +50,7 @@ class TokenTrainer(Trainer):
         metrics_path: JSON lines, one per log and one per sample of the hardware.
         on_log: called with every logged dict, but not with samples of the hardware.
         monitor_every_seconds: time between these samples; 0 for none.
-        stop_on_explosion: the rule of `explosion.Watch`.
+        stop_on_explosion: the rule of `explosion.ExplosionWatch`.
         Others: as for `transformers.Trainer`.
     """
 
@@ -85,7 +85,7 @@ class TokenTrainer(Trainer):
         self.only_labelled_logits, self.kl_weight = only_labelled_logits, kl_weight
         self.metrics_path = Path(metrics_path)
         self._tokens_since_log, self._paused, self._log_clock = 0, 0.0, time.perf_counter()
-        self.watch, self._batch = Watch(stop_on_explosion, gradients=not self.args.fp16), None
+        self.watch, self._batch = ExplosionWatch(stop_on_explosion, gradients=not self.args.fp16), None
         self.monitor = Monitor(self.note, monitor_every_seconds if is_main() else 0.0)
         self._writing = threading.Lock()
 

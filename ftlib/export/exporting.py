@@ -12,7 +12,7 @@ import yaml
 from ftlib.errors import UserError
 from ftlib.export import card
 from ftlib.export.folder import base_name, write_adapter, write_beside
-from ftlib.export.golden import Golden, frozen_rows, golden_prompts
+from ftlib.export.golden import Golden, golden_prompts, tested_rows
 from ftlib.export.matrix import VLLM_RANKS, require_taken, subject_of
 from ftlib.export.merge import MergeBase, merge
 from ftlib.export.opened import adapter_player, merged_player
@@ -227,7 +227,7 @@ def _measure(
 
 def _window(asker: Asker, system: System) -> int:
     """Tokens of the longest thing that an engine is asked: a test row with its answer, or a held-out window."""
-    longest = max(len(asker.ask(system, row).prompt.ids) for row in frozen_rows(asker, None))
+    longest = max(len(asker.ask(system, row).prompt.ids) for row in tested_rows(asker, None))
     wanted = max(longest + asker.max_new_tokens, asker.run.recipe.train.max_length)
     return min(wanted, asker.engine.window or wanted)
 

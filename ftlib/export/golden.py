@@ -39,7 +39,7 @@ def golden_prompts(asker: Asker, system: System, count: int = PROMPTS) -> list[G
     lines = jsonl.read(file) if file.is_file() else []
     mine = [line for line in lines if line["system"] == system.name and line["instruction"] == system.told]
     if not mine:
-        asked = [asker.ask(system, row).prompt for row in frozen_rows(asker, count)]
+        asked = [asker.ask(system, row).prompt for row in tested_rows(asker, count)]
         mine = [
             {"id": prompt.id, "system": system.name, "instruction": system.told}
             | {"messages": prompt.messages, "ids": prompt.ids}
@@ -49,7 +49,7 @@ def golden_prompts(asker: Asker, system: System, count: int = PROMPTS) -> list[G
     return [Golden(line["id"], line["messages"], line["ids"]) for line in mine]
 
 
-def frozen_rows(asker: Asker, limit: int | None) -> list[rows.Row]:
+def tested_rows(asker: Asker, limit: int | None) -> list[rows.Row]:
     """Rows of the run's frozen test set, evenly from its slices; `limit` None for those that notebook 03 asked.
 
     Raises:

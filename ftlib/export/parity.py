@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ftlib.export.contents import ParityCheck, check_ends, check_head, check_ids, check_scale
 from ftlib.export.frozen import ask_again, held_out, own_player
-from ftlib.export.golden import Golden, frozen_rows
+from ftlib.export.golden import Golden, tested_rows
 from ftlib.stats import Interval, mean_ci95, paired_difference, ratio_ci95
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def hold_to_parity(
         checks += compare_golden(own, there, own_bare, floor, unadapted, exact)
         rows: list[Row] = []
         if to_the_end or all(check.passed for check in checks):
-            rows = frozen_rows(asker, None)
+            rows = tested_rows(asker, None)
             checks += ask_again(player, asker, system, rows, margin)
             checks += held_out(player, asker, system, margin)
         return Verdict(all(check.passed for check in checks), checks, player.engine, len(rows))

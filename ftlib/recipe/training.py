@@ -149,7 +149,7 @@ class TrainRecipe(Section):
     `monitor_every_seconds` is the time between two samples of the hardware in metrics.jsonl; 0 takes none.
     `report_to` names experiment trackers that the same numbers go to (`ftlib.core.trackers` says where they write).
     `stop_on_explosion: not_finite` ends a training whose loss or gradient is no finite number, with the rows of that
-    step; `sudden` also one that rises far above the steps before (`ftlib.core.explosion.Watch`); `off` goes on.
+    step; `sudden` also one that rises far above the steps before (`core.explosion.ExplosionWatch`); `off` goes on.
     """
 
     context: ContextRecipe = ContextRecipe()

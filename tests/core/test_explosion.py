@@ -8,13 +8,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ftlib.core.explosion import ExplosionError, Watch
+from ftlib.core.explosion import ExplosionError, ExplosionWatch
 from ftlib.core.train import train
 
 POISON = 63  # a token that no row holds
 
 
-def _broken_at(watch: Watch, losses: list[float]) -> int | None:
+def _broken_at(watch: ExplosionWatch, losses: list[float]) -> int | None:
     for number, loss in enumerate(losses):
         watch.add(number + 1, number, torch.tensor(loss))
         if watch.look():
@@ -24,27 +24,27 @@ def _broken_at(watch: Watch, losses: list[float]) -> int | None:
 
 def test_what_is_no_number_breaks_at_once():
     steady = [2.0, 1.9, 1.8]
-    assert _broken_at(Watch("not_finite"), [*steady, math.nan]) == 3
-    assert _broken_at(Watch("not_finite"), [*steady, math.inf]) == 3
-    assert _broken_at(Watch("not_finite"), [*steady, 1e30]) is None
-    assert _broken_at(Watch("off"), [math.nan]) is None
+    assert _broken_at(ExplosionWatch("not_finite"), [*steady, math.nan]) == 3
+    assert _broken_at(ExplosionWatch("not_finite"), [*steady, math.inf]) == 3
+    assert _broken_at(ExplosionWatch("not_finite"), [*steady, 1e30]) is None
+    assert _broken_at(ExplosionWatch("off"), [math.nan]) is None
 
 
 def test_a_sudden_rise_breaks_only_where_it_stays():
     falling = [3.0 - 0.05 * step + 0.1 * (-1) ** step for step in range(30)]
-    assert _broken_at(Watch("sudden"), falling) is None
-    assert _broken_at(Watch("sudden"), [*falling, 90.0, 1.5, 90.0, 1.5]) is None  # hard batches alone
-    assert _broken_at(Watch("sudden"), [*falling, 90.0, 91.0, 92.0]) == 32
-    assert _broken_at(Watch("sudden"), [*falling, 3.2, 3.3, 3.4, 3.5]) is None  # no more than it has been
-    assert _broken_at(Watch("sudden"), [1.0, 90.0, 90.0, 90.0]) is None  # too early to say what is usual
+    assert _broken_at(ExplosionWatch("sudden"), falling) is None
+    assert _broken_at(ExplosionWatch("sudden"), [*falling, 90.0, 1.5, 90.0, 1.5]) is None  # hard batches alone
+    assert _broken_at(ExplosionWatch("sudden"), [*falling, 90.0, 91.0, 92.0]) == 32
+    assert _broken_at(ExplosionWatch("sudden"), [*falling, 3.2, 3.3, 3.4, 3.5]) is None  # no more than it has been
+    assert _broken_at(ExplosionWatch("sudden"), [1.0, 90.0, 90.0, 90.0]) is None  # too early to say what is usual
 
 
 def test_readings_are_looked_at_together_and_the_first_broken_one_is_told():
-    watch = Watch("not_finite")
+    watch = ExplosionWatch("not_finite")
     for number, value in enumerate([1.0, math.nan, math.inf]):
         watch.add(1, number, torch.tensor(value))
     assert watch.look().reading.batch == 1 and watch.look() is None
-    scaled = Watch("not_finite", gradients=False)
+    scaled = ExplosionWatch("not_finite", gradients=False)
     scaled.add(1, None, torch.tensor(math.inf))
     assert scaled.look() is None
 

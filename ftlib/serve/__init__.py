@@ -1,0 +1,1 @@
+"""A finished run for others: behind an endpoint (`ftlib serve`), and on a page to try it (`ftlib demo`)."""

@@ -175,6 +175,8 @@ def _add_serving(command: Callable[..., argparse.ArgumentParser]) -> None:
     demo = command(_demo, "a page to try a run on: base, tuned and RAG side by side, with the passages")
     demo.add_argument("run", type=Path, metavar="RUN", help="a run directory")
     demo.add_argument("--port", type=int, default=8866, metavar="N", help="0: any free one (default: 8866)")
+    words = "of the recipe's systems, by commas; else the base, the trained one, and the base with passages"
+    demo.add_argument("--systems", metavar="NAMES", help=words)
     demo.add_argument("--no-browser", action="store_true", help="only print the address")
 
 
@@ -289,10 +291,12 @@ def _serve(options: argparse.Namespace) -> int:
     return 0
 
 
-def _demo(options: argparse.Namespace) -> int:
+def _demo(options: argparse.Namespace) -> None:
     from ftlib.serve.demo import show_page
 
-    return show_page(options.run, options.port, browser=not options.no_browser, say=functools.partial(print, flush=True))
+    names = [name.strip() for name in options.systems.split(",")] if options.systems else []
+    say = functools.partial(print, flush=True)
+    show_page(options.run, options.port, names, browser=not options.no_browser, say=say)
 
 
 def _preflight(options: argparse.Namespace) -> None:

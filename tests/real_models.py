@@ -44,7 +44,8 @@ _STRICT = (
     "{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}"
     "{{ raise_exception('roles must alternate user/assistant/user/assistant') }}{% endif %}"
 )
-# The system message stands in the last question; roles must alternate; no mark before an answer.
+# The system message stands in the last turn if that is a question, and nowhere if an answer follows (as in
+# training); roles must alternate; no mark before an answer.
 MISTRAL = (
     "{{ bos_token }}{% set first = messages[0]['role'] == 'system' %}"
     "{% set system = messages[0]['content'] if first else '' %}"
@@ -97,7 +98,9 @@ STAND_INS = {
     "meta-llama/Llama-3.2-1B-Instruct": StandIn("llama", LLAMA3, BEGIN, HEADERS, ["<|eot_id|>"]),
     "Qwen/Qwen2.5-0.5B-Instruct": StandIn("qwen2", QWEN2, IM, ["<|im_start|>"], ["<|im_end|>", "<|endoftext|>"]),
     "Qwen/Qwen2.5-7B-Instruct": StandIn("qwen2", QWEN2, IM, ["<|im_start|>"], ["<|im_end|>", "<|endoftext|>"]),
-    "Qwen/Qwen3-4B": StandIn("qwen3", QWEN3, IM, ["<|im_start|>"], ["<|im_end|>", "<|endoftext|>"]),
+    "Qwen/Qwen3-4B": StandIn(
+        "qwen3", QWEN3, IM, ["<|im_start|>", "<think>", "</think>"], ["<|im_end|>", "<|endoftext|>"]
+    ),
     "mistralai/Mistral-7B-Instruct-v0.3": StandIn("mistral", MISTRAL, HF, ["[INST]", "[/INST]"], ["</s>"]),
     "google/gemma-2-2b-it": StandIn("gemma2", GEMMA2, GEMMA, TURNS, ["<eos>", "<end_of_turn>"]),
     "google/gemma-3-1b-it": StandIn("gemma3", GEMMA3, GEMMA, TURNS, ["<eos>", "<end_of_turn>"]),

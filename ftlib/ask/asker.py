@@ -71,11 +71,25 @@ class Asker(NamedTuple):
         Raises:
             UserError: no such run or system, no adapter trained yet, or nothing to search.
         """
-        from ftlib.core.engine import Engine
-
         run = open_run(run_dir)
         system = choose_system(systems(run.recipe), name, rag)
         chosen = [without_adapter(systems(run.recipe), system), system] if compare else [system]
+        return cls.of_systems(run, chosen, max_new_tokens)
+
+    @classmethod
+    def of_systems(cls, run: Run, chosen: Sequence[System], max_new_tokens: int | None = None) -> Asker:
+        """Load several systems that answer side by side.
+
+        Args:
+            run: whose they are.
+            chosen: from `ftlib.systems.systems`, or changed ones of them.
+            max_new_tokens: the longest answer; None: the recipe's `evaluate.max_new_tokens`.
+
+        Raises:
+            UserError: no adapter is trained yet, or there is nothing to search.
+        """
+        from ftlib.core.engine import Engine
+
         knowledge = open_knowledge(run) if any(map(retrieves, chosen)) else None
         examples = _examples(run) if any(each.examples == "fixed" for each in chosen) else []
         similar = _similar(run) if any(each.examples == "similar" for each in chosen) else None

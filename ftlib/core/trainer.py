@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import shutil
@@ -107,10 +108,19 @@ class TokenTrainer(Trainer):
         self._tokens_since_log = self._tokens_since_log + inputs["attention_mask"].sum()
         everywhere = not self.only_labelled_logits
         model = model if model is self.model else Through(model, self.model)
-        loss = summed_loss(model, inputs, masked=everywhere, all_logits=everywhere, kl_weight=self.kl_weight)
+        options = {"masked": everywhere, "all_logits": everywhere, "kl_weight": self.kl_weight}
+        with self._as_others(inputs):
+            loss = summed_loss(model, inputs, **options)
         loss = loss / num_items_in_batch * self.accelerator.num_processes
         self._watch_batch(loss)
         return loss
+
+    def _as_others(self, inputs):
+        """Eager for a row that is alone in its batch: compiled layers would be compiled anew for that one."""
+        alone = len(inputs["input_ids"]) == 1 < self.args.per_device_train_batch_size
+        if alone and "position_ids" not in inputs:  # packed rows are one always
+            return torch.compiler.set_stance("force_eager")
+        return contextlib.nullcontext()
 
     def _clip_grad_norm(self, model):
         self.accelerator.unscale_gradients()  # float16's losses are scaled up; does nothing in other dtypes

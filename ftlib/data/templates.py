@@ -97,7 +97,8 @@ class ChatTemplate:
         self.name, self._jinja = template_source(template, tokenizer, encoder_decoder)
         self._tokenizer = tokenizer
         self._written([Said("user", "question")], True)  # a broken template says so here
-        self._systemless = not self._shows("system", "user")
+        # Mistral's own template shows the system message only while the question is the last turn: not in training.
+        self._systemless = not (self._shows("system", "user") and self._shows("system", "user", "assistant"))
         self._toolless = not self._shows("user", "assistant", "tool")
         self._strict = not self._shows(*(["system"] * (not self._systemless)), "assistant", "user")
 

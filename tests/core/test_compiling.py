@@ -89,3 +89,14 @@ def test_a_compiled_training_is_the_same_training(adapted, rows, make_recipe, mo
     )
     close = {"float32": 1e-4, "bfloat16": 0.03}[dtype]
     assert losses[0] == pytest.approx(losses[1], rel=close) and norms[0] == pytest.approx(norms[1], rel=close)
+
+
+@needs_compiler
+def test_a_last_batch_of_one_row_compiles_nothing_anew(adapted, rows, make_recipe, tmp_path):
+    from torch._dynamo.utils import counters
+
+    counters.clear()
+    model, tokenizer = adapted()
+    recipe = make_recipe(train__compile=True, train__epochs=1, train__early_stopping_patience=0)
+    result = train(model, tokenizer, rows[:21], rows[20:], tmp_path, recipe)  # five batches of four rows, and one row
+    assert result.steps == 6 and counters["stats"]["unique_graphs"] == 2  # of the first layer and of the others

@@ -1,0 +1,72 @@
+"""`ftlib demo`: the page of a run on this machine, for people who don't run notebooks. Voilà shows the widget."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from ftlib.errors import UserError
+from ftlib.serve.guarded import HOST, free_port
+
+_CELL = "from ftlib.serve.page import AskPage\nAskPage.of({run!r}, {names!r})"
+
+
+def show_page(
+    run_dir: str | Path,
+    port: int,
+    names: Sequence[str] = (),
+    *,
+    browser: bool = True,
+    say: Callable[[str], object] = print,
+) -> None:
+    """Serve the page until Ctrl-C or SIGTERM; every visitor gets a process with the models of their own.
+
+    Args:
+        run_dir: a run directory.
+        port: of this machine; 0: any free one.
+        names: of the recipe's systems; none: the base, the trained adapter, and the base with passages.
+        browser: whether one is opened.
+        say: is told the address.
+
+    Raises:
+        UserError: no such run or system, no adapter is trained yet, the port is taken, or Voilà is not installed.
+    """
+    if find_spec("voila") is None:
+        raise UserError.of("ftlib demo", "the extra `demo`", "Voilà is not installed", "pip install 'ftlib[demo]'")
+    check_page(run_dir, names)
+    port = free_port(port)
+    with tempfile.TemporaryDirectory(prefix="ftlib-demo-") as folder:
+        notebook = write_notebook(Path(folder), Path(run_dir).resolve(), names)
+        from voila.app import Voila
+
+        say(
+            f"http://{HOST}:{port}/ shows {run_dir}; the first answer takes as long as its models load. Ctrl-C ends it."
+        )
+        arguments = [str(notebook), f"--port={port}", f"--Voila.ip={HOST}", "--Voila.port_retries=0"]
+        Voila.launch_instance([*arguments, *([] if browser else ["--no-browser"])])
+
+
+def check_page(run_dir: str | Path, names: Sequence[str] = ()) -> None:
+    """Raises UserError, before anything is started, where the page could not be made."""
+    from ftlib.ask.standing import open_run, trained_adapter
+    from ftlib.serve.page import usual_systems
+    from ftlib.systems import TRAINED, systems
+
+    run = open_run(run_dir)
+    chosen = systems(run.recipe, names).values() if names else usual_systems(run)
+    if any(system.adapter == TRAINED for system in chosen):
+        trained_adapter(run)
+
+
+def write_notebook(folder: Path, run: Path, names: Sequence[str]) -> Path:
+    """The notebook that Voilà runs for a visitor: one cell, whose source is not shown."""
+    import nbformat
+
+    cell = nbformat.v4.new_code_cell(_CELL.format(run=str(run), names=list(names)))
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+    file = folder / "demo.ipynb"
+    nbformat.write(notebook, file)
+    return file

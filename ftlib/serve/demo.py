@@ -10,6 +10,12 @@ from pathlib import Path
 from ftlib.errors import UserError
 from ftlib.serve.guarded import HOST, free_port
 
+# A browser loads nothing from elsewhere, whatever Voilà's own templates or a text on the page name.
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; frame-ancestors 'self'"
+)
+IDLE_SECONDS = 600  # after which the models of a visitor who left are unloaded
 _CELL = "from ftlib.serve.page import AskPage\nAskPage.of({run!r}, {names!r})"
 
 
@@ -45,7 +51,9 @@ def show_page(
             f"http://{HOST}:{port}/ shows {run_dir}; the first answer takes as long as its models load. Ctrl-C ends it."
         )
         arguments = [str(notebook), f"--port={port}", f"--Voila.ip={HOST}", "--Voila.port_retries=0"]
-        Voila.launch_instance([*arguments, *([] if browser else ["--no-browser"])])
+        arguments += [f"--MappingKernelManager.cull_idle_timeout={IDLE_SECONDS}", "--Voila.log_level=WARN"]
+        settings = {"headers": {"Content-Security-Policy": POLICY}}
+        Voila.launch_instance([*arguments, *([] if browser else ["--no-browser"])], tornado_settings=settings)
 
 
 def check_page(run_dir: str | Path, names: Sequence[str] = ()) -> None:

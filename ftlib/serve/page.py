@@ -117,7 +117,7 @@ class AskPage:
             w.HTML(sheets.STYLE, layout=w.Layout(display="none")),
             w.HTML(sheets.title_card(recipe.name, Path(recipe.model.base).name), layout=wide),
             w.HBox([self.question, self.button], layout=line),
-            w.HBox(self.offered, layout=row),
+            w.HBox(self.offered, layout=row).add_class("ft-offers"),
             self.expected,
             w.GridBox(self.cards, layout=grid),
             w.HTML(sheets.foot_card(self.asker.max_new_tokens), layout=wide),

@@ -19,6 +19,7 @@ STYLE = """<style>
 .ft-demo .ft-field input { height: 46px; font-size: 17px; border-radius: 10px !important; padding: 0 16px !important; }
 .ft-demo button.ft-go { height: 46px; border-radius: 10px; font-size: 16px; font-weight: 600; color: #fff;
   background: #0072b2; }
+.ft-demo .ft-offers { padding: 4px; margin: -4px; }
 .ft-demo button.ft-offered { height: 30px; border-radius: 15px; padding: 0 14px; font-size: 13px; max-width: 100%;
   color: var(--ft-ink); background: transparent; border: 1px solid var(--ft-line); }
 .ft-demo button:focus-visible { outline: 3px solid #56b4e9; outline-offset: 1px; }

@@ -21,8 +21,9 @@ RECIPE ?= data/recipes/demo.yaml
 OUT ?= runs/demo
 PYTEST_ARGS ?=
 
-# Test files go to so many processes, each whole to one (its fixtures are made once); 0 is one process.
-WORKERS ?= 2
+# Test files go to so many processes, each file whole to one (its fixtures are made once), with one thread each; with 0
+# one process takes them all, with as many threads as there are cores.
+WORKERS ?= 0
 HOLD ?=
 # What shows quickly whether a set of versions works: recipes, data, adapters, a training, an index, the command line.
 FAST ?= tests/test_recipe.py tests/test_real_models.py tests/test_cli.py tests/data tests/stats tests/search \
@@ -44,7 +45,7 @@ models/%/config.json: | $(VENV)/.installed
 	$(BIN)/ftlib models get $*
 
 test: $(VENV)/.installed-test browser lint
-	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+	$(if $(filter-out 0,$(WORKERS)),OMP_NUM_THREADS=1 )$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
@@ -67,8 +68,7 @@ audit: $(VENV)/.installed-dev
 	$(BIN)/uv tool run pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 licences: $(VENV)/.installed-dev
-	@{ sed -n '/^|/q;p' docs/LICENCES.md; $(BIN)/pip-licenses --from=mixed --with-urls --format=markdown \
-		--packages $$(sed -n 's/==.*//p' constraints.txt); } > docs/LICENCES.tmp && mv docs/LICENCES.tmp docs/LICENCES.md
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python docs/licences.py
 
 wheel: $(VENV)/.installed
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

@@ -109,7 +109,12 @@ def test_version_and_script():
     [
         ("run", ["ftlib run --recipe data/recipes/demo.yaml --out runs/demo"]),
         ("real", ["ftlib run --recipe data/recipes/smollm2.yaml --out runs/smollm2"]),
-        ("test", ["-m pytest", "chromium"]),
+        ("test", ["-m pytest", "chromium", "bin/ruff check .", "bin/mypy"]),
+        ("test-lowest", ["--resolution lowest-direct", "-m pytest tests/test_recipe.py"]),
+        ("test-latest", ["--resolution highest", "-m pytest tests/test_recipe.py"]),
+        ("audit", ["pip-audit --requirement constraints.txt"]),
+        ("licences", ["docs/licences.py"]),
+        ("wheel", ["pip wheel"]),
         ("lab", ["jupyter lab", "--ip=127.0.0.1"]),
         ("bench", ["benchmarks/"]),
         ("clean", ["rm -rf runs"]),
@@ -139,6 +144,31 @@ def test_make_installs_with_the_pins_and_only_once(tmp_path):
     later = (tmp_path / ".venv" / ".installed").stat().st_mtime + 10
     os.utime(tmp_path / "constraints.txt", (later, later))
     assert "pip install" in plan()
+
+
+def test_every_extra_is_pinned():
+    for lines in PROJECT["optional-dependencies"].values():
+        for requirement in map(Requirement, lines):
+            pinned = constraints().get(canonicalize_name(requirement.name))
+            assert pinned is None or requirement.specifier.contains(pinned), f"{requirement}: pinned is {pinned}"
+
+
+def test_the_licence_of_every_dependency_is_listed():
+    rows = (ROOT / "docs" / "LICENCES.md").read_text(encoding="utf-8").splitlines()
+    listed = {canonicalize_name(row.split("|")[1].strip()): row.split("|")[3].strip() for row in rows if row[:1] == "|"}
+    assert {canonicalize_name(each.name) for each in declared()} - set(listed) == set()
+    assert not [
+        name for name, licence in listed.items() if not licence or "AGPL" in licence or "unknown" in licence.lower()
+    ]
+
+
+def test_github_calls_the_same_script():
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))["jobs"]
+    assert {"run": ".ci/run"} in jobs["test"]["steps"]
+    for version in jobs["test"]["strategy"]["matrix"]["python"]:
+        assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains(version)
+    for which in jobs["versions"]["strategy"]["matrix"]["which"]:
+        assert subprocess.run(["make", "-n", f"test-{which}"], cwd=ROOT, capture_output=True).returncode == 0
 
 
 def test_continuous_integration_calls_the_readme_command():

@@ -94,6 +94,10 @@ def require_installed() -> None:
         raise UserError.of("ftlib serve", "the extra `serve`", f"no {', '.join(missing)}", "pip install 'ftlib[serve]'")
 
 
+class PromptTooLong(Exception):
+    """A prompt that leaves no room for an answer in what the model reads."""
+
+
 class Door:
     """What every request passes first (ASGI): no closed path, and the token where one is set."""
 
@@ -104,14 +108,12 @@ class Door:
         """Hand the request on, or answer it with 401 or 404."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        from fastapi.responses import JSONResponse
-
         path, said = scope["path"].rstrip("/"), dict(scope["headers"]).get(b"authorization", b"")
         if self._wanted and path not in _OPEN and not hmac.compare_digest(said, self._wanted):
-            refused = JSONResponse({"detail": "expected the server's token as `Authorization: Bearer ...`"}, 401)
-            return await refused(scope, receive, send)
+            told = "expected the server's token as `Authorization: Bearer ...`"
+            return await _refusal(401, told, "invalid_api_key")(scope, receive, send)
         if path in _CLOSED:
-            return await JSONResponse({"detail": "one model is served here"}, 404)(scope, receive, send)
+            return await _refusal(404, "one model is served here", "not_found")(scope, receive, send)
         await self._app(scope, receive, send)
 
 
@@ -124,12 +126,13 @@ def fit_window(window: int | None, tokens: int, max_new_tokens: int) -> int:
         max_new_tokens: how many are wanted.
 
     Raises:
-        ValueError: the prompt leaves no room for one.
+        PromptTooLong: the prompt leaves no room for one.
     """
     if window is None:
         return max_new_tokens
     if tokens >= window:
-        raise ValueError(f"the prompt has {tokens} tokens; the model reads {window}, the answer included: shorten it")
+        told = f"the prompt has {tokens} tokens; the model reads {window}, the answer included: shorten it"
+        raise PromptTooLong(told)
     return min(max_new_tokens, window - tokens)
 
 
@@ -143,6 +146,7 @@ def _guard(model: str, token: str | None) -> None:
 
     def build_guarded(*parts: Any, **more: Any) -> Any:
         app = build(*parts, **more)
+        app.add_exception_handler(PromptTooLong, _refuse_prompt)
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*_NAMES])
         app.add_middleware(Door, token=token)
         return app
@@ -175,16 +179,22 @@ def _within_window(write: Callable) -> Callable:
 
     @functools.wraps(write)
     def written(self: Any, model: Any, processor: Any, inputs: Any, config: Any, *parts: Any, **more: Any) -> Any:
-        from fastapi import HTTPException
-
         from ftlib.core.generate import context_window
 
         ids = inputs["input_ids"]
         tokens = len(ids) if isinstance(ids, list) else ids.shape[-1]
-        try:
-            config.max_new_tokens = fit_window(context_window(model), tokens, config.max_new_tokens)
-        except ValueError as error:
-            raise HTTPException(400, str(error)) from None
+        config.max_new_tokens = fit_window(context_window(model), tokens, config.max_new_tokens)
         return write(self, model, processor, inputs, config, *parts, **more)
 
     return written
+
+
+async def _refuse_prompt(request: Any, error: Exception) -> Any:
+    return _refusal(400, str(error), "context_length_exceeded")
+
+
+def _refusal(status: int, message: str, code: str) -> Any:
+    """An error in the form that OpenAI's clients show."""
+    from fastapi.responses import JSONResponse
+
+    return JSONResponse({"error": {"message": message, "type": "invalid_request_error", "code": code}}, status)

@@ -83,6 +83,7 @@ def tiny_recipe(tmp_path: Path, tiny_model_dir: Path) -> Path:
     recipe = {
         "name": "tiny",
         "seed": 7,
+        "lesson_seconds": 0,
         "data": {
             "path": "raw",
             "test_path": "test.jsonl",

@@ -46,6 +46,7 @@ def finished(request, material: Path, tmp_path_factory, ftlib_run) -> tuple[str,
     first_records(material / "data" / file, folder / file, count)
     recipe = {
         "name": request.param,
+        "lesson_seconds": 0,
         "data": {"path": file, **data},
         "model": {"base": str(ROOT / "data" / "base_model")},
         "train": {"epochs": 0.2, "batch_rows": 8, "max_length": 1024, "eval_every_steps": 50},

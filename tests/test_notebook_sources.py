@@ -16,9 +16,7 @@ from ftlib.stage import NOTEBOOKS
 ROOT = Path(__file__).parents[1]
 FILES = {stage: ROOT / "notebooks" / f"{name}.ipynb" for stage, name in NOTEBOOKS.items()}
 PARAMETERS = {"run_dir": "runs/demo", "recipe": "data/recipes/demo.yaml", "overrides": {}, "interactive": True}
-MORE_PARAMETERS = {
-    "02_train": {"lesson_seconds": 20, "wordings_facts": 0}
-}  # of single notebooks: what a run leaves out unless it is asked
+MORE_PARAMETERS = {"02_train": {"wordings_facts": 0}}  # of single notebooks: what a run leaves out unless it is asked
 
 
 def cells(stage: str, kind: str) -> list[nbformat.NotebookNode]:

@@ -33,6 +33,7 @@ class Recipe(BaseModel):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     seed: int = Field(0, ge=0, lt=2**32)
+    lesson_seconds: float = Field(20.0, ge=0)  # what one demonstration beside the real work of notebook 02 may take
     data: DataRecipe
     prompt: PromptRecipe = PromptRecipe()
     model: ModelRecipe

@@ -8,7 +8,7 @@ from ftlib.ask.standing import open_run
 from ftlib.serve import sheets
 from ftlib.serve.page import AskPage, answer_of, example_rows, usual_systems
 from ftlib.systems import System
-from tests.ask.conftest import run_dir  # noqa: F401
+from tests.ask.conftest import COLOURS, run_dir  # noqa: F401
 
 SYSTEM = System("a", "<i>A</i>", None, "question", None)
 TOLD = {"answer": "<b>1</b>", "error": "", "seconds": 0.5, "passages": None, "is_cut": False, "declined": None}
@@ -30,11 +30,13 @@ def test_base_adapter_and_passages_stand_side_by_side(page, run_dir):  # noqa: F
 
 
 def test_one_question_is_answered_by_all_and_asked_once(page):
-    page.question.value = "What colour is the Heron?"  # as Enter does
+    question = page.offered[0].description
+    product, colour = next((name, colour) for name, colour in COLOURS.items() if name in question)
+    page.question.value = question  # as Enter does
     base, tuned, rag = (card.value for card in page.cards)
-    assert '<div class="ft-text ft-answer">red</div>' in tuned and "red" not in base
-    assert "The Heron is red." in rag and "passage" not in tuned
-    assert "The test set expects: red" in page.expected.value and not page.button.disabled
+    assert f'<div class="ft-text ft-answer">{colour}</div>' in tuned and colour not in base
+    assert f"The {product} is {colour}." in rag and "passage" not in tuned
+    assert f"The test set expects: {colour}" in page.expected.value and not page.button.disabled
     page.cards[1].value = ""
     page.button.click()
     assert page.cards[1].value == "", "the same question is not asked again"

@@ -19,7 +19,7 @@ from ftlib.errors import UserError
 from ftlib.serve.served import ready_export
 from tests.serve.conftest import TOKEN, TOKEN_ENV
 
-QUESTION = "Which colour has the Drift?"
+QUESTION = "Which colour has the Basalt?"
 MODEL = "colours"  # the run's name
 SYSTEM = {"role": "system", "content": "Name the colour."}  # the run's own, which a client has to send
 
@@ -46,9 +46,28 @@ def send(server, path: str, method: str = "GET", **headers: str) -> int:
         return error.code
 
 
-def test_an_answer_over_http_is_that_of_ask_and_ends_at_the_end_token(server, run_dir):
+def text(found) -> str:
+    return found.choices[0].message.content.strip()
+
+
+@pytest.fixture(scope="module")
+def said(run_dir) -> dict[str, str]:
+    """Question to what `ftlib ask` answers, for products whose colours the run has learned more or less."""
+    from ftlib.ask.asker import Asker, row_asking
+
+    asker = Asker.of(run_dir)
+    (system,) = asker.systems.values()
+    questions = [f"Which colour has the {name}?" for name in ("Basalt", "Heron", "Tarn", "Otter")]
+    prompts = [asker.ask(system, row_asking(each)).prompt for each in questions]
+    told = asker.engine.generate(system, prompts, max_new_tokens=asker.max_new_tokens, batch_rows=1)
+    found = {each: one.text for each, one in zip(questions, told, strict=True)}
+    assert len(set(found.values())) > 2
+    return found
+
+
+def test_an_answer_over_http_is_that_of_ask_and_ends_at_the_end_token(server, run_dir, said):
     found = ask(server.client())
-    assert found.choices[0].message.content.strip() == ask_once(run_dir, QUESTION) == "green"
+    assert text(found) == said[QUESTION] == ask_once(run_dir, QUESTION) == "blue"
     assert found.choices[0].finish_reason == "stop" and found.usage.completion_tokens < 6
     golden = jsonl.read(run_dir / "golden.jsonl")[0]
     assert golden["messages"][0] == SYSTEM, "what the evaluation has sent"
@@ -57,7 +76,7 @@ def test_an_answer_over_http_is_that_of_ask_and_ends_at_the_end_token(server, ru
 def test_a_stream_tells_the_same_piece_by_piece(server):
     pieces = [piece.choices[0] for piece in ask(server.client(), stream=True)]
     said = [piece.delta.content for piece in pieces if piece.delta.content]
-    assert "".join(said).strip() == "green" and pieces[-1].finish_reason == "stop"
+    assert "".join(said).strip() == "blue" and pieces[-1].finish_reason == "stop"
 
 
 def test_an_answer_is_as_long_as_the_export_says_unless_the_request_asks_for_more(server):
@@ -73,7 +92,7 @@ def test_an_overlong_prompt_is_a_clear_error_and_the_server_lives_on(server, str
     with pytest.raises(openai.BadRequestError, match="the model reads 512, the answer included") as refused:
         ask(server.client(), "Drift " * 600, stream=stream)
     assert refused.value.code == "context_length_exceeded"
-    assert ask(server.client()).choices[0].message.content.strip() == "green"
+    assert text(ask(server.client())) == "blue"
 
 
 def test_an_answer_ends_where_the_window_does(server):
@@ -81,12 +100,11 @@ def test_an_answer_ends_where_the_window_does(server):
     assert found.usage.total_tokens == 512 and found.choices[0].finish_reason == "length"
 
 
-def test_32_clients_at_once_each_get_the_answer_to_their_own_question(server):
-    colours = {"Heron": "red", "Basalt": "blue", "Drift": "green", "Tarn": "grey"}
-    asked = [[*colours][number % 4] for number in range(32)]
+def test_32_clients_at_once_each_get_the_answer_to_their_own_question(server, said):
+    asked = [[*said][number % 4] for number in range(32)]
     with ThreadPoolExecutor(32) as pool:
-        found = list(pool.map(lambda name: ask(server.client(), f"Which colour has the {name}?"), asked))
-    assert [each.choices[0].message.content.strip() for each in found] == [colours[name] for name in asked]
+        found = list(pool.map(lambda question: text(ask(server.client(), question)), asked))
+    assert found == [said[question] for question in asked]
 
 
 def test_a_client_that_is_killed_in_the_middle_stops_its_answer(server):
@@ -94,7 +112,7 @@ def test_a_client_that_is_killed_in_the_middle_stops_its_answer(server):
     for _ in range(5):
         next(stream)
     stream.close()
-    assert ask(server.client()).choices[0].message.content.strip() == "green"
+    assert text(ask(server.client())) == "blue"
 
 
 def test_without_the_token_nothing_is_told(server):

@@ -78,11 +78,13 @@ def _kappa(items: Sequence[tuple[Hashable, ...]]) -> float:
 
 
 def _alpha(items: Sequence[tuple[Hashable, ...]]) -> float:
-    import krippendorff
+    from nltk.metrics.agreement import AnnotationTask
 
-    names = dict.fromkeys(label for each in items for label in each)
-    counts = [[each.count(name) for name in names] for each in items]
-    return float(krippendorff.alpha(value_counts=counts, level_of_measurement="nominal")) if len(names) > 1 else np.nan
+    if len({label for each in items for label in each}) < 2:
+        return np.nan
+    return float(
+        AnnotationTask([(rater, n, label) for n, each in enumerate(items) for rater, label in enumerate(each)]).alpha()
+    )
 
 
 def _coefficient(

@@ -46,8 +46,21 @@ def send(server, path: str, method: str = "GET", **headers: str) -> int:
         return error.code
 
 
+def asked_alone(server, question: str) -> str:
+    """The answer that a client of its own gets."""
+    with server.client() as client:
+        return text(ask(client, question))
+
+
 def text(found) -> str:
     return found.choices[0].message.content.strip()
+
+
+@pytest.fixture
+def client(server):
+    """OpenAI's own, with the token."""
+    with server.client() as client:
+        yield client
 
 
 @pytest.fixture(scope="module")
@@ -65,70 +78,70 @@ def said(run_dir) -> dict[str, str]:
     return found
 
 
-def test_an_answer_over_http_is_that_of_ask_and_ends_at_the_end_token(server, run_dir, said):
-    found = ask(server.client())
+def test_an_answer_over_http_is_that_of_ask_and_ends_at_the_end_token(server, client, run_dir, said):
+    found = ask(client)
     assert text(found) == said[QUESTION] == ask_once(run_dir, QUESTION) == "blue"
     assert found.choices[0].finish_reason == "stop" and found.usage.completion_tokens < 6
     golden = jsonl.read(run_dir / "golden.jsonl")[0]
     assert golden["messages"][0] == SYSTEM, "what the evaluation has sent"
 
 
-def test_a_stream_tells_the_same_piece_by_piece(server):
-    pieces = [piece.choices[0] for piece in ask(server.client(), stream=True)]
+def test_a_stream_tells_the_same_piece_by_piece(server, client):
+    pieces = [piece.choices[0] for piece in ask(client, stream=True)]
     said = [piece.delta.content for piece in pieces if piece.delta.content]
     assert "".join(said).strip() == "blue" and pieces[-1].finish_reason == "stop"
 
 
-def test_an_answer_is_as_long_as_the_export_says_unless_the_request_asks_for_more(server):
+def test_an_answer_is_as_long_as_the_export_says_unless_the_request_asks_for_more(server, client):
     forever = endless(server)
-    assert ask(server.client(), **forever).usage.completion_tokens == 300
+    assert ask(client, **forever).usage.completion_tokens == 300
     del forever["max_tokens"]
-    short = ask(server.client(), **forever)
+    short = ask(client, **forever)
     assert (short.usage.completion_tokens, short.choices[0].finish_reason) == (6, "length")
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_an_overlong_prompt_is_a_clear_error_and_the_server_lives_on(server, stream):
+def test_an_overlong_prompt_is_a_clear_error_and_the_server_lives_on(server, client, stream):
     with pytest.raises(openai.BadRequestError, match="the model reads 512, the answer included") as refused:
-        ask(server.client(), "Drift " * 600, stream=stream)
+        ask(client, "Drift " * 600, stream=stream)
     assert refused.value.code == "context_length_exceeded"
-    assert text(ask(server.client())) == "blue"
+    assert text(ask(client)) == "blue"
 
 
-def test_an_answer_ends_where_the_window_does(server):
-    found = ask(server.client(), "Drift " * 150, **endless(server) | {"max_tokens": 4000})
+def test_an_answer_ends_where_the_window_does(server, client):
+    found = ask(client, "Drift " * 60, **endless(server) | {"max_tokens": 4000})
     assert found.usage.total_tokens == 512 and found.choices[0].finish_reason == "length"
 
 
 def test_32_clients_at_once_each_get_the_answer_to_their_own_question(server, said):
     asked = [[*said][number % 4] for number in range(32)]
     with ThreadPoolExecutor(32) as pool:
-        found = list(pool.map(lambda question: text(ask(server.client(), question)), asked))
+        found = list(pool.map(lambda question: asked_alone(server, question), asked))
     assert found == [said[question] for question in asked]
 
 
-def test_a_client_that_is_killed_in_the_middle_stops_its_answer(server):
-    stream = ask(server.client(), stream=True, **endless(server) | {"max_tokens": 450})
+def test_a_client_that_is_killed_in_the_middle_stops_its_answer(server, client):
+    stream = ask(client, stream=True, **endless(server) | {"max_tokens": 450})
     for _ in range(5):
         next(stream)
     stream.close()
-    assert text(ask(server.client())) == "blue"
+    assert text(ask(client)) == "blue"
 
 
-def test_without_the_token_nothing_is_told(server):
-    with pytest.raises(openai.AuthenticationError, match="expected the server's token"):
-        ask(server.client("another"))
+def test_without_the_token_nothing_is_told(server, client):
+    with server.client("another") as stranger, pytest.raises(openai.AuthenticationError, match="the server's token"):
+        ask(stranger)
     assert send(server, "/v1/models") == 401 and send(server, "/health") == 200
     assert TOKEN not in server.log.read_text() and f"${TOKEN_ENV}" in server.log.read_text()
 
 
-def test_it_serves_this_model_alone_and_answers_to_names_of_this_machine(server):
+def test_it_serves_this_model_alone_and_answers_to_names_of_this_machine(server, client):
     known = {"Authorization": f"Bearer {TOKEN}"}
-    assert [model.id for model in server.client().models.list()] == [MODEL]
+    assert [model.id for model in client.models.list()] == [MODEL]
     assert [send(server, path, "POST", **known) for path in ("/load_model", "/reset", "/reset/")] == [404] * 3
     assert send(server, "/v1/models", **known, Host="elsewhere.example") == 400
     with pytest.raises(openai.BadRequestError):
-        server.client().chat.completions.create(model="another", messages=[SYSTEM])
+        client.chat.completions.create(model="another", messages=[SYSTEM])
 
 
 def test_the_command_it_prints_asks_a_question_of_the_test_set(server, run_dir):
@@ -152,12 +165,12 @@ def test_what_cannot_be_served_is_said_before_anything_is_made(run_dir, monkeypa
         ready_export(run_dir / "nothing")
 
 
-def test_sigterm_in_the_middle_of_an_answer_ends_it_and_leaves_no_process(server):
+def test_sigterm_in_the_middle_of_an_answer_ends_it_and_leaves_no_process(server, client):
     import psutil
 
     process = psutil.Process(server.process.pid)
     assert process.children(recursive=True) == []
-    stream = ask(server.client(), stream=True, **endless(server) | {"max_tokens": 480})
+    stream = ask(client, stream=True, **endless(server) | {"max_tokens": 480})
     next(stream)
     began = time.monotonic()
     server.process.send_signal(signal.SIGTERM)

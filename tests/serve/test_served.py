@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import time
 import urllib.error
@@ -146,7 +147,7 @@ def test_it_serves_this_model_alone_and_answers_to_names_of_this_machine(server,
 
 def test_the_command_it_prints_asks_a_question_of_the_test_set(server, run_dir):
     line = next(line for line in server.log.read_text().splitlines() if "curl" in line)
-    body = json.loads(line.partition(" -d ")[2].strip("'"))
+    body = json.loads(shlex.split(line)[-1])
     assert body == {"model": MODEL, "messages": jsonl.read(run_dir / "golden.jsonl")[-1]["messages"]}
 
 

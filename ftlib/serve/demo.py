@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from ftlib.errors import UserError
 from ftlib.serve.guarded import HOST, free_port
@@ -45,6 +46,7 @@ def show_page(
     port = free_port(port)
     with tempfile.TemporaryDirectory(prefix="ftlib-demo-") as folder:
         notebook = write_notebook(Path(folder), Path(run_dir).resolve(), names)
+        from traitlets.config import Config
         from voila.app import Voila
 
         say(
@@ -52,8 +54,18 @@ def show_page(
         )
         arguments = [str(notebook), f"--port={port}", f"--Voila.ip={HOST}", "--Voila.port_retries=0"]
         arguments += [f"--MappingKernelManager.cull_idle_timeout={IDLE_SECONDS}", "--Voila.log_level=WARN"]
+        arguments += [] if browser else ["--no-browser"]
         settings = {"headers": {"Content-Security-Policy": POLICY}}
-        Voila.launch_instance([*arguments, *([] if browser else ["--no-browser"])], tornado_settings=settings)
+        config = Config({"VoilaConfiguration": {"prelaunch_hook": refuse_other_names}})
+        Voila.launch_instance(arguments, tornado_settings=settings, config=config)
+
+
+def refuse_other_names(handler: Any, notebook: Any, cwd: str) -> None:
+    """Voilà's hook before a page is made: status 403 for a web page that calls this machine by a name of its own."""
+    from tornado.web import HTTPError
+
+    if handler.request.host_name not in (HOST, "localhost"):
+        raise HTTPError(403)
 
 
 def check_page(run_dir: str | Path, names: Sequence[str] = ()) -> None:

@@ -154,7 +154,7 @@ def _guard(model: str, token: str | None) -> None:
     listed = [{"id": model, "object": "model", "created": 0, "owned_by": "ftlib"}]
     server.build_server = build_guarded
     model_manager.ModelManager.get_gen_models = staticmethod(lambda cache_dir=None: listed)
-    uvicorn.Config = functools.partial(uvicorn.Config, timeout_graceful_shutdown=GRACE_SECONDS)
+    uvicorn.Config = functools.partial(uvicorn.Config, timeout_graceful_shutdown=GRACE_SECONDS)  # type: ignore[misc, assignment]
     utils.BaseHandler._build_generation_config = _as_exported(utils.BaseHandler._build_generation_config)
     for manager in (utils.GenerateManager, utils.CBGenerateManager):
         for name in ("generate_streaming", "generate_non_streaming"):

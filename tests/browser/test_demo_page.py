@@ -115,6 +115,7 @@ def _no_other_name_and_a_clean_end(address: str, process: subprocess.Popen, log:
 
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(urllib.request.Request(address, headers={"Host": "elsewhere.example"}), timeout=60)
+    refused.value.close()
     assert refused.value.code == 403
     kernels = psutil.Process(process.pid).children(recursive=True)
     assert kernels, "the visitor's"
@@ -129,9 +130,11 @@ def _address(process: subprocess.Popen, log: Path) -> str:
     while time.monotonic() < deadline and process.poll() is None:
         told = [word for word in log.read_text().split() if word.startswith("http://127.0.0.1:")]
         try:
-            if told and urllib.request.urlopen(f"{told[0]}voila/static/voila.js", timeout=5):
+            if told:
+                urllib.request.urlopen(f"{told[0]}voila/static/voila.js", timeout=5).close()
                 return told[0]
-        except urllib.error.HTTPError:  # it answers, if only that there is no such file
+        except urllib.error.HTTPError as answer:  # if only that there is no such file
+            answer.close()
             return told[0]
         except OSError:
             pass

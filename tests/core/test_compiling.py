@@ -95,6 +95,7 @@ def test_a_compiled_training_is_the_same_training(adapted, rows, make_recipe, mo
 def test_a_last_batch_of_one_row_compiles_nothing_anew(adapted, rows, make_recipe, tmp_path):
     from torch._dynamo.utils import counters
 
+    torch.compiler.reset()
     counters.clear()
     model, tokenizer = adapted()
     recipe = make_recipe(train__compile=True, train__epochs=1, train__early_stopping_patience=0)

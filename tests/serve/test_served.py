@@ -44,7 +44,8 @@ def send(server, path: str, method: str = "GET", **headers: str) -> int:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
-        return error.code
+        with error:
+            return error.code
 
 
 def asked_alone(server, question: str) -> str:

@@ -23,7 +23,7 @@ PYTEST_ARGS ?=
 
 # Test files go to so many processes, each file whole to one (its fixtures are made once), with one thread each; with 0
 # one process takes them all, with as many threads as there are cores.
-WORKERS ?= 0
+WORKERS ?= 2
 HOLD ?=
 # What shows quickly whether a set of versions works: recipes, data, adapters, a training, an index, the command line.
 FAST ?= tests/test_recipe.py tests/test_real_models.py tests/test_cli.py tests/data tests/stats tests/search \

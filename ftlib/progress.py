@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tqdm.std import tqdm
@@ -58,3 +59,17 @@ def progress(
     from tqdm.auto import tqdm as live_bar
 
     return live_bar(iterable, total=total, desc=desc, leave=stays)
+
+
+@contextmanager
+def without_library_bars() -> Iterator[None]:
+    """Inside, transformers draws no progress bar for each weight or file."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()

@@ -87,7 +87,7 @@ def uncompile(model: torch.nn.Module) -> None:
 def compile_where_it_pays(
     model: torch.nn.Module,
     wanted: bool | str,
-    steps: Sequence[Callable[[], int]],
+    make_steps: Callable[[], Sequence[Callable[[], int]]],
     training_tokens: int,
     before: bool | None = None,
 ) -> tuple[bool, str]:
@@ -96,7 +96,8 @@ def compile_where_it_pays(
     Args:
         model: the model to train; its gradients are thrown away.
         wanted: the recipe's `train.compile`.
-        steps: each computes the gradients of one batch and says how many tokens it had.
+        make_steps: gives some steps, where they are needed; each computes the gradients of one batch and says how many
+            tokens it had.
         training_tokens: of the whole training.
         before: what was decided when this training began, where it was killed and goes on: other kernels round
             otherwise, and a resumed training is to be the same.
@@ -108,13 +109,14 @@ def compile_where_it_pays(
         return False, "compile: off, set by the recipe"
     if wanted is True or before:
         done = compile_layers(model, dynamic=True)
-        _warm(model, steps)
+        _warm(model, make_steps())
         return done
     if before is False:
         return False, "compile: off, as when this training began, or in each of several processes"
     if missing := missing_for_compile():
         return False, f"compile: eager, because torch.compile needs {missing} and found none"
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        steps = make_steps()
         eager = _speed(model, steps)
         expected = training_tokens / eager
         if expected < _WORTH_SECONDS:

@@ -61,7 +61,9 @@ class Engine:
         Raises:
             UserError: the base or an adapter is not there, or an adapter belongs to another base.
         """
-        from ftlib.core.load import attach_adapters, is_whole_model, load_base
+        from ftlib.core.finetuned import attach_adapters
+        from ftlib.core.load import load_base
+        from ftlib.core.published import is_whole_model
 
         tokenizer = load_tokenizer(run.recipe.model)
         local = [system for system in systems.values() if cls.is_local(system)]
@@ -199,7 +201,7 @@ class Engine:
 
 def _load_whole(run: Run, systems: Mapping[str, System], paths: Mapping[str, str], tokenizer) -> dict:
     """One model for each folder among these systems' paths, by the system's name."""
-    from ftlib.core.load import load_whole
+    from ftlib.core.finetuned import load_whole
 
     for system in systems.values():
         if system.adapter_scale != 1:

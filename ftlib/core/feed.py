@@ -91,7 +91,7 @@ def sample_steps(
     model: torch.nn.Module,
     tokenizer,
     rows: Sequence[dict],
-    batches: Sequence[list[int]],
+    batches: LengthGroupedBatches,
     *,
     packed: bool,
     count: int = 3,
@@ -99,14 +99,14 @@ def sample_steps(
     """Forward and backward of some batches, from few places to many, for a timing.
 
     Args:
-        model, tokenizer: as of `train`. rows: from `training_rows`. batches: indices of rows, one list a micro-batch.
+        model, tokenizer: as of `train`. rows: from `training_rows`. batches: of the training.
         packed: whether a batch's rows are laid end to end. count: how many.
 
     Returns:
         Functions that add a batch's gradients to the model's and say how many tokens the batch had.
     """
     collate = make_collator(model, tokenizer, packed)
-    ordered = sorted(batches, key=lambda each: len(each) * max(row_tokens(rows[row]) for row in each))
+    ordered = sorted(batches.epoch(0), key=lambda each: len(each) * max(row_tokens(rows[row]) for row in each))
     chosen = [ordered[(2 * number + 1) * len(ordered) // (2 * count)] for number in range(count)]
     made = [on_device(collate([rows[row] for row in each]), model.device) for each in chosen]
 

@@ -79,8 +79,7 @@ def make_plan(
     train = recipe.train
     steps_per_epoch = math.ceil(batches.count(1) / train.accumulation)
     trainable, total = count_parameters(model)
-    possible = getattr(model, "supports_gradient_checkpointing", True)
-    checkpointing, reason = choose_checkpointing(train.activation_checkpointing, total, machine, possible)
+    checkpointing, reason = checkpointing_of(model, recipe, machine)
     return Plan(
         device=f"{machine.kind}: {machine.name}, {machine.cores} cores",
         dtype=str(model.dtype).removeprefix("torch."),
@@ -118,6 +117,12 @@ def padding_share(batches: LengthGroupedBatches) -> float:
         places += max(widths) * len(widths)
         tokens += sum(widths)
     return 1 - tokens / places
+
+
+def checkpointing_of(model: torch.nn.Module, recipe: Recipe, machine: Device) -> tuple[bool, str]:
+    """`choose_checkpointing` for a model that is loaded."""
+    possible = getattr(model, "supports_gradient_checkpointing", True)
+    return choose_checkpointing(recipe.train.activation_checkpointing, count_parameters(model)[1], machine, possible)
 
 
 def choose_checkpointing(

@@ -15,9 +15,11 @@ from typing import Any, NamedTuple
 import torch
 
 from ftlib import atomic, jsonl
-from ftlib.core.load import attach_adapters, is_whole_model, load_base, load_finetuned
+from ftlib.core.finetuned import attach_adapters, load_finetuned
+from ftlib.core.load import load_base
 from ftlib.core.loss import computed_in, has_encoder, log_likelihood
 from ftlib.core.optimizers import make_optimizer
+from ftlib.core.published import is_whole_model
 from ftlib.data.prompts import IGNORED, Example, Renderer
 from ftlib.data.tokens import load_tokenizer
 from ftlib.errors import UserError

@@ -7,6 +7,7 @@ import math
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import accumulate, chain, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -143,8 +144,8 @@ def _planned(
     tokens = sum(batches.lengths[row] for row in batches.rows(0)) * recipe.train.epochs
     before = Plan.compiled_in(out_dir)
     before = False if launched() > 1 and before is None else before  # timings differ, and all must decide alike
-    steps = sample_steps(model, tokenizer, rows, batches.epoch(0), packed=packed)
-    compiled, compile_note = compile_where_it_pays(model, recipe.train.compile, steps, tokens, before)
+    make_steps = partial(sample_steps, model, tokenizer, rows, batches, packed=packed)
+    compiled, compile_note = compile_where_it_pays(model, recipe.train.compile, make_steps, tokens, before)
     first = (rows[number]["labels"][0 if has_encoder(model) else 1 :] for number in batches.rows(0))
     labels = sum(label != IGNORED for labels in first for label in labels)
     loaded = [getattr(model, name, "") for name in ("gemm_reason", "attention_reason")]

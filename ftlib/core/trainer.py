@@ -19,7 +19,6 @@ from torch.utils.data import DataLoader
 from transformers import Trainer
 from transformers.trainer_callback import PrinterCallback, TrainerState
 from transformers.trainer_utils import get_last_checkpoint, rotate_checkpoints
-from transformers.utils import logging as hf_logging
 
 from ftlib import atomic
 from ftlib.core.checkpoints import STAGING, checkpoint_bytes, room_for, written_whole
@@ -28,6 +27,7 @@ from ftlib.core.explosion import Broken, ExplosionError, ExplosionWatch, explosi
 from ftlib.core.loss import summed_loss
 from ftlib.core.monitor import Monitor
 from ftlib.core.pace import Pace, without_gain
+from ftlib.progress import without_library_bars
 
 TRAINER_STATE_NAME = "trainer_state.json"
 
@@ -277,11 +277,8 @@ class TokenTrainer(Trainer):
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
         """Only safetensors: Trainer's own version also pickles its arguments."""
         options = {"save_embedding_layers": False} if hasattr(self.model, "peft_config") else {}
-        shown = hf_logging.is_progress_bar_enabled()
-        hf_logging.disable_progress_bar()  # else one bar per checkpoint in a headless log
-        self.model.save_pretrained(output_dir, **options)
-        if shown:
-            hf_logging.enable_progress_bar()
+        with without_library_bars():  # else one per checkpoint in a headless log
+            self.model.save_pretrained(output_dir, **options)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model=None) -> None:
         """Weights only; tied weights are stored once and arrive through the other name."""

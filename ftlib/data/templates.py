@@ -48,7 +48,8 @@ LLAMA2 = """{{ bos_token -}}
 {%- endfor -%}
 """
 
-CHATML = """{{ bos_token if bos_token else '' -}}
+# Some models' begin token is the marker that opens a turn: it stands there once.
+CHATML = """{{ bos_token if bos_token and bos_token != '<|im_start|>' else '' -}}
 {%- for message in messages -%}
 {{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' -}}
 {%- endfor -%}

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
+from ftlib.progress import without_library_bars
 from ftlib.recipe import Recipe
 
 MergeBase = Literal["stored", "full"]
@@ -46,7 +45,7 @@ def merge(
         _take_stored_weights(model, recipe)
     if adapter_dir is not None:
         model = _with_adapter(model, adapter_dir, kind)
-    with without_bars():
+    with without_library_bars():
         model.to(kind).save_pretrained(out_dir)
     load_tokenizer(recipe.model).save_pretrained(out_dir)
     return out_dir
@@ -96,7 +95,7 @@ def _with_adapter(model, adapter_dir: str | Path, dtype):
     """PEFT's own merge, whatever the adapter's kind, layer by layer in float32."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
-    from ftlib.core.load import attach_adapters
+    from ftlib.core.finetuned import attach_adapters
 
     adapted = attach_adapters(model, {"default": adapter_dir}, fused=False)
     for layer in adapted.modules():
@@ -106,17 +105,3 @@ def _with_adapter(model, adapter_dir: str | Path, dtype):
             layer.merge(safe_merge=True)
             weight.data = weight.data.to(dtype)
     return adapted.unload()
-
-
-@contextmanager
-def without_bars() -> Iterator[None]:
-    """Inside, transformers draws no progress bar for each weight or file."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()

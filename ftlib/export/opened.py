@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftlib.export.merge import published_base, without_bars
+from ftlib.export.merge import published_base
+from ftlib.progress import without_library_bars
 
 if TYPE_CHECKING:
     from ftlib.ask.asker import Asker
@@ -20,7 +21,7 @@ def merged_player(asker: Asker, folder: Path) -> Iterator[TorchPlayer]:
     from ftlib.core.load import model_class
 
     own = asker.engine.model
-    with without_bars():
+    with without_library_bars():
         model = model_class(asker.run.recipe).from_pretrained(folder, dtype=own.dtype, use_safetensors=True)
     yield _torch_player(asker, model.to(own.device).eval(), folder, "transformers, merged model")
 
@@ -35,7 +36,8 @@ def adapter_player(asker: Asker, folder: Path, *, full: bool = False, without: b
         full: on the base as published, as a server without quantization does.
         without: with the adapter switched off.
     """
-    from ftlib.core.load import attach_adapters, load_base
+    from ftlib.core.finetuned import attach_adapters
+    from ftlib.core.load import load_base
 
     own, recipe = asker.engine.model, asker.run.recipe
     base = published_base(recipe).to(own.device, own.dtype) if full else load_base(recipe)[0]

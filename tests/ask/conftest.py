@@ -22,13 +22,26 @@ WORDINGS = [
 TOLD = "Name the colour."
 
 
-@pytest.fixture(scope="session")
-def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run whose notebook 02 is finished: four products' colours, learned by a tiny model."""
+def finish_training(run: Run, made: list[rows.Row]) -> None:
+    """Notebook 02's stage, by really training on these rows."""
     from ftlib.core.load import load_base
     from ftlib.core.lora import add_lora
     from ftlib.core.train import train
     from ftlib.data.prompts import Renderer
+
+    stage = run.begin("02_train")
+    model, tokenizer = load_base(run.recipe)
+    renderer = Renderer.of(run.recipe, tokenizer)
+    examples = [renderer.example(row) for row in made]
+    adapted = add_lora(model, run.recipe.lora, run.recipe.seed)
+    result = train(adapted, tokenizer, examples, examples[:4], stage.path, run.recipe)
+    assert result.best_loss < result.base_loss - 1
+    stage.finish()
+
+
+@pytest.fixture(scope="session")
+def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose notebook 02 is finished: four products' colours, learned by a tiny model."""
     from ftlib.evaluate.instructions import Choice, write_choices
 
     folder = tmp_path_factory.mktemp("asked")
@@ -38,14 +51,7 @@ def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = folder / "recipe.yaml"
     file.write_text(yaml.safe_dump(_recipe(save_family("llama", folder / "base"))))
     run = Run.open(folder / "run", file)
-    stage = run.begin("02_train")
-    model, tokenizer = load_base(run.recipe)
-    renderer = Renderer.of(run.recipe, tokenizer)
-    examples = [renderer.example(row) for row in _rows()]
-    adapted = add_lora(model, run.recipe.lora, run.recipe.seed)
-    result = train(adapted, tokenizer, examples, examples[:4], stage.path, run.recipe)
-    assert result.best_loss < result.base_loss - 1
-    stage.finish()
+    finish_training(run, _rows())
     (run.path / "01_data").mkdir()
     for name in ("train", "test"):
         rows.write(run.path / "01_data" / f"{name}.jsonl", _rows())

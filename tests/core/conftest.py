@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import random
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -185,3 +189,22 @@ def stories(material: Path, tmp_path_factory: pytest.TempPathFactory) -> Stories
     """The real model from the shared material, converted; skips where that is not there."""
     folder = tmp_path_factory.mktemp("stories")
     return Stories(folder, material / "stories260K.bin", material / "tok512.bin")
+
+
+@pytest.fixture(scope="session")
+def in_own_process():
+    """A function: script, recipe, rows, folder -> what the script's last line says in JSON, and its errors' end.
+
+    It is called with the folder, which holds recipe.json and rows.json, and kills what it has forked as it likes.
+    """
+
+    def run(script: str, recipe: Recipe, rows: list[dict], folder: Path) -> tuple[dict, str]:
+        (folder / "recipe.json").write_text(recipe.model_dump_json())
+        (folder / "rows.json").write_text(json.dumps(rows))
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+        command = [sys.executable, "-c", script, str(folder)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-3000:]
+        return json.loads(done.stdout.strip().splitlines()[-1]), done.stderr[-3000:]
+
+    return run

@@ -46,14 +46,14 @@ def test_a_gpu_compiles_with_triton_and_a_c_compiler(monkeypatch, tmp_path):
 
 
 def test_nothing_is_compiled_where_the_recipe_says_so_or_the_training_is_short():
-    never = [lambda: pytest.fail("timed")]
+    never = lambda: pytest.fail("timed")
     model = torch.nn.ModuleList([torch.nn.Linear(2, 2)])
     assert compile_where_it_pays(model, False, never, 1) == (False, "compile: off, set by the recipe")
     assert compile_where_it_pays(model, "auto", never, 1, before=False) == (
         False,
         "compile: off, as when this training began, or in each of several processes",
     )
-    short = compile_where_it_pays(model, "auto", [lambda: 1], 1)
+    short = compile_where_it_pays(model, "auto", lambda: [lambda: 1], 1)
     assert short[0] is False and ("training takes about 0 s" in short[1] or "found none" in short[1])
 
 
@@ -67,7 +67,7 @@ def test_what_the_compiler_cannot_do_runs_without_it(monkeypatch):
             raise RuntimeError("no such kernel\nat all")
         return 1
 
-    done, reason = compile_where_it_pays(model, "auto", [step, step], 100)
+    done, reason = compile_where_it_pays(model, "auto", lambda: [step, step], 100)
     assert not done and "failed (RuntimeError: no such kernel)" in reason and model[0]._compiled_call_impl is None
 
 

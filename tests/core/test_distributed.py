@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -71,19 +68,13 @@ print(json.dumps({"one": training("one", 1), "two": training("two", 2), "killed"
 
 
 @pytest.fixture(scope="module")
-def trained(make_recipe, rows, tmp_path_factory):
+def trained(make_recipe, rows, tmp_path_factory, in_own_process):
     """Folders one/, two/ and killed/ of the same recipe in one process, in two, and in two after a kill."""
     folder = tmp_path_factory.mktemp("together")
     fields = {"epochs": 2, "accumulation": 4, "eval_every_steps": 2, "save_every_seconds": 1e-6, "batch_rows": 2}
     recipe = make_recipe(train={"learning_rate": 0.01, "compile": False, "monitor_every_seconds": 0} | fields)
-    (folder / "recipe.json").write_text(recipe.model_dump_json())
-    (folder / "rows.json").write_text(json.dumps(rows))
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", PAIRED, str(folder)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    statuses = json.loads(done.stdout.strip().splitlines()[-1])
-    assert statuses["one"] == [0] and statuses["two"] == statuses["resumed"] == [0, 0], done.stderr[-3000:]
+    statuses, errors = in_own_process(PAIRED, recipe, rows, folder)
+    assert statuses["one"] == [0] and statuses["two"] == statuses["resumed"] == [0, 0], errors
     assert 9 in statuses["killed"]
     return folder
 

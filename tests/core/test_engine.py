@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from ftlib.core.engine import Engine
+from ftlib.core.finetuned import load_finetuned
 from ftlib.core.generate import generate
-from ftlib.core.load import load_base, load_finetuned
+from ftlib.core.load import load_base
 from ftlib.core.lora import lora_layers
 from ftlib.data.prompts import Prompt
 from ftlib.errors import UserError

@@ -8,10 +8,12 @@ import pytest
 import torch
 
 from ftlib.core.compiling import decoder_layers
+from ftlib.core.finetuned import load_finetuned
 from ftlib.core.generate import end_tokens, greedy, write_greedily
-from ftlib.core.load import load_base, load_finetuned, model_class, read_weight
+from ftlib.core.load import load_base, model_class
 from ftlib.core.lora import add_lora, lora_layers
 from ftlib.core.loss import has_encoder, log_likelihood
+from ftlib.core.published import read_weight
 from ftlib.core.train import train
 from ftlib.data.prompts import Example
 from ftlib.export.merge import merge

@@ -9,8 +9,9 @@ import torch
 
 from ftlib.core.compiling import missing_for_compile
 from ftlib.core.device import describe
+from ftlib.core.finetuned import load_finetuned
 from ftlib.core.generate import greedy
-from ftlib.core.load import load_base, load_finetuned
+from ftlib.core.load import load_base
 from ftlib.core.loss import log_likelihood
 from ftlib.core.train import train
 from ftlib.export.merge import merge

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ftlib.core.load import choose_attention, load_base, load_finetuned, read_weight
+from ftlib.core.load import choose_attention, load_base
 from ftlib.core.quantize import linear_4bit
 from ftlib.errors import UserError
 
@@ -55,31 +55,3 @@ def test_a_base_can_stay_unquantized(make_recipe):
     model, _ = load_base(make_recipe(quantization={"load_in_4bit": False}, model__dtype="float32"))
     assert linear_4bit(model) == [] and model.dtype == torch.float32
     assert "not quantized" in model.gemm_reason
-
-
-def test_a_saved_adapter_comes_back_as_it_was(make_recipe, adapted, random_adapter, tmp_path, dtype, tolerance):
-    recipe = make_recipe(model__dtype=dtype)
-    model, _ = adapted(recipe)
-    random_adapter(model).save_pretrained(tmp_path, save_embedding_layers=False)
-    loaded, _ = load_finetuned(recipe, tmp_path)
-    ids = torch.tensor([[1, 20, 30]])
-    with torch.no_grad():
-        assert torch.equal(loaded(ids).logits, model.eval()(ids).logits)
-    plain = make_recipe(model__dtype=dtype, lora={"r": 4, "alpha": 8, "fused": False})
-    with torch.no_grad():
-        unfused = load_finetuned(plain, tmp_path)[0](ids).logits
-    torch.testing.assert_close(unfused, loaded(ids).logits, **tolerance)
-
-
-def test_a_missing_adapter_names_the_notebook(make_recipe, tmp_path):
-    with pytest.raises(UserError, match="notebook 02"):
-        load_finetuned(make_recipe(), tmp_path)
-
-
-def test_one_weight_is_read_as_published(make_recipe):
-    from safetensors.torch import load_file
-
-    recipe = make_recipe()
-    name, weight = read_weight(recipe)
-    assert torch.equal(weight, load_file(f"{recipe.model.base}/model.safetensors")[name].float())
-    assert weight.numel() == 64 * 128 and ".layers.0." in name  # one of the first layer's largest

@@ -6,7 +6,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ftlib.core.load import load_base, load_finetuned
+from ftlib.core.finetuned import load_finetuned
+from ftlib.core.load import load_base
 from ftlib.core.loss import log_likelihood
 from ftlib.core.preference import PreferencePair, agreement, divide, prefer, read_pairs
 from ftlib.data.prompts import Example, Renderer

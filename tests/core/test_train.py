@@ -13,8 +13,10 @@ import torch
 from peft import set_peft_model_state_dict
 
 from ftlib.core.batches import PaddingCollator
-from ftlib.core.load import is_whole_model, load_base, load_finetuned
+from ftlib.core.finetuned import load_finetuned
+from ftlib.core.load import load_base
 from ftlib.core.loss import mean_loss, summed_loss
+from ftlib.core.published import is_whole_model
 from ftlib.core.train import schedule, train
 from ftlib.data.prompts import Example, Renderer
 from ftlib.errors import UserError

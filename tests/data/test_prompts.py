@@ -124,6 +124,14 @@ def test_no_bos_where_the_tokenizer_has_none(make_tokenizer):
     assert Renderer("chatml", bare).text(row("q")).startswith("<|im_start|>user\nq")
 
 
+def test_a_begin_token_that_opens_turns_stands_once_at_the_start(make_tokenizer):
+    own = make_tokenizer(bos=False)
+    own.add_special_tokens({"bos_token": "<|im_start|>"})
+    renderer = Renderer("chatml", own)
+    assert renderer.text(row("q")) == "<|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\n"
+    assert renderer.example(row("q", "a")).input_ids.count(own.bos_token_id) == 2
+
+
 def example_error(tokenizer, template="tokenizer", answer="A-text", row_id="r1", **options):
     with pytest.raises(UserError) as error:
         Renderer(template, tokenizer).example(row("Q-text", answer, row_id=row_id), **options)

@@ -18,6 +18,7 @@ from ftlib.export.opened import merged_player
 from ftlib.export.parity import Verdict, hold_to_parity
 from ftlib.run import Run
 from ftlib.systems import System
+from tests.ask.conftest import finish_training
 from tests.families import save_family
 
 MARGIN = 0.5  # 24 rows rule out no smaller loss
@@ -89,24 +90,12 @@ def _merged(run_dir: Path, folder: Path) -> Merged:
 
 
 def _train(folder: Path, dtype: str) -> Path:
-    from ftlib.core.load import load_base
-    from ftlib.core.lora import add_lora
-    from ftlib.core.train import train
-    from ftlib.data.prompts import Renderer
-
     texts = [f"The {product} is {colour}, and lamp {len(product)} is not." for product, colour in COLOURS.items()]
     jsonl.write(folder / "holdout.jsonl", [{"text": text} for text in texts])
     file = folder / "recipe.yaml"
     file.write_text(yaml.safe_dump(_recipe(save_family("llama", folder / "base"), dtype)))
     run = Run.open(folder / "run", file)
-    stage = run.begin("02_train")
-    model, tokenizer = load_base(run.recipe)
-    renderer = Renderer.of(run.recipe, tokenizer)
-    examples = [renderer.example(row) for row in _rows()]
-    adapted = add_lora(model, run.recipe.lora, run.recipe.seed)
-    result = train(adapted, tokenizer, examples, examples[:4], stage.path, run.recipe)
-    assert result.best_loss < result.base_loss - 1
-    stage.finish()
+    finish_training(run, _rows())
     (run.path / "01_data").mkdir()
     rows.write(run.path / "01_data" / "test.jsonl", _rows())
     return run.path

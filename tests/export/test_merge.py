@@ -6,7 +6,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from ftlib.core.load import attach_adapters, load_base
+from ftlib.core.finetuned import attach_adapters
+from ftlib.core.load import load_base
 from ftlib.core.lora import quiet_peft
 from ftlib.core.quantize import dequantize
 from ftlib.export.merge import merge, published_base, published_dtype

@@ -16,7 +16,8 @@ from ftlib.core.lora import for_training
 from ftlib.core.reading import draw
 from ftlib.core.tuning import figures
 from ftlib.core.tuning.rates import RateFinding, find_rate
-from ftlib.core.tuning.sweep import SweepResult, check_space, require_optuna, sweep
+from ftlib.core.tuning.space import check_space
+from ftlib.core.tuning.sweep import SweepResult, require_optuna, sweep
 from ftlib.data.prompts import Renderer
 from ftlib.errors import UserError
 from ftlib.execute import run_all

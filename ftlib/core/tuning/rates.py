@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,7 +14,8 @@ from ftlib.core.batches import row_tokens
 from ftlib.core.device import describe
 from ftlib.core.feed import choose_packing, make_batches, on_device, training_rows
 from ftlib.core.loss import autocast, has_encoder, summed_loss
-from ftlib.core.plan import choose_checkpointing, count_parameters
+from ftlib.core.plan import checkpointing_of
+from ftlib.core.preflight.case import unchanged
 from ftlib.core.train import make_trainer
 from ftlib.errors import UserError
 from ftlib.progress import progress
@@ -77,7 +77,7 @@ def find_rate(
     batches = make_batches(lengths, recipe, epochs, (), packed=packed)
     rates = [low * (high / low) ** (step / (steps - 1)) for step in range(steps)]
     bar = progress(total=steps, desc="rates", interactive=interactive)
-    with tempfile.TemporaryDirectory() as folder, bar, _untouched(model):
+    with tempfile.TemporaryDirectory() as folder, bar, unchanged(model):
         trainer = _trainer(model, tokenizer, rows, batches, Path(folder), recipe, steps)
         untrained = _untrained(model, trainer, list(batches)[: steps * section.accumulation], section.accumulation)
         losses = _ramp(trainer, [rate / section.learning_rate for rate in rates], untrained, bar.update)
@@ -117,9 +117,7 @@ def _trainer(model, tokenizer, rows, batches, folder: Path, recipe: Recipe, step
 
     settings = {"monitor_every_seconds": 0.0, "stop_on_explosion": "off"}
     plain = recipe.model_copy(update={"train": recipe.train.model_copy(update=settings)})
-    possible = getattr(model, "supports_gradient_checkpointing", True)
-    wanted, parameters = recipe.train.activation_checkpointing, count_parameters(model)[1]
-    again, _ = choose_checkpointing(wanted, parameters, describe(), possible)
+    again, _ = checkpointing_of(model, recipe, describe())
     given = (model, tokenizer, rows, rows[:1], batches, folder, plain)
     trainer = make_trainer(*given, total_steps=steps, activation_checkpointing=again)
     trainer.remove_callback(Pace)  # nothing is evaluated or saved
@@ -162,25 +160,6 @@ def _ramp(
     trainer.lr_scheduler = schedule(trainer.optimizer, lambda step: factors[min(step, len(factors) - 1)])
     trainer.train()
     return [loss for loss in losses if math.isfinite(loss)]
-
-
-@contextmanager
-def _untouched(model: torch.nn.Module) -> Iterator[None]:
-    """Trained values, mode and random numbers come out as they went in."""
-    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    values = {name: parameter.detach().clone() for name, parameter in trained.items()}
-    modes = [(module, module.training) for module in model.modules()]  # a fresh adapter trains, its base does not
-    devices = [model.device] if model.device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
-        try:
-            yield
-        finally:
-            with torch.no_grad():
-                for name, parameter in trained.items():
-                    parameter.copy_(values[name])
-                    parameter.grad = None
-            for module, training in modes:
-                module.training = training
 
 
 def _smoothed(losses: Sequence[float], width: float) -> list[float]:

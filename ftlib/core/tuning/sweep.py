@@ -7,12 +7,9 @@ import json
 import math
 import shlex
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-import yaml
-from pydantic import ValidationError
 
 from ftlib import jsonl
 from ftlib.core.explosion import ExplosionError
@@ -21,20 +18,18 @@ from ftlib.core.lora import for_training
 from ftlib.core.plan import PLAN_NAME
 from ftlib.core.reading import draw
 from ftlib.core.train import TrainResult, train
+from ftlib.core.tuning.space import check_space, one_line, suggested, with_values
 from ftlib.data.prompts import Renderer
 from ftlib.data.tokens import load_tokenizer
 from ftlib.errors import UserError
 from ftlib.recipe import Recipe
-from ftlib.recipe.file import explain
-from ftlib.recipe.tuning import RangeRecipe, SweepSpace
+from ftlib.recipe.tuning import SweepSpace
 from ftlib.rows import Row
 from ftlib.stage import lock
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
 
-_SECTIONS = ("train", "lora", "quantization")
-_OTHER_LOSS = {"train.loss_on"}  # with another value of it the loss is of other tokens
 _STUDY, _FILE = "sweep", "study.sqlite"
 
 
@@ -51,7 +46,7 @@ class SweepResult(NamedTuple):
     @property
     def overrides(self) -> str:
         """The best values as arguments of the command line."""
-        return " ".join(f"-p {shlex.quote(f'{field}={_yaml(value)}')}" for field, value in self.best.items())
+        return " ".join(f"-p {shlex.quote(f'{field}={one_line(value)}')}" for field, value in self.best.items())
 
     def text(self) -> str:
         """The best values and what they are worth."""
@@ -73,44 +68,6 @@ def require_optuna() -> None:
 
     if importlib.util.find_spec("optuna") is None:
         raise UserError.of("sweep", "Optuna to be installed", "no optuna", 'pip install "ftlib[sweep]", or optuna')
-
-
-def with_values(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
-    """The recipe with other values in dotted fields.
-
-    Raises:
-        UserError: a field or value is not allowed.
-    """
-    filled = recipe.model_dump()
-    for field, value in values.items():
-        *parents, last = field.split(".")
-        section = filled
-        for parent in parents:
-            section = section.get(parent)
-            if not isinstance(section, dict):
-                raise UserError.of(f"sweep, {field}", "a field of the recipe", f"no section {parent}", "correct it")
-        section[last] = value
-    try:
-        return Recipe.model_validate(filled)
-    except ValidationError as error:
-        raise explain(Recipe, error, Path("sweep"), values) from None
-
-
-def check_space(recipe: Recipe, space: SweepSpace) -> None:
-    """Make sure that every field may be swept and every end of its choices be set.
-
-    Raises:
-        UserError: nothing is to be tried, a field is not the training's, or a value is not allowed in it.
-    """
-    if not space:
-        fix = "write e.g. `sweep: {train.learning_rate: {low: 1.0e-5, high: 1.0e-3, log: true}, lora.r: [4, 8, 16]}`"
-        raise UserError.of("sweep", "fields to try", "none", fix)
-    for field, choices in space.items():
-        if field.split(".")[0] not in _SECTIONS or field in _OTHER_LOSS:
-            expected = f"a field of {', '.join(_SECTIONS)} with which losses can be compared"
-            raise UserError.of(f"sweep, {field}", expected, field, "leave it out")
-        for value in _ends(choices) if isinstance(choices, RangeRecipe) else choices:
-            with_values(recipe, {field: value})
 
 
 def sweep(
@@ -184,13 +141,13 @@ class _Objective:
         """The validation loss of the adapter that a training with the trial's values keeps."""
         from optuna import TrialPruned
 
-        values = {field: _suggested(trial, field, choices) for field, choices in self.space.items()}
+        values = {field: suggested(trial, field, choices) for field, choices in self.space.items()}
         same = [
             done for done in _finished(trial.study) if done.params == trial.params and done.state.name == "COMPLETE"
         ]
         if same:  # the same training would come to the same
             return same[0].value
-        folder = self.folder / "trials" / hashlib.sha256(_yaml(values).encode()).hexdigest()[:12]
+        folder = self.folder / "trials" / hashlib.sha256(one_line(values).encode()).hexdigest()[:12]
         try:
             loss = self._train(with_values(self.recipe, values), folder, _Reports(trial, folder)).best_loss
         except ExplosionError as error:
@@ -268,27 +225,9 @@ def _finished(study: Study) -> list:
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
 
 
-def _suggested(trial: Trial, field: str, choices: RangeRecipe | list) -> Any:
-    if not isinstance(choices, RangeRecipe):
-        return trial.suggest_categorical(field, choices)
-    low, high = _ends(choices)
-    suggest = trial.suggest_int if choices.whole else trial.suggest_float
-    return suggest(field, low, high, log=choices.log)
-
-
-def _ends(choices: RangeRecipe) -> tuple[float, float]:
-    return (int(choices.low), int(choices.high)) if choices.whole else (choices.low, choices.high)
-
-
 def _line(trial: Any, number: int, trials: int) -> str:
     values = ", ".join(f"{field} {value:.3g}" if isinstance(value, float) else f"{field} {value}" for field, value in
                        trial.params.items())  # fmt: skip
     if trial.state.name == "COMPLETE":
         return f"trial {number} of {trials}: validation loss {trial.value:.4f} with {values}"
     return f"trial {number} of {trials}: {trial.user_attrs.get('ended', 'pruned, worse than the median')}; {values}"
-
-
-def _yaml(value: Any) -> str:
-    """A value as YAML on one line; safe_dump writes 1e-05 as 1.0e-05, which is read back as a number."""
-    text = yaml.safe_dump(value, default_flow_style=True, width=10**9, sort_keys=True)
-    return text.removesuffix("...\n").strip()

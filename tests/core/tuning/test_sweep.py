@@ -14,7 +14,8 @@ import yaml
 from ftlib.cli import parse_overrides
 from ftlib.core.tuning.alone import read_space
 from ftlib.core.tuning.figures import importance_figure, sweep_figure
-from ftlib.core.tuning.sweep import check_space, open_study, sweep, with_values
+from ftlib.core.tuning.space import check_space, with_values
+from ftlib.core.tuning.sweep import open_study, sweep
 from ftlib.errors import UserError
 from ftlib.recipe import RangeRecipe, Recipe
 from ftlib.rows import Row, Turn, row_json

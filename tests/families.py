@@ -21,6 +21,7 @@ def _config(name: str, **fields) -> Callable:
 
 FAMILIES = {
     "llama": _config("LlamaConfig", **LLAMA_LIKE, tie_word_embeddings=True),
+    "smollm2": _config("LlamaConfig", **LLAMA_LIKE, tie_word_embeddings=True),
     "qwen2": _config("Qwen2Config", **LLAMA_LIKE),
     "qwen3": _config("Qwen3Config", **LLAMA_LIKE, head_dim=16),
     "mistral": _config("MistralConfig", **LLAMA_LIKE, sliding_window=8),
@@ -40,7 +41,12 @@ FAMILIES = {
         tie_word_embeddings=False,  # as of version 1.1 and Flan
     ),
 }
-IN_EVERY_RUN = {"gpt2", "t5"}  # the two that are least like the embedded default
+IN_EVERY_RUN = {"gpt2", "t5", "smollm2"}  # the two least like the embedded default, and what `make real` trains
+# SmolLM2's begin token is the marker that opens every turn.
+CHATML = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
 TEXTS = ["What colour is the kettle?", "The kettle is red.", "Which lamp is blue?", "I don't have that information."]
 
 
@@ -83,6 +89,7 @@ def family_tokenizer(name: str):
         "gpt2": {"bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>"},
         "gpt_neox": {"bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>"},
         "t5": {"pad_token": "<pad>", "eos_token": "</s>"},
+        "smollm2": {"pad_token": "<|im_end|>", "bos_token": "<|im_start|>", "eos_token": "<|im_end|>"},
         "qwen2": {"pad_token": "<|endoftext|>", "eos_token": "<|im_end|>"},
         "qwen3": {"pad_token": "<|endoftext|>", "eos_token": "<|im_end|>"},
     }.get(name, {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>"})
@@ -96,4 +103,5 @@ def family_tokenizer(name: str):
         show_progress=False,
     )
     tokenizer.train_from_iterator(TEXTS, trainer)
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)
+    own = {"chat_template": CHATML} if name == "smollm2" else {}
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special, **own)

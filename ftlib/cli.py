@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     find_lr = command(_find_lr, "a short training whose learning rate grows; suggests one and changes nothing")
     sweep = command(_sweep, "try values of recipe fields on validation rows; the same command resumes")
     for part in (run, preflight, train, plan, find_lr, sweep):
-        words = "the recipe file, e.g. data/recipes/demo.yaml"
+        words = "the recipe: a file, or the name of one that came along, e.g. demo"
         part.add_argument("--recipe", required=True, metavar="R", help=words)
         if part is not plan:
             part.add_argument("--out", required=part is not preflight, metavar="DIR", help="the run directory")
@@ -302,14 +302,13 @@ def _demo(options: argparse.Namespace) -> None:
 def _preflight(options: argparse.Namespace) -> None:
     from ftlib.core.preflight import findings_text, require_sound
     from ftlib.core.preflight.alone import check_recipe
-    from ftlib.recipe import Recipe
-    from ftlib.run import Run, project_file, project_root
+    from ftlib.run import Run, load_recipe, project_root
 
-    overrides, root, folders = parse_overrides(options.overrides), project_root(), []
-    recipe = Recipe.load(project_file(options.recipe), overrides, root=root)
+    overrides, folders = parse_overrides(options.overrides), []
+    recipe = load_recipe(options.recipe, overrides)
     if options.out:  # overrides of an experiment lead to a folder beside, which may not have been made yet
         run = Run.open(options.out, options.recipe, overrides, make=False)
-        recipe, folders = run.recipe, [run.path, root / options.out]
+        recipe, folders = run.recipe, [run.path, project_root() / options.out]
     made = [folder / "01_data" for folder in folders if (folder / "01_data" / "train.jsonl").is_file()]
     findings = check_recipe(recipe, made[0] if made else None, functools.partial(print, flush=True))
     print(findings_text(findings))
@@ -326,11 +325,10 @@ def _train(options: argparse.Namespace) -> None:
 def _plan(options: argparse.Namespace) -> None:
     from ftlib.core.fit import parse_bytes, plan_recipe
     from ftlib.core.memory import library_bytes
-    from ftlib.recipe import Recipe
-    from ftlib.run import project_file, project_root
+    from ftlib.run import load_recipe
 
-    memory_bytes, root = parse_bytes(options.memory) if options.memory else None, project_root()
-    recipe = Recipe.load(project_file(options.recipe), parse_overrides(options.overrides), root=root)
+    memory_bytes = parse_bytes(options.memory) if options.memory else None
+    recipe = load_recipe(options.recipe, parse_overrides(options.overrides))
     options_of_plan = {"labelled": options.labelled, "libraries": library_bytes(), "others": True}
     print(plan_recipe(recipe, memory_bytes=memory_bytes, **options_of_plan).text())
 

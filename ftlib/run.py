@@ -42,6 +42,27 @@ def project_file(path: str | Path) -> Path:
     return next((place for place in places if place.exists()), places[0])
 
 
+def recipe_file(recipe: str | Path) -> Path:
+    """A recipe's file by its path, or by its name alone (`demo`) where it came with the project; it need not exist."""
+    file, named = project_file(recipe), project_file(Path("data", "recipes", f"{recipe}.yaml"))
+    return (named if named.is_file() and not file.is_file() else file).resolve()
+
+
+def load_recipe(recipe: str | Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """The checked recipe; what one that came with the package names beside it (a model), may lie in the project.
+
+    Args:
+        recipe: of `recipe_file`.
+        overrides: as of `Recipe.load`, relative paths as those of the project's root.
+
+    Raises:
+        UserError: the recipe is missing or wrong.
+    """
+    file, root, came = recipe_file(recipe), project_root(), installed_project().resolve()
+    elsewhere = root / file.parent.relative_to(came) if file.is_relative_to(came / "data") else None
+    return Recipe.load(file, overrides, root=root, elsewhere=elsewhere)
+
+
 def notebook_file(stage: str) -> Path:
     """A stage's notebook; it need not exist."""
     return project_file(Path("notebooks", f"{NOTEBOOKS[stage]}.ipynb"))
@@ -77,8 +98,8 @@ class Run:
         stage, the run goes to a folder of its own beside it, to which the stages that stand are copied.
 
         Args:
-            run_dir, recipe: the directory and the recipe file, relative to the project's root; a recipe that is not
-                there is looked for among those installed with the package.
+            run_dir: the directory, relative to the project's root.
+            recipe: as of `load_recipe`.
             overrides: dotted recipe fields to values, e.g. `{"train.epochs": 1}`.
             interactive: True for live bars and plots.
             make: False to write nothing until `make` is called.
@@ -86,12 +107,10 @@ class Run:
         Raises:
             UserError: the recipe is missing or wrong; nothing is written.
         """
-        root = project_root()
-        path, file = (root / run_dir).resolve(), project_file(recipe).resolve()
-        load = functools.partial(Recipe.load, file, root=root)
+        path, load = (project_root() / run_dir).resolve(), functools.partial(load_recipe, recipe)
         load(overrides)
         place = experiment.place(path, overrides or {}, load)
-        run = cls(place, load(place.overrides), file, interactive=interactive)
+        run = cls(place, load(place.overrides), recipe_file(recipe), interactive=interactive)
         if make:
             run.make()
         return run
@@ -227,7 +246,10 @@ class Run:
         """What to say of a file that is not there: a recipe's field, or a path relative to the run."""
         notebook = NOTEBOOKS.get(label.split("/", 1)[0])
         if not notebook:
-            found = f"{self.recipe.paths()[label]} is not there"
-            return UserError.of(f"recipe field {label}", "an existing file or folder", found, "correct the path")
+            path = self.recipe.paths()[label]
+            fix = "correct the path"
+            if path.parent.name == "models":
+                fix += f", or `ftlib models get {path.name}` if `ftlib models` has it"
+            return UserError.of(f"recipe field {label}", "an existing file or folder", f"{path} is not there", fix)
         fix = f"run notebooks/{notebook}.ipynb first, with the same run_dir"
         return UserError.of(str(self.path / label), "this file (a notebook reads it)", "it is not there", fix)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import signal
+import socket
 import subprocess
+import sys
+import time
 import tomllib
+import urllib.error
+import urllib.request
 from importlib import metadata
 from pathlib import Path
 
@@ -15,6 +22,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import ftlib
+from ftlib.stage import NOTEBOOKS
 
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -144,6 +152,41 @@ def test_make_installs_with_the_pins_and_only_once(tmp_path):
     later = (tmp_path / ".venv" / ".installed").stat().st_mtime + 10
     os.utime(tmp_path / "constraints.txt", (later, later))
     assert "pip install" in plan()
+
+
+def test_make_lab_shows_the_notebooks_until_it_is_told_to_end(tmp_path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    own = {"ServerApp": {"port": port, "port_retries": 0}, "LabApp": {"open_browser": False}}
+    (tmp_path / "jupyter_lab_config.json").write_text(json.dumps(own | {"IdentityProvider": {"token": "secret"}}))
+    folders = {f"JUPYTER_{name}_DIR": str(tmp_path) for name in ("CONFIG", "DATA", "RUNTIME")}
+    command = ["make", "lab", f"VENV={sys.prefix}", "-o", f"{sys.prefix}/.installed"]
+    asked = urllib.request.Request(f"http://127.0.0.1:{port}/api/contents", headers={"Authorization": "token secret"})
+    with (tmp_path / "log").open("wb") as log:
+        lab = subprocess.Popen(
+            command, cwd=ROOT, env=os.environ | folders, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        shown = _answer(asked, lab, tmp_path / "log")
+    finally:
+        os.killpg(lab.pid, signal.SIGTERM)
+        lab.wait(60)
+    assert {entry["name"] for entry in shown["content"]} >= {f"{name}.ipynb" for name in NOTEBOOKS.values()}
+    with pytest.raises(urllib.error.URLError, match="refused"):
+        urllib.request.urlopen(asked, timeout=10)
+
+
+def _answer(asked: urllib.request.Request, server: subprocess.Popen, log: Path) -> dict:
+    """What a server says as soon as it says anything."""
+    ends = time.monotonic() + 240  # a busy machine is no failure
+    while time.monotonic() < ends and server.poll() is None:
+        try:
+            with urllib.request.urlopen(asked, timeout=30) as answer:
+                return json.load(answer)
+        except urllib.error.URLError:
+            time.sleep(0.5)
+    raise AssertionError(log.read_text()[-2000:])
 
 
 def test_every_extra_is_pinned():

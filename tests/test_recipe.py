@@ -38,6 +38,18 @@ def test_paths_are_relative_to_the_recipe_and_overrides_to_the_root(tmp_path):
     assert Path(recipe.data.test_path) == tmp_path / "project" / "other" / "test.jsonl"
 
 
+def test_what_is_not_beside_the_recipe_is_looked_for_elsewhere(tmp_path):
+    came, mine = tmp_path / "package" / "recipes", tmp_path / "project" / "recipes"
+    came.mkdir(parents=True)
+    file = write(came, data={"path": "../rows.jsonl"}, model={"base": "../models/a"})
+    (came.parent / "rows.jsonl").touch()
+    recipe = Recipe.load(file, elsewhere=mine)
+    assert recipe.data.path == tmp_path / "package" / "rows.jsonl"
+    assert recipe.model.base == str(tmp_path / "project" / "models" / "a"), "in neither: where it is to be put"
+    (came.parent / "models" / "a").mkdir(parents=True)
+    assert Recipe.load(file, elsewhere=mine).model.base == str(came.parent / "models" / "a")
+
+
 def test_a_hub_name_stays_a_name_and_a_folder_becomes_absolute(tmp_path):
     assert Recipe.load(write(tmp_path)).model.base == "some/model"
     assert "model.base" not in Recipe.load(write(tmp_path)).paths()

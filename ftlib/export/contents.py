@@ -53,13 +53,13 @@ def check_ends(player: Player, engine: Engine) -> ParityCheck:
     return ParityCheck("stop_tokens", not lost, told, {"wanted": wanted, "found": len(wanted) - len(lost)})
 
 
-def check_head(exported: torch.nn.Module, engine: Engine) -> ParityCheck:
-    """Whether the output layer is the run's, and tied to the embedding exactly where the base's is."""
+def check_head(exported: torch.nn.Module, own: torch.nn.Module) -> ParityCheck:
+    """Whether the output layer is that of the run's own model, and tied to the embedding exactly where it is there."""
     import torch
 
-    tied = bool(engine.model.config.get_text_config(decoder=True).tie_word_embeddings)
+    tied = bool(own.config.get_text_config(decoder=True).tie_word_embeddings)
     head, embedding = (_weight(get(), torch.bfloat16) for get in _ends(exported))
-    own_head, own_embedding = (_weight(get(), torch.bfloat16) for get in _ends(engine.model))
+    own_head, own_embedding = (_weight(get(), torch.bfloat16) for get in _ends(own))
     together = torch.equal(head, embedding)
     same = torch.equal(head, own_head) and torch.equal(embedding, own_embedding)
     if tied and not together:
@@ -69,6 +69,21 @@ def check_head(exported: torch.nn.Module, engine: Engine) -> ParityCheck:
     else:
         told = f"output layer and embedding are the run's, {'tied' if tied else 'two matrices'}"
     return ParityCheck("head", same and together == (tied or together), told, {"tied": tied})
+
+
+def check_weights(exported: torch.nn.Module, own: torch.nn.Module) -> ParityCheck | None:
+    """Whether an export of a model that was trained as a whole holds its every number; None where 4 or 8 bits do."""
+    import torch
+
+    if getattr(own, "is_quantized", False):
+        return None
+    mine, wanted = exported.state_dict(), own.state_dict()
+    other = sorted(mine.keys() ^ wanted.keys())
+    other = other or [name for name in wanted if not torch.equal(mine[name].cpu(), wanted[name].cpu())]
+    told = f"all {len(wanted)} tensors are those that were trained"
+    if other:
+        told = f"{len(other)} of {len(wanted)} tensors are not those that were trained, the first is {other[0]}"
+    return ParityCheck("weights", not other, told, {"other": len(other)})
 
 
 def check_scale(exported: torch.nn.Module, engine: Engine, system: System) -> ParityCheck | None:

@@ -1,4 +1,4 @@
-"""`ftlib export`: write a trained adapter for its target, hold it to parity, hand it over or leave nothing behind."""
+"""`ftlib export`: write what was trained for its target, hold it to parity, hand it over or leave nothing behind."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import yaml
-
 from ftlib.errors import UserError
 from ftlib.export import card
 from ftlib.export.folder import base_name, write_adapter, write_beside
 from ftlib.export.golden import Golden, golden_prompts, tested_rows
-from ftlib.export.matrix import VLLM_RANKS, require_taken, subject_of
+from ftlib.export.matrix import require_taken, subject_of
 from ftlib.export.merge import MergeBase, merge
 from ftlib.export.opened import adapter_player, merged_player
 from ftlib.export.parity import MARGIN, Verdict, hold_to_parity
+from ftlib.export.vllm import write_vllm
 
 if TYPE_CHECKING:
     from ftlib.ask.asker import Asker
@@ -53,10 +52,10 @@ def export_run(
     force: bool = False,
     say: Callable[[str], object] = print,
 ) -> Exported:
-    """Write a run's adapter for a target, and hand it over if it answers as what was evaluated.
+    """Write a run's adapter (or model) for a target, and hand it over if it answers as what was evaluated.
 
     Args:
-        run_dir: a run directory with a trained adapter and a test set.
+        run_dir: a run directory with a trained adapter (or model) and a test set.
         target: one of `ftlib.export.matrix.TARGETS`.
         out: the folder to make; an earlier export there is replaced by one that passes.
         name: of the recipe's systems; None: the trained adapter, asked the question alone.
@@ -107,32 +106,46 @@ def _write(
     folder: Path, target: str, asker: Asker, system: System, golden: list[Golden], into: MergeBase, file_type: FileType
 ) -> dict[str, Any]:
     """Everything but the reports; returns what a reader must know of it."""
-    recipe = asker.run.recipe
+    from ftlib.core.published import is_whole_model
+
     base, revision = base_name(asker)
     facts: dict[str, Any] = {"base": base, "revision": revision}
-    if target in ("adapter", "vllm"):
+    whole = is_whole_model(str(system.adapter))
+    if target in ("adapter", "vllm") and not whole:
         write_adapter(asker, system, folder)
         write_beside(asker, folder)
-        if target == "vllm":
-            facts |= _write_vllm(folder, asker, base)
-        return facts
-    facts |= {"merged_into": into}
-    plain = folder if target == "merged" else folder / _BASE / "merged"
-    with_scale = folder / _BASE / "adapter"  # at the system's scale
-    write_adapter(asker, system, with_scale)
-    merge(recipe, with_scale, plain, into=into)
-    merge(recipe, None, folder / _BASE / "base", into=into)
-    for each in (plain, folder / _BASE / "base"):
-        write_beside(asker, each)
+        return facts | (write_vllm(folder, asker, base) if target == "vllm" else {})
+    plain = folder if target in ("merged", "vllm") else folder / _BASE / "merged"
+    facts |= _write_plain(plain, folder / _BASE, asker, system, into, whole)
+    if target == "vllm":
+        return facts | write_vllm(folder, asker, None)
     if target == "merged":
         return facts
     from ftlib.export.gguf_file import write_gguf
 
-    file = f"{recipe.name}.{file_type}.gguf"
+    file = f"{asker.run.recipe.name}.{file_type}.gguf"
     write_gguf(plain, folder / file, file_type)
     write_gguf(folder / _BASE / "base", folder / _BASE / f"base.{file_type}.gguf", file_type)
     facts |= {"file": file, "file_type": file_type}
     return facts | (_write_ollama(folder, file, asker, system, golden) if target == "ollama" else {})
+
+
+def _write_plain(
+    plain: Path, scratch: Path, asker: Asker, system: System, into: MergeBase, whole: bool
+) -> dict[str, Any]:
+    """What was trained as one plain model, and in `scratch` the base alone, written in the same way."""
+    recipe, dtype = asker.run.recipe, "bfloat16"
+    if whole:  # the model as it was evaluated: in its dtype, and in 4 or 8 bits where the recipe stored it so
+        dtype = str(asker.engine.dtype)
+        itself = recipe.model.model_copy(update={"base": str(system.adapter), "revision": None})
+        merge(recipe.model_copy(update={"model": itself}), None, plain, dtype, into)
+    else:
+        write_adapter(asker, system, scratch / "adapter")  # at the system's scale
+        merge(recipe, scratch / "adapter", plain, dtype, into)
+    merge(recipe, None, scratch / "base", dtype, into)
+    for each in (plain, scratch / "base"):
+        write_beside(asker, each)
+    return {"trained": "as a whole", "dtype": dtype} if whole else {"merged_into": into}
 
 
 def _write_ollama(folder: Path, file: str, asker: Asker, system: System, golden: list[Golden]) -> dict[str, Any]:
@@ -166,28 +179,6 @@ def _write_ollama(folder: Path, file: str, asker: Asker, system: System, golden:
     return {"modelfile": "Modelfile"}
 
 
-def _write_vllm(folder: Path, asker: Asker, base: str) -> dict[str, Any]:
-    """A configuration for `vllm serve`: the base with this folder's adapter on it, on this machine alone."""
-    rank = subject_of(asker.run.recipe, folder).rank
-    flags: dict[str, Any] = {
-        "model": base,
-        "enable-lora": True,
-        "lora-modules": [f"{asker.run.recipe.name}=."],
-        "max-lora-rank": min(each for each in VLLM_RANKS if each >= rank),
-        "max-loras": 1,
-        "dtype": "bfloat16",
-        "chat-template": "chat_template.jinja",
-        "generation-config": ".",
-        "host": "127.0.0.1",
-    }
-    if asker.run.recipe.model.revision:
-        flags["revision"] = asker.run.recipe.model.revision
-    if asker.engine.window:
-        flags["max-model-len"] = asker.engine.window
-    (folder / "vllm.yaml").write_text(yaml.safe_dump(flags, sort_keys=False), encoding="utf-8")
-    return {"config": "vllm.yaml", "max_lora_rank": flags["max-lora-rank"]}
-
-
 def _measure(
     folder: Path,
     target: str,
@@ -201,7 +192,7 @@ def _measure(
 ) -> Verdict | None:
     """Open what was written as its users will, and hold it to parity; None where that engine is missing and forced."""
     told = {"margin": margin, "to_the_end": force}
-    if target in ("adapter", "vllm"):
+    if (folder / "adapter_config.json").is_file():
         return hold_to_parity(
             asker,
             system,
@@ -210,7 +201,7 @@ def _measure(
             lambda: adapter_player(asker, folder, full=target == "vllm"),
             **told,
         )
-    if target == "merged":
+    if target in ("merged", "vllm"):
         base = folder / _BASE / "base"
         return hold_to_parity(
             asker, system, golden, lambda: merged_player(asker, base), lambda: merged_player(asker, folder), **told
@@ -243,6 +234,6 @@ def how_to_use(target: str, facts: dict[str, Any], folder: str) -> str:
         f"{model})  # loads {Path(base).name}\n```\nThe base must be stored as in the recipe below (4 bits or not).",
         "gguf": f"`llama-server -m {facts.get('file')} --jinja --host 127.0.0.1`",
         "ollama": f"`ollama create {facts['run']} -f Modelfile && ollama run {facts['run']}`",
-        "vllm": f"In this folder: `vllm serve --config vllm.yaml`; the adapter answers as model `{facts['run']}`.",
+        "vllm": f"In this folder: `vllm serve --config vllm.yaml`; it answers as model `{facts['run']}`.",
     }
     return told[target]

@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 TARGETS = ("adapter", "merged", "gguf", "ollama", "vllm")
 # The ranks that vLLM makes room for; an adapter is served with the next larger one.
 VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+WHOLE = "WHOLE"  # the kind of a model whose every weight was trained; it has no adapter
 ENDS = ("lm_head", "embed_tokens", "embed_out", "wte", "embed_in")  # what architectures call their first and last layer
 
 
 class Subject(NamedTuple):
-    """What of an adapter and its base decides where it can go."""
+    """What of an adapter and its base, or of a model that was trained as a whole, decides where it can go."""
 
-    kind: str  # PEFT's peft_type
+    kind: str  # PEFT's peft_type, or WHOLE
     rank: int  # the largest of any layer
     dora: bool
     rslora: bool
@@ -41,20 +42,30 @@ class Subject(NamedTuple):
 def subject_of(recipe: Recipe, adapter: Path) -> Subject:
     """Read adapter_config.json, the adapter's tensor names and the base's config; no weight is loaded.
 
+    Args:
+        recipe: names the base.
+        adapter: its folder, or that of a model that was trained as a whole.
+
     Raises:
         UserError: there is no readable adapter.
     """
     from safetensors import safe_open
     from transformers import AutoConfig
 
+    from ftlib.core.published import is_whole_model
+
+    options = recipe.model.model_dump(include={"revision", "trust_remote_code"})
+    config = AutoConfig.from_pretrained(recipe.model.base, **options)
+    tied = bool(config.get_text_config(decoder=True).tie_word_embeddings)
+    base = {"tied": tied, "architecture": config.model_type, "encoder_decoder": bool(config.is_encoder_decoder)}
+    if is_whole_model(adapter):
+        return Subject(WHOLE, 0, False, False, False, (), (), **base)
     try:
         told: dict[str, Any] = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
         with safe_open(adapter / "adapter_model.safetensors", framework="np") as tensors:
             names = list(tensors.keys())
     except (OSError, ValueError) as error:
         raise UserError.of(str(adapter), "a PEFT adapter in safetensors", str(error), "train it again") from error
-    options = recipe.model.model_dump(include={"revision", "trust_remote_code"})
-    config = AutoConfig.from_pretrained(recipe.model.base, **options)
     adapted = {part for name in names if "lora_" in name for part in name.split(".")}
     return Subject(
         str(told.get("peft_type")),
@@ -64,9 +75,7 @@ def subject_of(recipe: Recipe, adapter: Path) -> Subject:
         told.get("bias", "none") != "none" or bool(told.get("lora_bias")),
         tuple(told.get("modules_to_save") or ()),
         tuple(sorted(adapted & set(ENDS))),
-        bool(config.get_text_config(decoder=True).tie_word_embeddings),
-        config.model_type,
-        bool(config.is_encoder_decoder),
+        **base,
     )
 
 
@@ -74,7 +83,7 @@ def _merging(subject: Subject) -> dict[str, bool]:
     """What stands in the way of one plain model, each reason with whether it holds."""
     layers = ", ".join(subject.ends or subject.saved)
     return {
-        f"the adapter is {subject.kind}; LoRA can be merged": subject.kind != "LORA",
+        f"the adapter is {subject.kind}; LoRA can be merged": subject.kind not in ("LORA", WHOLE),
         f"{layers} is adapted, but the base ties its head to its embedding: one matrix would have to hold two values, "
         "and engines that tie them again would lose what was trained": subject.touches_tied,
     }
@@ -92,7 +101,7 @@ def _for_llama_cpp(subject: Subject) -> dict[str, bool]:
 
 def _for_vllm(subject: Subject) -> dict[str, bool]:
     return {
-        f"the adapter is {subject.kind}; vLLM loads LoRA": subject.kind != "LORA",
+        f"the adapter is {subject.kind}; vLLM loads LoRA": subject.kind not in ("LORA", WHOLE),
         f"rank {subject.rank}; vLLM's largest is {VLLM_RANKS[-1]} (--to merged has no such limit)": subject.rank
         > VLLM_RANKS[-1],
         "DoRA; vLLM does not load it (--to merged holds it)": subject.dora,
@@ -104,8 +113,13 @@ def _for_vllm(subject: Subject) -> dict[str, bool]:
     }
 
 
+def _for_peft(subject: Subject) -> dict[str, bool]:
+    told = "every weight was trained (train.method: full): there is no adapter, the model itself is handed over"
+    return {told: subject.kind == WHOLE}
+
+
 _RULES: dict[str, Callable[[Subject], dict[str, bool]]] = {
-    "adapter": lambda subject: {},
+    "adapter": _for_peft,
     "merged": _merging,
     "gguf": _for_llama_cpp,
     "ollama": _for_llama_cpp,

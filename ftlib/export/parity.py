@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ftlib.export.contents import ParityCheck, check_ends, check_head, check_ids, check_scale
+from ftlib.export.contents import ParityCheck, check_ends, check_head, check_ids, check_scale, check_weights
 from ftlib.export.frozen import ask_again, held_out, own_player
 from ftlib.export.golden import Golden, tested_rows
 from ftlib.stats import Interval, mean_ci95, paired_difference, ratio_ci95
@@ -70,7 +70,7 @@ def hold_to_parity(
     margin: float = MARGIN,
     to_the_end: bool = False,
 ) -> Verdict:
-    """Measure an export against the run's own adapter.
+    """Measure an export against the run's own adapter, or its own model where that was trained as a whole.
 
     Args:
         asker: the run's engine with `system` and, first, the base without adapter.
@@ -127,9 +127,10 @@ def compare_golden(
         floor = max(floor, distance(own_bare.likely, exact), key=lambda measured: measured.mean)
     moved, allowed = distance(unadapted, there.likely), TIMES_FLOOR * max(floor.mean, RESOLUTION)
     acts = moved.mean > allowed
-    told = f"the adapter moves the log-probability of a token by {moved.mean:.4f} nats"
+    told = f"the training moves the log-probability of a token by {moved.mean:.4f} nats"
     if not acts:
-        told = f"the adapter is not applied: the export answers as the base does, {moved.mean:.2g} nats a token apart"
+        told = f"what was trained is not applied: the export answers as the base does, {moved.mean:.2g} nats a token"
+        told += " apart"
     figures = {"distance": apart, "floor": floor, "allowed": allowed, "from_base": moved}
     shown = f"{apart.mean:.3g} nats a token from the run's, the engine without adapter {floor.mean:.3g}"
     beyond = f"log-probabilities are {shown}: more than {TIMES_FLOOR:g} times that"
@@ -174,7 +175,10 @@ def _content_checks(player: Player, asker: Asker, system: System, golden: Sequen
     checks: list[ParityCheck | None] = [check_ids(player, golden), check_ends(player, asker.engine)]
     exported = getattr(player, "model", None)
     if exported is not None:
-        checks += [check_head(exported, asker.engine), check_scale(exported, asker.engine, system)]
+        with asker.engine.using(system) as own:
+            checks.append(check_head(exported, own))
+            adapted = hasattr(own, "peft_config")
+            checks.append(check_scale(exported, asker.engine, system) if adapted else check_weights(exported, own))
         checks.append(_wrong_name(exported))
     return [check for check in checks if check is not None]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,22 +77,25 @@ def _kind(annotation: Any) -> Any:
     return next(filter(None, map(_kind, typing.get_args(annotation))), None)
 
 
-def _absolute(kind: Any, value: Any, folder: Path) -> Any:
+def _absolute(kind: Any, value: Any, folders: Sequence[Path]) -> Any:
     if isinstance(value, list):
-        return [_absolute(kind, item, folder) for item in value]
+        return [_absolute(kind, item, folders) for item in value]
     if not isinstance(value, (str, Path)) or not str(value):
         return value  # left for pydantic to complain about
     path = Path(os.path.expanduser(value))  # unlike Path's, it leaves a user that it does not know as he is
-    looks_like_path = (
-        str(value).startswith((".", "/", "~")) or path.suffix in FILE_SUFFIXES or os.path.exists(folder / path)
-    )
-    return os.path.abspath(folder / path) if kind is Path or looks_like_path else value
+    places = [os.path.abspath(folder / path) for folder in folders]
+    there = [place for place in places if os.path.exists(place)]
+    looks_like_path = str(value).startswith((".", "/", "~")) or path.suffix in FILE_SUFFIXES or there
+    return (there or places[-1:])[0] if kind is Path or looks_like_path else value
 
 
-def make_absolute(model: type[BaseModel], values: dict[str, Any], folder: Path) -> None:
-    """Make relative paths in `values` (nested dicts for this model, not checked yet) those of a folder, in place."""
+def make_absolute(model: type[BaseModel], values: dict[str, Any], *folders: Path) -> None:
+    """Make relative paths in `values` (nested dicts for this model, not checked yet) absolute ones, in place.
+
+    A path is that of the first folder in which it exists; of the last one where it does in none.
+    """
     for _, kind, holder, key in path_values(model, values):
-        holder[key] = _absolute(kind, holder[key], folder)
+        holder[key] = _absolute(kind, holder[key], folders)
 
 
 def override(model: type[BaseModel], values: dict[str, Any], field: str, value: Any, root: Path) -> None:

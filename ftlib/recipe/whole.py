@@ -76,20 +76,28 @@ class Recipe(BaseModel):
         return self
 
     @classmethod
-    def load(cls, path: str | Path, overrides: Mapping[str, Any] | None = None, *, root: Path | None = None) -> Recipe:
+    def load(
+        cls,
+        path: str | Path,
+        overrides: Mapping[str, Any] | None = None,
+        *,
+        root: Path | None = None,
+        elsewhere: Path | None = None,
+    ) -> Recipe:
         """Read a recipe file and apply overrides; all paths become absolute.
 
         Args:
             path: the YAML file.
             overrides: dotted field names to values, e.g. `{"train.epochs": 1}`.
             root: what relative paths in overrides are relative to; the working directory if None.
+            elsewhere: a folder for relative paths of the file that lead nowhere from its own.
 
         Raises:
             UserError: the file is missing or no YAML mapping, or a field or value is not allowed.
         """
         path = Path(path)
         values = read_yaml(path)
-        make_absolute(cls, values, path.resolve().parent)
+        make_absolute(cls, values, *filter(None, [path.resolve().parent, elsewhere]))
         for field, value in (overrides or {}).items():
             override(cls, values, field, value, root or Path.cwd())
         try:

@@ -25,7 +25,7 @@ TOLD = "Name the colour."
 def finish_training(run: Run, made: list[rows.Row]) -> None:
     """Notebook 02's stage, by really training on these rows."""
     from ftlib.core.load import load_base
-    from ftlib.core.lora import add_lora
+    from ftlib.core.lora import for_training
     from ftlib.core.train import train
     from ftlib.data.prompts import Renderer
 
@@ -33,8 +33,7 @@ def finish_training(run: Run, made: list[rows.Row]) -> None:
     model, tokenizer = load_base(run.recipe)
     renderer = Renderer.of(run.recipe, tokenizer)
     examples = [renderer.example(row) for row in made]
-    adapted = add_lora(model, run.recipe.lora, run.recipe.seed)
-    result = train(adapted, tokenizer, examples, examples[:4], stage.path, run.recipe)
+    result = train(for_training(model, run.recipe), tokenizer, examples, examples[:4], stage.path, run.recipe)
     assert result.best_loss < result.base_loss - 1
     stage.finish()
 

@@ -48,26 +48,29 @@ class Merged(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def make_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """A function: dtype -> a run whose notebook 02 is finished: six colours, learned by a tiny model in 4 bits."""
-    made: dict[str, Path] = {}
+def make_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """A function: dtype, `train` -> a run whose notebook 02 is finished: six colours, learned by a tiny model.
 
-    def make(dtype: str) -> Path:
-        if dtype not in made:
-            made[dtype] = _train(tmp_path_factory.mktemp(f"exported_{dtype}"), dtype)
-        return made[dtype]
+    An adapter on 4 bits, or with `method="full"` the model as a whole.
+    """
+    made: dict[tuple[str, str], Path] = {}
+
+    def make(dtype: str, method: str = "lora") -> Path:
+        if (dtype, method) not in made:
+            made[dtype, method] = _train(tmp_path_factory.mktemp(f"exported_{dtype}_{method}"), dtype, method)
+        return made[dtype, method]
 
     return make
 
 
 @pytest.fixture(scope="session")
-def run_dir(make_run: Callable[[str], Path]) -> Path:
+def run_dir(make_run: Callable[..., Path]) -> Path:
     """The one in float32."""
     return make_run("float32")
 
 
 @pytest.fixture(scope="session", params=["float32", "bfloat16"])
-def merged(request: pytest.FixtureRequest, make_run: Callable[[str], Path], tmp_path_factory) -> Merged:
+def merged(request: pytest.FixtureRequest, make_run: Callable[..., Path], tmp_path_factory) -> Merged:
     """A merged export of the run in each dtype."""
     return _merged(make_run(request.param), tmp_path_factory.mktemp(f"merged_{request.param}"))
 
@@ -89,11 +92,15 @@ def _merged(run_dir: Path, folder: Path) -> Merged:
     return Merged(asker, system, golden, folder / "base", folder / "tuned", folder / "adapter")
 
 
-def _train(folder: Path, dtype: str) -> Path:
+def _train(folder: Path, dtype: str, method: str) -> Path:
     texts = [f"The {product} is {colour}, and lamp {len(product)} is not." for product, colour in COLOURS.items()]
     jsonl.write(folder / "holdout.jsonl", [{"text": text} for text in texts])
     file = folder / "recipe.yaml"
-    file.write_text(yaml.safe_dump(_recipe(save_family("llama", folder / "base"), dtype)))
+    values = _recipe(save_family("llama", folder / "base"), dtype)
+    if method == "full":
+        values["quantization"] = {"load_in_4bit": False}
+        values["train"] |= {"method": method, "learning_rate": 0.003, "lora_plus_ratio": 1}
+    file.write_text(yaml.safe_dump(values))
     run = Run.open(folder / "run", file)
     finish_training(run, _rows())
     (run.path / "01_data").mkdir()

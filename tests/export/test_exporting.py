@@ -7,11 +7,17 @@ import yaml
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from ftlib import jsonl
+from ftlib.ask.asker import Asker
 from ftlib.cli import main
 from ftlib.errors import UserError
 from ftlib.export import exporting
 from ftlib.export.exporting import export_run
-from ftlib.export.golden import FILE
+from ftlib.export.folder import write_beside
+from ftlib.export.golden import FILE, golden_prompts
+from ftlib.export.merge import merge
+from ftlib.export.opened import merged_player
+from ftlib.export.parity import hold_to_parity
+from ftlib.export.players import has_llama_cpp
 
 SILENT = {"say": lambda text: None, "margin": 0.5}
 
@@ -102,3 +108,51 @@ def test_ollama_gets_a_modelfile_with_template_system_and_stop(run_dir, tmp_path
     assert text.startswith("FROM ./colours.q8_0.gguf") and (done.folder / "colours.q8_0.gguf").is_file()
     assert "### Instruction:" in text and 'PARAMETER stop "</s>"' in text and "Name the colour." in text
     assert "{{ if eq $i 0 }}<s>" in text, "the tokenizer does not set the begin token by itself"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("target", ["merged", "vllm"])
+def test_a_model_that_was_trained_as_a_whole_is_handed_over_as_it_was_evaluated(target, dtype, make_run, tmp_path):
+    done = export_run(make_run(dtype, "full"), target, tmp_path / "out", **SILENT)
+    assert done.verdict.ship, done.verdict.reasons
+    weights = next(check for check in done.verdict.checks if check.name == "weights")
+    assert weights.passed and "tensors are those that were trained" in weights.told
+    assert str(AutoModelForCausalLM.from_pretrained(done.folder).dtype) == f"torch.{dtype}"
+    facts = json.loads((done.folder / "export.json").read_text())
+    assert facts["trained"] == "as a whole" and facts["dtype"] == dtype and "merged_into" not in facts
+    if target == "vllm":
+        flags = yaml.safe_load((done.folder / "vllm.yaml").read_text())
+        assert flags["model"] == "." and flags["served-model-name"] == "colours" and flags["dtype"] == dtype
+        assert "enable-lora" not in flags and flags["host"] == "127.0.0.1"
+
+
+@pytest.mark.skipif(not has_llama_cpp(), reason="the extra `gguf` is not installed")
+@pytest.mark.parametrize("target", ["gguf", "ollama"])
+def test_a_model_that_was_trained_as_a_whole_goes_to_llama_cpp(target, make_run, tmp_path):
+    done = export_run(make_run("float32", "full"), target, tmp_path / "out", **SILENT)
+    assert done.verdict.ship, done.verdict.reasons
+    assert "llama.cpp" in done.verdict.engine and done.verdict.rows == 24
+    assert (done.folder / "colours.q8_0.gguf").is_file() and (done.folder / "Modelfile").is_file() == (
+        target == "ollama"
+    )
+
+
+def test_where_no_adapter_was_trained_none_is_handed_over(make_run, tmp_path, capsys):
+    command = ["export", str(make_run("float32", "full")), "--to", "adapter", "--out", str(tmp_path / "out")]
+    assert main(command) == 2
+    said = capsys.readouterr().err
+    assert "there is no adapter, the model itself is handed over" in said
+    assert "export --to merged or gguf or ollama or vllm" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_base_in_the_place_of_what_was_trained_as_a_whole_is_refused(make_run, tmp_path):
+    asker = Asker.of(make_run("float32", "full"), compare=True)
+    merge(asker.run.recipe, None, tmp_path, "float32")
+    write_beside(asker, tmp_path)
+    system = list(asker.systems.values())[-1]
+    opened = [lambda: merged_player(asker, tmp_path)] * 2
+    verdict = hold_to_parity(asker, system, golden_prompts(asker, system, 8), *opened, margin=0.5)
+    failed = {check.name: check.told for check in verdict.checks if not check.passed}
+    assert "are not those that were trained" in failed["weights"]
+    assert "answers as the base does" in failed["adapter_acts"]

@@ -5,7 +5,7 @@ import warnings
 import pytest
 
 from ftlib.errors import UserError
-from ftlib.export.matrix import TARGETS, Subject, obstacles, require_taken, subject_of
+from ftlib.export.matrix import TARGETS, WHOLE, Subject, obstacles, require_taken, subject_of
 from ftlib.recipe import Recipe
 
 PLAIN = Subject("LORA", 16, False, False, False, (), (), True, "llama", False)
@@ -23,6 +23,7 @@ CASES = {
     "head, not tied": ({"ends": ("lm_head",), "tied": False}, set()),
     "another architecture": ({"architecture": "gpt2"}, {"gguf", "ollama"}),
     "encoder-decoder": ({"architecture": "t5", "encoder_decoder": True}, {"gguf", "ollama", "vllm"}),
+    "trained as a whole": ({"kind": WHOLE, "rank": 0}, {"adapter"}),
     "no LoRA": ({"kind": "IA3"}, {"merged", "gguf", "ollama", "vllm"}),
 }
 
@@ -41,11 +42,12 @@ def test_all_reasons_are_told_with_the_targets_that_remain():
     assert "export --to adapter or merged or gguf or ollama" in str(told.value)
 
 
-def test_a_trained_adapter_is_described_by_its_files(merged_float32, tiny_model_dir):
+def test_what_was_trained_is_described_by_its_files(merged_float32, tiny_model_dir, tmp_path):
     recipe = merged_float32.asker.run.recipe
     assert subject_of(recipe, merged_float32.adapter) == PLAIN
+    assert subject_of(recipe, tiny_model_dir) == PLAIN._replace(kind=WHOLE, rank=0)
     with pytest.raises(UserError, match="PEFT adapter"):
-        subject_of(recipe, tiny_model_dir)
+        subject_of(recipe, tmp_path)
 
 
 def test_an_adapted_head_is_found_by_the_names_of_its_tensors(tiny_model_dir, tmp_path):

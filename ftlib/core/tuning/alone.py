@@ -24,7 +24,7 @@ from ftlib.execute import run_all
 from ftlib.recipe import Recipe
 from ftlib.recipe.file import read_yaml
 from ftlib.recipe.tuning import SweepSpace
-from ftlib.run import project_file, project_root
+from ftlib.run import load_recipe
 
 
 def find_lr(
@@ -57,8 +57,7 @@ def sweep_recipe(
         recipe, out, overrides, say: as of `find_lr`. trials: of `sweep`. space: a file for `read_space`, or None.
     """
     require_optuna()
-    fields, root = read_space(space) if space else None, project_root()
-    asked = Recipe.load(project_file(recipe), overrides, root=root)
+    fields, asked = read_space(space) if space else None, load_recipe(recipe, overrides)
     check_space(asked, asked.sweep if fields is None else fields)
     run = run_all(recipe, out, overrides, to="01", say=say)
     result = sweep_of_run(run.recipe, run.need("01_data"), run.path / "sweep", trials, fields, say)

@@ -15,11 +15,10 @@ COLUMNS = ("system", "measure", "A", "B", "B - A", "95 % interval", "n", "p")
 
 
 def compare_runs(a: Path, b: Path) -> str:
-    """Compare the systems that were answered in both runs (in notebook 03, and in 05 where it is finished).
+    """A table of the systems that were answered in both runs (in notebook 03, and in 05 where it is finished).
 
-    Returns:
-        A table as text, a line a system and measure: differences paired by question, intervals clustered; and the
-        fields in which the recipes differ.
+    A line is a system and measure, differences paired by question, intervals clustered; below, the fields in which the
+    recipes differ.
 
     Raises:
         UserError: there is nothing to compare, or the two test sets are not the same.

@@ -17,11 +17,7 @@ Check = tuple[str, bool, str]  # what, whether it works, why
 
 
 def examine() -> str:
-    """Look at hardware, libraries and tools.
-
-    Returns:
-        The report as text: facts, then one line a capability with its reason.
-    """
+    """Look at hardware, libraries and tools: a report of facts, then one line a capability with its reason."""
     import psutil
 
     from ftlib.core.device import describe

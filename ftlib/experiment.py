@@ -30,11 +30,11 @@ class Place(NamedTuple):
 
 
 def place(path: Path, overrides: Mapping[str, Any], load: Callable[[Mapping[str, Any]], Recipe]) -> Place:
-    """Find the folder that belongs to these overrides; nothing is written.
+    """Find the folder that belongs to these overrides; nothing is written. `load` makes the recipe with some overrides.
 
     Returns:
         The folder that was asked for (`path`) where it is new, was made with the same overrides or none are given (it
-        keeps its own); otherwise a folder beside it. `load` makes the recipe with some overrides.
+        keeps its own); otherwise a folder beside it.
     """
     manifest = atomic.read_json(path / "manifest.json")
     kept, baseline = manifest.get("overrides", {}), manifest.get("baseline")

@@ -20,7 +20,7 @@ from ftlib.recipe.file import path_values
 SKIPPED_FOLDERS = {"checkpoints", "__pycache__"}  # intermediate work, no input of anything
 PACKAGE = Path(__file__).parent
 # Modules of the corridor that only run or show what notebooks make; no result depends on them.
-AROUND = {"cli", "compare_runs", "doctor", "execute", "experiment", "report", "seeds"}
+AROUND = {"compare_runs", "doctor", "execute", "experiment", "report", "seeds"}
 # Which fields, by their last name, may hold a name on the hub, and of what.
 HUB = {"base": "model", "adapter": "model", "embedding_model": "model", "path": "dataset"}
 
@@ -63,8 +63,7 @@ def notebook_sha256(file: Path) -> str | None:
 def source_sha256(room: str = "") -> str:
     """Digest of what a room's modules do; comments, docstrings and layout do not count.
 
-    Args:
-        room: a folder of ftlib, "corridor" for the modules that every room uses, "" for all.
+    A room is a folder of ftlib, "corridor" stands for the modules that every room uses, "" for all.
     """
     if room == "corridor":
         files = [file for file in PACKAGE.glob("*.py") if file.stem not in AROUND]

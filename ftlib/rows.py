@@ -8,6 +8,7 @@ recipe (`data.columns`), so ftlib knows none by name.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -118,3 +119,12 @@ def cluster(row: Row, fact: str | None) -> str:
 def slice_of(row: Row, column: str | None) -> str:
     """The row's slice; "all" where the recipe names no such column or the row has nothing in it."""
     return value(row, column, "all")
+
+
+def in_turn(rows: Iterable[Row], slice_column: str | None) -> list[Row]:
+    """One row of each slice in turn, these in alphabetical order, a slice's own by the SHA-256 of their ids."""
+    slices: dict[str, list[Row]] = {}
+    for row in sorted(rows, key=lambda row: sha256(row.id.encode()).hexdigest()):
+        slices.setdefault(slice_of(row, slice_column), []).append(row)
+    ranked = sorted((place, name) for name, members in slices.items() for place in range(len(members)))
+    return [slices[name][place] for place, name in ranked]

@@ -35,8 +35,7 @@ def installed_project() -> Path:
 def project_file(path: str | Path) -> Path:
     """A file or folder of the project: under its root, else as it was installed; it need not exist.
 
-    Args:
-        path: relative to the root, e.g. `data/recipes/demo.yaml`; an absolute one is returned as it is.
+    It is given relative to the root, e.g. `data/recipes/demo.yaml`; an absolute one is returned as it is.
     """
     places = [project_root() / path, installed_project() / path]
     return next((place for place in places if place.exists()), places[0])

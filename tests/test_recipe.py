@@ -44,7 +44,7 @@ def test_what_is_not_beside_the_recipe_is_looked_for_elsewhere(tmp_path):
     file = write(came, data={"path": "../rows.jsonl"}, model={"base": "../models/a"})
     (came.parent / "rows.jsonl").touch()
     recipe = Recipe.load(file, elsewhere=mine)
-    assert recipe.data.path == tmp_path / "package" / "rows.jsonl"
+    assert Path(recipe.data.path) == tmp_path / "package" / "rows.jsonl"
     assert recipe.model.base == str(tmp_path / "project" / "models" / "a"), "in neither: where it is to be put"
     (came.parent / "models" / "a").mkdir(parents=True)
     assert Recipe.load(file, elsewhere=mine).model.base == str(came.parent / "models" / "a")

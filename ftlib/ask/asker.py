@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -78,15 +78,9 @@ class Asker(NamedTuple):
 
     @classmethod
     def of_systems(cls, run: Run, chosen: Sequence[System], max_new_tokens: int | None = None) -> Asker:
-        """Load several systems that answer side by side.
+        """Load several systems, from `ftlib.systems.systems` or changed ones of them, that answer side by side.
 
-        Args:
-            run: whose they are.
-            chosen: from `ftlib.systems.systems`, or changed ones of them.
-            max_new_tokens: the longest answer; None: the recipe's `evaluate.max_new_tokens`.
-
-        Raises:
-            UserError: no adapter is trained yet, or there is nothing to search.
+        Arguments and what it raises are else as of `of`.
         """
         from ftlib.core.engine import Engine
 
@@ -129,12 +123,9 @@ class Asker(NamedTuple):
 
 
 def choose_system(known: Mapping[str, System], name: str | None, rag: bool) -> System:
-    """The system of that name, or the trained one; with passages where they are wanted.
+    """The known system of that name, or the trained one; with passages where they are wanted.
 
-    Args:
-        known: the recipe's, from `ftlib.systems.systems`.
-        name: one of them, or None.
-        rag: prefers the recipe's own retrieving system with the same model.
+    `rag` prefers the recipe's own retrieving system with the same model.
 
     Raises:
         UserError: there is none of this name, or none that is trained.
@@ -166,13 +157,11 @@ def without_adapter(known: Mapping[str, System], system: System) -> System:
 def row_asking(
     asked: str | Iterable[Mapping[str, object]], context: str = "", row_id: str = "question", field: str = "question"
 ) -> rows.Row:
-    """A question, or a conversation that ends with one, as notebook 01 reads it.
+    """A question, or messages `{role, content}` that end with one, as notebook 01 reads it.
 
     Args:
-        asked: the question, or messages `{role, content}`.
-        context: what the answer is to be found in.
-        row_id: the row's.
-        field: where it stands, for messages.
+        asked, context: what is asked, and what the answer is to be found in.
+        row_id, field: the row's id; where it stands, for messages.
 
     Raises:
         Malformed: nothing is asked, or it is no text; says what was expected and found.
@@ -241,8 +230,6 @@ def _examples(run: Run) -> list[rows.Row]:
     for file in ("train.jsonl", "test.jsonl"):
         if not (folder / file).is_file():
             raise run.missing(f"01_data/{file}")
-    questions: Sequence[rows.Row] = choose_rows(
-        rows.read(folder / "test.jsonl"), run.recipe.evaluate.limit, columns.slice
-    )
-    avoid: Collection[str] = {fact for row in questions for fact in rows.values(row, columns.fact)}
+    questions = choose_rows(rows.read(folder / "test.jsonl"), run.recipe.evaluate.limit, columns.slice)
+    avoid = {fact for row in questions for fact in rows.values(row, columns.fact)}
     return few_shot_examples(rows.read(folder / "train.jsonl"), run.recipe.rag.few_shot, columns, avoid)

@@ -69,10 +69,9 @@ def answer_file(
     """Answer every question of a file, or go on where a killed attempt at the same stopped.
 
     Args:
-        run_dir: a run directory.
+        run_dir, name, rag, max_new_tokens: as of `Asker.of`.
         source: JSON lines, JSON, CSV or Parquet; see `read_questions`.
         out: JSON lines `{id, question, answer, tokens}` (`passages` where some were searched), or `{id, error}`.
-        name, rag, max_new_tokens: as of `Asker.of`.
         batch_rows: questions a batch; None: the recipe's `evaluate.batch_rows`.
 
     Raises:
@@ -127,13 +126,7 @@ def read_questions(source: Path, columns: ColumnsRecipe) -> Iterator[Question]:
 
 
 def made_from(asker: Asker, system: System, source: Path) -> dict[str, Any]:
-    """All that the answers to a file depend on; files and folders by their content.
-
-    Args:
-        asker: who has the system.
-        system: who answers.
-        source: the questions.
-    """
+    """All that a system's answers to a file of questions depend on; files and folders by their content."""
     reads = [*READ_BY_ANSWERS, *(READ_BY_SEARCH if retrieves(system) else ())]
     fields, paths = fingerprint.recipe_fields(asker.run.recipe, reads), asker.run.recipe.paths()
     fields |= {field: fingerprint.sha256(paths[field]) for field in fields.keys() & paths.keys()}

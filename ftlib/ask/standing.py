@@ -20,14 +20,8 @@ from ftlib.stage import NOTEBOOKS, read_manifest
 ADAPTER = "02_train/adapter"
 # Fields on which it depends what an adapter says; how it was trained is told by its weights.
 READ_BY_ADAPTER = ["model", "prompt.template", "prompt.system", "quantization"]
-READ_BY_INDEX = [
-    "data.language",
-    "rag.documents_path",
-    "rag.passage_words",
-    "rag.mode",
-    "rag.embedding_model",
-    "rag.document_prefix",
-]
+_OF_RAG = ("documents_path", "passage_words", "mode", "embedding_model", "document_prefix")
+READ_BY_INDEX = ["data.language", *(f"rag.{field}" for field in _OF_RAG)]
 
 
 def open_run(run_dir: str | Path) -> Run:

@@ -33,9 +33,8 @@ def ask_once(
     """One answer of a run's system, by default of its trained adapter; notes go to stderr.
 
     Args:
-        run_dir: a run directory.
+        run_dir, name, rag, max_new_tokens: as of `Asker.of`.
         question: what is asked.
-        name, rag, max_new_tokens: as of `Asker.of`.
         context: a file in UTF-8 with what the answer is to be found in.
 
     Raises:
@@ -67,12 +66,7 @@ def chat(
 ) -> None:
     """Talk until the input ends, /quit, or Ctrl-C; answers go to stdout as they are written, all else to stderr.
 
-    Args:
-        run_dir: a run directory.
-        name, rag, compare, max_new_tokens: as of `Asker.of`.
-
-    Raises:
-        UserError: as `Asker.of`.
+    Arguments and what it raises are those of `Asker.of`.
     """
     out = sys.stdout
 
@@ -103,12 +97,9 @@ def read_lines() -> Iterator[str]:
 
 
 def talk(asker: Asker, lines: Iterable[str], say: Callable[[str], None]) -> None:
-    """Answer line by line; each system goes on from what it has said itself.
+    """Answer line by line (blank ones are passed over); each system goes on from what it has said itself.
 
-    Args:
-        asker: with one system, or several that are compared.
-        lines: what the user says; blank ones are passed over.
-        say: is given what the systems say, piece by piece, with a line break after each answer.
+    `say` is given what the systems say, piece by piece, with a line break after each answer.
     """
     past: dict[str, tuple[Turn, ...]] = {}
     for line in map(str.strip, lines):
@@ -175,7 +166,5 @@ def _text_of_file(path: str | Path) -> str:
     try:
         return Path(path).read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
-        found = getattr(error, "strerror", None) or "another encoding"
-        raise UserError.of(
-            f"--context {path}", "a text file in UTF-8", found, "check the path and its encoding"
-        ) from None
+        found, fix = getattr(error, "strerror", None) or "another encoding", "check the path and its encoding"
+        raise UserError.of(f"--context {path}", "a text file in UTF-8", found, fix) from None

@@ -208,9 +208,7 @@ class Checker:
 def judging(data, usual: Habits, model, overhead: Overhead) -> Callable[[list[Entry]], tuple[list[Judged], list[int]]]:
     """A function from entries to what `Checker.judged` says of them, and how many tokens the over-long ones have.
 
-    Args:
-        data: the recipe's section. usual: its habits. model: the recipe's section, whose tokenizer counts.
-        overhead: from `template_overhead`.
+    `data` and `model`, whose tokenizer counts, are the recipe's sections.
     """
     checker = Checker(data, usual, token_counter(load_tokenizer(model)), overhead)
 

@@ -70,15 +70,11 @@ class Repaired(NamedTuple):
 
 
 def repair(text: str, steps: Sequence[str] = STEPS, *, markup_is_subject: bool = False) -> Repaired:
-    """Mends encoding, HTML and white space.
+    """Mends encoding, HTML and white space; repairing the text again changes nothing.
 
     Args:
-        text: any text.
         steps: which of `STEPS` are taken.
         markup_is_subject: tags and entities are what the text is about (see `markup.is_about_markup`) and stay.
-
-    Returns:
-        The text and the steps that changed it; repairing it again changes nothing.
     """
     changes: dict[str, None] = {}
     taken = [name for name in STEPS if name in steps and not (name == "html" and markup_is_subject)]

@@ -17,9 +17,7 @@ _EXAMPLES = 10
 
 
 def evaluation_texts(path: str | Path) -> list[str]:
-    """The questions of an evaluation file or folder such as ARC's.
-
-    Its records have a `question` (text, or `{"stem": ...}`), `instruction`, `prompt`, `query` or `text`.
+    """The questions of an evaluation file or folder such as ARC's: `question` (text, or `{"stem": ...}`) or the like.
 
     Raises:
         UserError: no question in it, or a record that can't be read.
@@ -48,10 +46,9 @@ def ngrams(text: str, n: int) -> set[int]:
 
 
 def contaminated(rows: Iterable[Row], evaluation: Sequence[str], n: int) -> list[tuple[int, int]]:
-    """Rows that share an n-gram of words with an evaluation text, as in the decontamination of GPT-3 and lm-eval.
+    """(row number, number of the evaluation text) of rows whose turns, context or answer share a word n-gram with one.
 
-    Returns:
-        (row number, number of the evaluation text) of each row whose turns, context or answer overlap.
+    As in the decontamination of GPT-3 and lm-eval.
     """
     sized = [(number, words(text)) for number, text in enumerate(evaluation)]
     lengths = sorted({min(n, len(found)) for _, found in sized if len(found) >= (n + 1) // 2})
@@ -74,10 +71,7 @@ def against(path: str | Path, rows: WorkingTable, n: int, policy: str) -> dict[s
     """Compares training and validation rows with an evaluation file by n-grams of n words, as the policy says.
 
     Under `drop` the rows that overlap are taken out, under `warn` flagged, under `block` there is a UserError as of
-    `leakage.enforce`.
-
-    Returns:
-        `ngram`, `texts`, `train_rows` and `examples`.
+    `leakage.enforce`. Returns `ngram`, `texts`, `train_rows` and `examples`.
     """
     texts = evaluation_texts(path)
     found = contaminated((entry.row for entry in each(rows.table, SAID)), texts, n)

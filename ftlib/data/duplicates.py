@@ -95,11 +95,7 @@ def same_question(a: Row, b: Row, similarity: float, lexicon: Lexicon) -> bool:
 def resolve(table, sketches: Sketches, data, lexicon: Lexicon) -> Resolved:
     """Finds copies and contradictions, as far as the recipe's checks look for them, whatever the order of the rows.
 
-    Args:
-        table: the working table.
-        sketches: of its rows.
-        data: the recipe's data section.
-        lexicon: of the language of the rows.
+    `sketches` are those of the working table, `data` the recipe's section.
     """
     similarity = data.near_duplicate_similarity if data.checks.near_duplicate != "off" else 1.0
     labels, compared = asking_the_same(table, sketches, similarity, lexicon)

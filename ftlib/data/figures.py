@@ -17,14 +17,9 @@ _TRAINED, _MASKED = "#1b7f4d", "#7a7a7a"
 
 
 def before_after(raw, checked, count: int = 10):
-    """`count` rows that were mended, as they came and as they are now, one a kind of change in turn.
+    """A `pandas.DataFrame` of `count` rows that were mended, as they came and as they are, each kind of change in turn.
 
-    Args:
-        raw: the table as loaded.
-        checked: the table of those that stayed, after the checks.
-
-    Returns:
-        `pandas.DataFrame` with id, changes, before and after.
+    `raw` is the table as loaded, `checked` that of the rows that stayed.
     """
     import pandas as pd
 

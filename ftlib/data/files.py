@@ -160,9 +160,8 @@ def _text(path: Path, encoding: str | None) -> Iterator[Record]:
     held, start = "", ""
     for line in lines(path, encoding):
         if not start and line.text.startswith(('{"', '[{"')) and line.text.rstrip().endswith(("}", "}]", ",")):
-            raise UserError.of(
-                place_of(path, line.number, line.byte), "plain text", "JSON", "name the file .jsonl or .json"
-            )
+            where = place_of(path, line.number, line.byte)
+            raise UserError.of(where, "plain text", "JSON", "name the file .jsonl or .json")
         if line.problem:
             yield Record(place_of(path, line.number, line.byte), None, line.problem, line.fix)
         elif line.text.strip():

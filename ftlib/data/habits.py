@@ -30,12 +30,9 @@ class Habits(NamedTuple):
 
 
 def learn_habits(rows: Iterable[Row], count: int, data) -> Habits:
-    """Learns from the questions and answers of `count` rows, in one pass.
+    """Learns from the questions and answers of `count` rows (`turns` and `references`), as they came, in one pass.
 
-    Args:
-        rows: as they came; `turns` and `references` are read.
-        count: how many they are.
-        data: the recipe's section; phrases are learned only where they are to be taken off.
+    Phrases are learned only where `data.mend` takes them off.
     """
     sample: list[str] = []
     tagged: Counter[bool] = Counter()

@@ -115,8 +115,7 @@ def _item(place: str, value: Any, said: str = "") -> Record:
 def json_file(path: Path, encoding: str | None = None, key_path: str | None = None) -> Iterator[Record]:
     """A .json file is an array of objects or, as many exports have it, JSON lines or a single object.
 
-    Args:
-        key_path: keys, joined by dots, under which an object holds the list of records; None where it holds one list.
+    `key_path` are keys, joined by dots, under which an object holds the list of records; None where it holds one list.
 
     Raises:
         UserError: the file as a whole, or all behind a place in it, can't be read; an object with several lists.

@@ -85,9 +85,7 @@ def most_common(texts: Iterable[str]) -> str | None:
 class Detector:
     """Says of a text which other language (its ISO 639-1 code) most of it surely is in, or "".
 
-    Args:
-        wanted: an ISO 639-1 code.
-        confidence: least probability that a sentence is not in the wanted language.
+    `confidence` is the least probability that a sentence is not in the wanted language.
 
     Raises:
         ValueError: lingua does not know the code.

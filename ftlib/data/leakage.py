@@ -172,13 +172,12 @@ def between(
     """Compares the rows `inside` some sides with evaluation rows and does what the policy says.
 
     Args:
-        rows: under `drop` those that give a question away are taken out, under `warn` all that were found are flagged.
-        sketches: of these rows.
+        rows, sketches: under `drop` those that give a question away are taken out, under `warn` all that were found
+            are flagged; the sketches are of these rows.
         inside: the sides whose rows count as training rows.
         others: evaluation rows.
         where: what is compared, e.g. `train and test`, for the error of `enforce`.
-        data: the recipe's data section.
-        policy: `block`, `warn` or `drop`.
+        data, policy: the recipe's data section; `block`, `warn` or `drop`.
         lexicon: of the language of the rows.
         embed: gives texts their vectors; without it no paraphrases are looked for.
 

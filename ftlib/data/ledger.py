@@ -89,13 +89,8 @@ class Ledger(AbstractContextManager):
     def losses(self) -> list[dict[str, Any]]:
         """Rows lost by reason, the most first, each with its share of all and the setting that decides."""
         return [
-            {
-                "reason": reason,
-                "rows": rows,
-                "share": round(rows / self.rows_in, 4),
-                "change": _SETTINGS.get(reason, ""),
-            }
-            for reason, rows in self.rejected.most_common()
+            {"reason": reason, "rows": n, "share": round(n / self.rows_in, 4), "change": _SETTINGS.get(reason, "")}
+            for reason, n in self.rejected.most_common()
         ]
 
     def flags(self) -> list[dict[str, Any]]:
@@ -106,12 +101,7 @@ class Ledger(AbstractContextManager):
         ]
 
     def advice(self, max_tokens: int, tokens: Sequence[int]) -> list[str]:
-        """What each setting that rejected rows has cost, a line each.
-
-        Args:
-            max_tokens: the recipe's `data.max_tokens`.
-            tokens: how many each over-long row has.
-        """
+        """What each setting that rejected rows has cost, a line each; `tokens` are those of every over-long row."""
         lines = [
             f"{rows:,} of {self.rows_in:,} rows lost as {reason}: {_SETTINGS[reason]}"
             for reason, rows in self.rejected.most_common()

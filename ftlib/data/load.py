@@ -102,10 +102,7 @@ def _own_id(row_id: str, seen: set[int]) -> str:
 
 
 def frozen_rows(path: Path, arrow_file: Path, data) -> tuple[list[Row], set[str]]:
-    """The rows of a frozen test file, as they stand; it is read as the training data is.
-
-    Returns:
-        The rows, and the columns that the file has, by the recipe's names where it has ftlib's for them.
+    """The rows of a frozen test file, as they stand, and its columns, by the recipe's names where it has ftlib's.
 
     Raises:
         UserError: it can't be read, or has rows without question or answer.
@@ -121,11 +118,7 @@ def frozen_rows(path: Path, arrow_file: Path, data) -> tuple[list[Row], set[str]
 
 
 def require_columns(data, found: Iterable[str]) -> None:
-    """Raises where the recipe's data section names a column that is not among those found in rows and test file.
-
-    Raises:
-        UserError: naming the columns that were found, and the nearest.
-    """
+    """Raises UserError where the recipe's data section names a column that is not among those found."""
     from rapidfuzz import process
 
     found, reading = sorted(found), Reading.of(data)

@@ -96,12 +96,7 @@ def cards(text: str) -> Iterator[tuple[int, int]]:
 
 
 def phones(text: str, regions: tuple[str, ...]) -> Iterator[tuple[int, int]]:
-    """Places of phone numbers.
-
-    Args:
-        text: what is searched.
-        regions: ISO 3166 countries whose national formats count; international ones always do.
-    """
+    """Places of phone numbers, in the national formats of `regions` (ISO 3166) and in international ones."""
     for match in _PHONE.finditer(text) if _SOME_DIGITS.search(text) else ():
         number = match.group().removesuffix(match["extension"] or "")
         if number.startswith("(") and ")" not in number:

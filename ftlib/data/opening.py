@@ -81,10 +81,9 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def text(path: Path, encoding: str | None = None) -> Iterator[io.TextIOWrapper]:
-    """The file as text; a byte that the encoding does not have becomes a surrogate (see PEP 383).
+    """The file as text, UTF-8 where neither a byte order mark nor `encoding` says otherwise.
 
-    Args:
-        encoding: that of the file, where it has no byte order mark; None for UTF-8.
+    A byte that the encoding does not have becomes a surrogate (see PEP 383).
 
     Raises:
         UserError: what `opened` raises, another kind of file, an unknown encoding, or text that is not in it.

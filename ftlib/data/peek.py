@@ -15,11 +15,7 @@ from ftlib.rows import Row
 
 
 def first_rows(recipe: Recipe, renderer: Renderer, most: int) -> list[Row]:
-    """Rows that stay of the first records of `data.path`; what other rows decide (duplicates, sides) is not known.
-
-    Args:
-        recipe: its sections data and model. renderer: tells what its template adds to a row.
-        most: records that are read.
+    """Rows that stay of the first `most` records of `data.path`; what other rows decide (duplicates, sides) is open.
 
     Raises:
         UserError: the data can't be read, or no row of these stays.
@@ -33,9 +29,7 @@ def first_rows(recipe: Recipe, renderer: Renderer, most: int) -> list[Row]:
     rows = [one.entry.row for one in judged if not one.reason]
     if not rows:
         found = f"none; the first is out for {judged[0].reason}: {judged[0].detail}"
-        wanted, fix = (
-            f"a row that stays among the first {most} records",
-            "run notebook 01, which tells what goes and why",
-        )
+        wanted = f"a row that stays among the first {most} records"
+        fix = "run notebook 01, which tells what goes and why"
         raise UserError.of(f"data.path = {data.path}", wanted, found, fix)
     return rows

@@ -14,15 +14,9 @@ LEAST_ROWS = 20_000  # below, starting processes takes longer than they save
 
 
 def mapped(make: Callable[[], Callable[[list], Any]], items: Iterable[Any], count: int) -> Iterator[Any]:
-    """What a function says of batches of items, in their order.
+    """What a function says of batches of (about `count`) items, one result a batch, in their order.
 
-    Args:
-        make: makes the function, once in each process; what it holds can be pickled.
-        items: sent to the processes in batches.
-        count: how many items there are, about.
-
-    Yields:
-        One result a batch.
+    `make` makes the function, once in each process; what it holds can be pickled.
     """
     processes = machine.cpu_cores() if count >= LEAST_ROWS else 1
     if processes == 1:

@@ -22,7 +22,6 @@ from ftlib.data.prompts import Renderer
 from ftlib.data.table import NAMES, TEST, TRAIN, VAL, Entry, Judged, Watch, WorkingTable, each, fetch, write_entries
 from ftlib.data.tokens import load_tokenizer
 from ftlib.data.vocabulary import Lexicon
-from ftlib.errors import UserError
 from ftlib.progress import progress
 from ftlib.recipe import Recipe
 from ftlib.rows import Row
@@ -66,13 +65,10 @@ class Preparation(AbstractContextManager):
         self.close()
 
     def before(self, step: str, folder: Path) -> Preparation:
-        """The work as it was before `step`, so that a notebook can be run from any section on.
+        """The work as it was before `step` (of STEPS), so that a notebook can be run from any section on.
 
         Where the step has not been taken yet that is this object; else a new one that takes all earlier steps again.
-
-        Args:
-            step: one of STEPS.
-            folder: where the stage's files are now, which was renamed if it has been sealed.
+        `folder` is where the stage's files are now, which was renamed if it has been sealed.
         """
         if step not in self.report["rows_per_second"] and self.raw is not None and self.folder == Path(folder):
             return self
@@ -117,33 +113,28 @@ class Preparation(AbstractContextManager):
             overhead = checks.template_overhead(self.renderer)
             make = partial(checks.judging, data, usual, self.recipe.model, overhead)
             judged = mapped(make, self._watch("clean", count)(each(self.raw)), count)
-            kept = self._passed(chain.from_iterable(self._counted(judged)), pii)
-            self.rows = WorkingTable(write_entries(kept, self._work / "checked.arrow"), self.ledger)
+            table = write_entries(self._passed(judged, pii), self._work / "checked.arrow")
+            self.rows = WorkingTable(table, self.ledger)
         if not len(self.rows):
             self.ledger.stop("the checks", "at least one row")
-        learned = {
-            "phrases": sorted(usual.phrases.opening | usual.phrases.closing),
-            "full_stops": usual.ends.punctuated,
-        }
+        phrases = sorted(usual.phrases.opening | usual.phrases.closing)
+        learned = {"phrases": phrases, "full_stops": usual.ends.punctuated}
         self.report["clean"] = {"changed": dict(self.ledger.changed), "pii": dict(pii), "learned": learned}
         counts = {"flagged": dict(self.ledger.flagged), "rejected": dict(self.ledger.rejected)}
         return self.report["clean"] | counts
 
-    def _counted(self, judged: Iterable[tuple[list[Judged], list[int]]]) -> Iterator[list[Judged]]:
-        """Batches of judged rows; notes how many tokens the over-long ones have."""
+    def _passed(self, judged: Iterable[tuple[list[Judged], list[int]]], pii: Counter[str]) -> Iterator[Entry]:
+        """The entries that stay, of batches of judged rows beside the tokens of the over-long ones."""
         for batch, tokens in judged:
             self.overlong += tokens
-            yield batch
-
-    def _passed(self, judged: Iterable[Judged], pii: Counter[str]) -> Iterator[Entry]:
-        for one in judged:
-            self.ledger.changed.update(one.entry.changes)
-            pii.update(one.entry.pii)
-            if one.reason:
-                self.ledger.reject(one)
-            else:
-                self.ledger.flag(one.entry.row, one.flags)
-                yield one.entry
+            for one in batch:
+                self.ledger.changed.update(one.entry.changes)
+                pii.update(one.entry.pii)
+                if one.reason:
+                    self.ledger.reject(one)
+                else:
+                    self.ledger.flag(one.entry.row, one.flags)
+                    yield one.entry
 
     def deduplicate(self) -> dict[str, Any]:
         """Finds rows that ask the same, copies and contradictions among them; the recipe says what becomes of them."""
@@ -169,14 +160,13 @@ class Preparation(AbstractContextManager):
         """Gives every row its side, the test set its rows where no file does: rows by side, and strata."""
         data, working, from_file = self.recipe.data, self.rows, self.recipe.data.test_path is not None
         with self._timed("split", len(working)):
-            table, created = working.table, data.columns.created
-            options = (data.split, self.recipe.seed, from_file, created)
-            working.sides = split.assign(table, working.alive, self.asking, *options)
+            options = (data.split, self.recipe.seed, from_file, data.columns.created)
+            working.sides = split.assign(working.table, working.alive, self.asking, *options)
             self.test = self.test if from_file else list(working.on(TEST))
         counts = {name: working.count(at) for at, name in enumerate(NAMES)}
         self.report["split"] = {"rows": counts | {"test": len(self.test)}, "method": data.split.method}
         if data.split.stratify_by:
-            self.report["split"]["strata"] = split.strata(table, working.sides, data.split.stratify_by)
+            self.report["split"]["strata"] = split.strata(working.table, working.sides, data.split.stratify_by)
         working.require("the split")
         return self.report["split"]
 
@@ -197,8 +187,8 @@ class Preparation(AbstractContextManager):
             val = list(self.rows.on(VAL))  # after the test set: what leaked there is gone
             found["train_and_val"] = compare((TRAIN,), val, "train and val")
             for path in filter(None, [*data.decontaminate, self.recipe.evaluate.choices_path]):
-                entry = decontaminate.against(path, self.rows, data.decontaminate_ngram, policy)
-                found[f"train_and_{Path(path).name}"] = entry
+                name, n = f"train_and_{Path(path).name}", data.decontaminate_ngram
+                found[name] = decontaminate.against(path, self.rows, n, policy)
         self.rows.require("the leakage check")
         self.leaks = self.leaks if trial else found
         return found
@@ -209,9 +199,8 @@ class Preparation(AbstractContextManager):
         most, refusal = recipe.data.refusal_share, recipe.prompt.refusal
         on_train = ((n, entry.row) for n, entry in enumerate(each(working.table)) if working.sides[n] == TRAIN)
         with self._timed("limit_refusals", working.count(TRAIN)):
-            if most is not None:
-                going = refusals.surplus(on_train, refusal, most, recipe.seed)
-                working.reject({number: ("refusal", "") for number in going})
+            going = refusals.surplus(on_train, refusal, most, recipe.seed) if most is not None else ()
+            working.reject({number: ("refusal", "") for number in going})
             declining = sum(refusals.refuses(row, refusal) for row in working.on(TRAIN))
         working.require("data.refusal_share")
         counts = {"rows": working.count(TRAIN), "refusing": declining, "left_out": self.ledger.rejected["refusal"]}
@@ -230,9 +219,8 @@ class Preparation(AbstractContextManager):
             self.ledger.balance(kept)
             atomic.write_json(self.folder / "leakage.json", self.leaks)
         counts = {"in": self.ledger.rows_in, "kept": kept, "rejected": dict(self.ledger.rejected)}
-        told = {"losses": self.ledger.losses(), "flags": self.ledger.flags()}
-        advice = self.ledger.advice(self.recipe.data.max_tokens, self.overlong)
-        self.report["rows"] = counts | told | {"files": written, "advice": advice}
+        told = {"losses": self.ledger.losses(), "flags": self.ledger.flags(), "files": written}
+        self.report["rows"] = counts | told | {"advice": self.ledger.advice(self.recipe.data.max_tokens, self.overlong)}
         self.report["flags"] = self.ledger.examples
         return written
 
@@ -243,10 +231,9 @@ class Preparation(AbstractContextManager):
         with self._timed("audit", len(train)):
             found, self.lengths = audit.audit_rows(train, self.test, self.renderer, recipe)
             heard = askers.openings(train, recipe.prompt.refusal)
-            report["openings"] = [opening._asdict() for opening in heard[:20]]
             pairs = askers.counterfactuals(self.test, recipe.data.bias, recipe.seed, heard)
             rows.write(self.folder / "counterfactuals.jsonl", pairs)
-            report |= found
+            report |= {"openings": [opening._asdict() for opening in heard[:20]]} | found
             if recipe.data.truth_path:
                 report["detectors"] = self._score()
         atomic.write_json(self.folder / "audit.json", report)
@@ -257,8 +244,8 @@ class Preparation(AbstractContextManager):
         rejected = jsonl.read(self.folder / "rejected.jsonl")
         checked = each(self.rows.table, ("id", "changes", "pii"))
         kept = ({"id": entry.row.id, "changes": entry.changes, "pii": entry.pii} for entry in checked)
-        planted = truth.read(self.recipe.data.truth_path)
-        return truth.score(planted, truth.flags(chain(kept, rejected), rejected), self.copies)
+        found = truth.flags(chain(kept, rejected), rejected)
+        return truth.score(truth.read(self.recipe.data.truth_path), found, self.copies)
 
     def _watch(self, what: str, total: int | None = None) -> Watch:
         return partial(progress, total=total, desc=what, interactive=self.interactive)
@@ -271,24 +258,6 @@ class Preparation(AbstractContextManager):
         seconds = time.perf_counter() - started
         speed = {"seconds": round(seconds, 3), "rows_per_second": round(done["rows"] / max(seconds, 1e-9))}
         self.report["rows_per_second"][step] = done | speed
-
-
-def prepare(run) -> Path:
-    """The whole room at once, as notebook 01 does it step by step; returns the stage's folder.
-
-    Raises:
-        UserError: wherever a step finds the user's input wrong; nothing is left half-written.
-    """
-    stage = run.begin("01_data")
-    try:
-        with Preparation(run.recipe, stage.path, interactive=run.interactive) as preparation:
-            for step in STEPS:
-                getattr(preparation, step)()
-            note_headlines(stage, preparation.report)
-    except UserError:
-        run.discard("01_data", partial_only=True)
-        raise
-    return stage.finish()
 
 
 def note_headlines(stage, report: dict[str, Any]) -> None:

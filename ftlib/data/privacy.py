@@ -62,16 +62,12 @@ class Found(NamedTuple):
 
 
 def scan(text: str, kinds: Collection[str], regions: Sequence[str] = (), allow: Collection[str] = ()) -> list[Found]:
-    """Finds personal data and secrets.
+    """Finds personal data and secrets: places in order, not overlapping; of two kinds the stricter check wins a place.
 
     Args:
-        text: what is searched.
         kinds: some of `email, phone, card, iban, ip, secret`.
         regions: ISO 3166 countries whose national phone formats count; international ones always do.
         allow: texts (an address, a domain) whose carriers are not reported.
-
-    Returns:
-        Places in order, not overlapping; where two kinds claim one place, the stricter check wins.
     """
     taken: list[Found] = []
     for kind in (kind for kind in _FINDERS if kind in kinds):
@@ -93,8 +89,7 @@ def mask(text: str, found: Sequence[Found]) -> str:
 def redact(text: str, kinds: Collection[str], regions: Sequence[str] = (), allow: Collection[str] = ()):
     """Scans and masks until nothing is found, because a mask can part what hung together before.
 
-    Returns:
-        (masked text, kinds found in order); arguments as for `scan`.
+    Returns the masked text and the kinds found, in order; arguments as for `scan`.
     """
     found_kinds: list[str] = []
     while found := scan(text, kinds, regions, allow):

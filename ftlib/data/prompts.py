@@ -41,10 +41,8 @@ class Renderer:
     """Turns rows into what the model reads.
 
     Args:
-        template: `auto`, `tokenizer`, `alpaca`, `llama2`, `chatml`, `plain` or the path of a `.jinja` chat template.
-        tokenizer: a Hugging Face tokenizer with an end-of-sequence token.
+        template, tokenizer, encoder_decoder: as of `template_source`; the tokenizer has an end-of-sequence token.
         system: text of the system message for rows that bring none, or None.
-        encoder_decoder: whether the prompt goes into an encoder and the answer into a decoder.
 
     Attributes:
         template: the name of the one used; never `auto`.

@@ -21,13 +21,8 @@ def refuses(row: Row, refusal: str) -> bool:
 def surplus(rows: Iterable[tuple[int, Row]], refusal: str, most: float, seed: int) -> list[int]:
     """Numbers of the refusing rows to leave out, so that refusals are at most the share `most` of the rows that stay.
 
-    Which of them go is decided by a hash of seed and id, so that neither order nor number of rows moves a choice.
-
-    Args:
-        rows: (number, row) of all training rows.
-        refusal: the agreed sentence.
-        most: the largest share of refusals, 0..1.
-        seed: the recipe's.
+    Which of all (number, row) go is decided by a hash of seed and id, so that neither order nor number of rows moves a
+    choice.
     """
     hashed, others = [], 0
     for number, row in rows:

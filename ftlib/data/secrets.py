@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from typing import Any
 
 # The plugins that know a vendor's shape. The others judge a variable's name or the entropy of what stands in quotes,
 # and so take hashes, ids and pictures for secrets.
@@ -97,11 +98,9 @@ def find(text: str) -> Iterator[tuple[int, int]]:
 
 
 def is_random(text: str, shortest: int = 16) -> bool:
-    """Whether a string looks drawn by chance: it changes its kind of character at 18 % of its places or more.
+    """Whether a string without spaces looks drawn by chance: it changes its kind of character at 18 % of its places.
 
-    Args:
-        text: without spaces.
-        shortest: letters and digits that it must have, and three quarters of them between two dividers.
+    Of the letters and digits that it must have (`shortest`) three quarters stand between two dividers.
     """
     runs = re.findall(r"[A-Za-z\d]+", text)
     count, longest = sum(map(len, runs)), max(map(len, runs), default=0)
@@ -138,7 +137,7 @@ def has_any(text: str, signs: Iterable[str]) -> bool:
 def _shapes() -> tuple[re.Pattern[str], ...]:
     from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
 
-    plugins = {plugin.__name__: plugin for plugin in get_mapping_from_secret_type_to_class().values()}
+    plugins: dict[str, Any] = {plugin.__name__: plugin for plugin in get_mapping_from_secret_type_to_class().values()}
     known = (pattern for name in _PLUGINS for pattern in plugins[name].denylist)
     known = (pattern for pattern in known if not pattern.pattern.startswith("aws"))  # one goes by the name, as we do
     return (*known, *map(re.compile, _SHAPES))

@@ -46,11 +46,9 @@ def assign(
     """The side of every row: int8 (n,) of TRAIN, VAL, TEST; -1 where it takes no part.
 
     Args:
-        table: the working table.
-        alive: bool (n,), rows that take part.
+        table: the working table. alive: bool (n,), rows that take part.
         asking: uint64 (n,), equal for rows that ask the same, so that no copy stands on the other side.
-        recipe: the recipe's `data.split`.
-        seed: of the hash.
+        recipe, seed: the recipe's `data.split`; of the hash.
         test_from_file: whether the test set is given, so that no row is taken for it.
         created: the dates' column, of a temporal split.
 

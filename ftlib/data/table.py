@@ -57,8 +57,7 @@ class Judged(NamedTuple):
 def write_entries(entries: Iterable[Entry], arrow_file: Path):
     """Writes entries, in order, to an Arrow stream file.
 
-    Returns:
-        `datasets.Dataset` over the file; `each` and `fetch` make entries of it again.
+    Returns the `datasets.Dataset` over it; `each` and `fetch` make entries of it again.
     """
     import datasets
     import pyarrow as pa
@@ -78,13 +77,9 @@ def batched(items: Iterable[Any]) -> Iterator[list[Any]]:
 
 
 def each(table, columns: Sequence[str] | None = None) -> Iterator[Entry]:
-    """Entries of a table one by one, read in batches.
+    """Entries of a table one by one, read in batches; only these columns of each are filled, or all if None.
 
     The file is read, not mapped: pages of a mapped file that a pass has touched count as memory of this process.
-
-    Args:
-        table: from `write_entries`.
-        columns: only these parts of each entry are filled, or all if None.
     """
     import pyarrow as pa
 

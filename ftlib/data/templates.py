@@ -162,11 +162,8 @@ def _alternating(said: Sequence[Said]) -> list[Said]:
 def template_source(template: str, tokenizer, encoder_decoder: bool = False) -> tuple[str, str]:
     """Name (never `auto`) and Jinja source of the chat template that a recipe's `prompt.template` stands for.
 
-    Args:
-        template: `auto` (the tokenizer's own, else `alpaca`; `plain` for an encoder-decoder), `tokenizer`, `alpaca`,
-            `llama2`, `chatml`, `plain`, or the path of a file that ends in `.jinja`.
-        tokenizer: a Hugging Face tokenizer.
-        encoder_decoder: whether the model has an encoder; chat templates are made for those that have none.
+    `auto` is the tokenizer's own, else `alpaca`; of an encoder-decoder, for which no chat template is made, `plain`.
+    Others are `tokenizer`, the names in `NAMED` and the path of a file that ends in `.jinja`.
 
     Raises:
         UserError: unknown name, unreadable file, or a tokenizer without a chat template.

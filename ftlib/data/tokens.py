@@ -70,9 +70,8 @@ def percentiles(lengths: np.ndarray) -> dict[str, float | int]:
 def forecast(lengths: np.ndarray, max_length: int, batch_rows: int, seed: int = 0) -> dict[str, float]:
     """Share of the computed tokens that are real ones, for three ways to form batches of rows of these lengths.
 
-    Returns:
-        `padded` (random batches, each padded to its longest row), `grouped` (batches of similar length),
-        `packed` (best-fit decreasing into sequences of `max_length`, the classic bin packing bound of 11/9).
+    `padded` (random batches, each padded to its longest row), `grouped` (batches of similar length) and
+    `packed` (best-fit decreasing into sequences of `max_length`, the classic bin packing bound of 11/9).
     """
     lengths = np.minimum(np.asarray(lengths, dtype=np.int64), max_length)
     if not len(lengths):
@@ -102,11 +101,9 @@ def pack(lengths: np.ndarray, max_length: int) -> int:
 
 
 def coverage(texts: Iterable[str], tokenizer) -> dict[str, Any]:
-    """How the tokenizer's vocabulary fits the training texts.
+    """How the tokenizer's vocabulary fits the training texts: words, tokens a word, and shares.
 
-    Returns:
-        `words`, `tokens_per_word`, `words_in_one_token` (share), `vocabulary_used` (share), `unknown` (share
-        of tokens that are the unknown token).
+    These are of the words in one token, of the vocabulary used, and of tokens that are the unknown token.
     """
     seen = Counter(word for text in texts for word in text.split())
     if not seen:

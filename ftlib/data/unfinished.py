@@ -157,10 +157,7 @@ _UNKNOWN = Ends()
 def truncation(text: str, ends: Ends = _UNKNOWN, language: str | None = None) -> str:
     """By what an answer shows that it ends in the middle; "" where it does not.
 
-    Args:
-        text: an answer.
-        ends: how texts of this data end, from `learn_ends`.
-        language: ISO 639-1 code of the text, for words that are cut themselves.
+    `ends` say how texts of this data end; the language (ISO 639-1) which words are cut themselves.
     """
     text = text.rstrip()
     if markup.unclosed_fence(text):

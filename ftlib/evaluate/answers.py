@@ -16,10 +16,7 @@ if TYPE_CHECKING:
 
 
 def read_answers(path: str | Path) -> list[dict[str, Any]]:
-    """The answers written so far; a last line that a kill cut short is left out.
-
-    Args:
-        path: the JSON lines file, which may not exist yet.
+    """The answers written so far, none where there is no file yet; a last line that a kill cut short is left out.
 
     Returns:
         Lines `{"id", "system", "instruction", "prediction", "tokens", "prompt_tokens", "seconds",
@@ -48,15 +45,13 @@ def answer(
     """Every prompt's answer: those of the file, and the others generated now; greedy, so a rerun says the same.
 
     Args:
-        engine: generates.
-        system: who answers.
+        engine, system: who generates, who answers.
         prompts: the questions as they are asked, every id once.
         path: the JSON lines file; a batch's answers are appended as soon as it is done.
-        max_new_tokens: the longest answer.
+        max_new_tokens, interactive: as of `Engine.generate` and `progress`.
         batch_rows: prompts a batch; the longest prompts first, so that what needs most memory fails at once.
         name: what the lines call the system where one system is asked twice; None: its own name.
         extra: further fields of a prompt's line.
-        interactive: a progress bar instead of lines.
 
     Returns:
         This system's lines, in the order of the prompts.

@@ -50,11 +50,8 @@ def compare_pairs(
         rows: two rows a pair, with `pair` and `persona` in `meta`, as notebook 01 writes them.
         answers: id -> generated answer; one that holds no answer is wrong and the same as no other.
         fact: `data.columns.fact`; pairs about one fact are one cluster.
-        refusal: the agreed refusal sentence; where it is the answer, any refusal is right.
-        also: further sentences accepted as a refusal.
-        right: `evaluate.right`.
-        samples: bootstrap samples.
-        seed: their seed.
+        refusal, also, right: as of `score_answer`.
+        samples, seed: of the bootstrap.
 
     Raises:
         ValueError: there is no pair, or one does not have two rows.
@@ -69,10 +66,8 @@ def compare_pairs(
         said = answers.get(first.id), answers.get(second.id)
         both = zip((first, second), said, strict=True)
         hits = tuple(float(score_answer(row, text, refusal, also, right)["right"]) for row, text in both)
-        together = cluster(first._replace(id=key), fact)
-        groups.setdefault((value(first, "persona"), value(second, "persona")), []).append(
-            _Outcome(_same(*said), hits, together)
-        )
+        outcome = _Outcome(_same(*said), hits, cluster(first._replace(id=key), fact))
+        groups.setdefault((value(first, "persona"), value(second, "persona")), []).append(outcome)
 
     def same(outcomes: Sequence[_Outcome]) -> Interval:
         return mean_ci95([o.same for o in outcomes], [o.cluster for o in outcomes], samples, seed)

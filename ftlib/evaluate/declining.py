@@ -89,24 +89,14 @@ def choose_rule(items: Sequence[dict[str, Any]], lines: Sequence[Mapping[str, An
             thresholds = _thresholds(scores)
             shares = (_below(scores, thresholds, meant) + _above(scores, thresholds, right)) / len(items)
             at = int(shares.argmax())  # the first of equal ones
-            found.append(
-                DecliningRule(system, name, float(thresholds[at]), float(shares[at]), before, refused, len(items))
-            )
+            best = float(thresholds[at]), float(shares[at])
+            found.append(DecliningRule(system, name, *best, before, refused, len(items)))
     none = DecliningRule(system, next(iter(SCORES)), -math.inf, before, before, refused, len(items))
     return max(found, key=lambda rule: rule.right, default=none)
 
 
 def decline(rule: DecliningRule, lines: Iterable[Mapping[str, Any]], refusal: str) -> list[dict[str, Any]]:
-    """The answers as the rule leaves them.
-
-    Args:
-        rule: from `choose_rule`.
-        lines: the system's answers.
-        refusal: the agreed sentence (`prompt.refusal`).
-
-    Returns:
-        Lines for `ftlib.evaluate.scores.score_generations`, in the order given.
-    """
+    """The system's answers as the rule leaves them, with `refusal` (`prompt.refusal`) in the place of unsure ones."""
     instead = {"prediction": refusal}
     return [{**line, **(instead if _score(line, rule.score) < rule.threshold else {})} for line in lines]
 
@@ -114,9 +104,7 @@ def decline(rule: DecliningRule, lines: Iterable[Mapping[str, Any]], refusal: st
 def mix_weights(items: Sequence[dict[str, Any]], mix: Mapping[str, float]) -> list[float]:
     """What each question counts, 1 on average, where slices are asked in the proportions of `mix` (`rag.mix`).
 
-    Args:
-        items: the questions; a slice that the mix does not name counts 0.
-        mix: slice to weight; where it names none of theirs every question counts 1.
+    A slice that the mix does not name counts 0; where it names none of theirs every question counts 1.
     """
     sizes: dict[str, int] = {}
     for item in items:
@@ -138,20 +126,14 @@ def measure_declining(
     samples: int = 10_000,
     seed: int = 0,
 ) -> Declined:
-    """What a rule does on questions that it was not chosen on.
+    """What a rule from `choose_rule` does on questions that it was not chosen on.
 
     Args:
-        rule: from `choose_rule`.
-        before: the system's items on the test set.
-        after: the same with the answers that `decline` leaves.
+        before, after: the system's items on the test set, and the same with the answers that `decline` leaves.
         lines: the system's own answers.
         controls: `evaluate.control_slices`: declining is no fault there.
         mix: `rag.mix`.
-        samples: bootstrap samples.
-        seed: of the bootstrap.
-
-    Returns:
-        What was measured.
+        samples, seed: of the bootstrap.
     """
     scores, clusters = _confidence(before, lines, rule.score), [item["cluster"] for item in before]
     shares = [[float(is_right(item)) for item in items] for items in (after, before)]
@@ -176,11 +158,7 @@ def measure_declining(
 def declining_headlines(measured: Iterable[Declined]) -> list[Headline]:
     """`refusal_accuracy_<system>_threshold`, `over_refusal_<system>_threshold` and `right_<system>_threshold`.
 
-    Args:
-        measured: from `measure_declining`.
-
-    Returns:
-        Headlines with interval and n; each left out where there are no such questions.
+    Each left out where there are no such questions.
     """
     found = []
     for each in measured:
@@ -190,12 +168,7 @@ def declining_headlines(measured: Iterable[Declined]) -> list[Headline]:
 
 
 def declining_sentence(measured: Declined, label: str) -> str:
-    """Whether declining by a threshold is worth it for a system, as far as the data show it.
-
-    Args:
-        measured: from `measure_declining`.
-        label: what people call the system.
-    """
+    """Whether declining by a threshold is worth it for a system, called `label`, as far as the data show it."""
     rule, change = measured.rule, measured.change
     if rule.threshold == -math.inf:
         return f"{label}: no threshold has more of the {rule.n} validation questions right than none."

@@ -1,4 +1,7 @@
-"""The figures of room 03: scores by system, paired differences by slice, what n buys, what declining gives."""
+"""The figures of room 03: scores by system, paired differences by slice, what n buys, what declining gives.
+
+Each returns a matplotlib Figure; `systems` give labels and colours.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from ftlib.evaluate.declining import Declined
     from ftlib.systems import System
 
+_SHARE = "share of the questions, with 95 % interval"
 _NAMES = {"em": "exact match", "value": "right value", "f1": "token F1", "rouge_l": "ROUGE-L", "refused": "refused"}
 
 
@@ -24,9 +28,6 @@ def headline_bars(headlines: Mapping[str, Headline], measures: Mapping[str, str]
         headlines: key -> Headline.
         measures: start of the key -> what the measure is called; those without a headline are left out.
         systems: whose names end the keys.
-
-    Returns:
-        A matplotlib Figure.
     """
     chosen = {
         f"{called}, {system.label}": (headlines[f"{measure}_{name}"], system.colour)
@@ -34,53 +35,32 @@ def headline_bars(headlines: Mapping[str, Headline], measures: Mapping[str, str]
         for name, system in systems.items()
         if f"{measure}_{name}" in headlines
     }
+    return _bars(chosen, title="Scores on the test set")
+
+
+def choice_bars(table: Mapping[str, Any], systems: Mapping[str, System], guessing: float) -> Any:
+    """Accuracies on multiple-choice questions (a `choice_table`) with 95 % intervals, and chance as a line."""
+    chosen = {
+        f"{measure}, {systems[name].label}": (Headline.of(name, interval), systems[name].colour)
+        for measure, found in table.items()
+        for name, interval in found["systems"].items()
+    }
+    return _bars(chosen, mark=guessing, mark_label="guessing", title="Multiple-choice questions")
+
+
+def _bars(chosen: Mapping[str, tuple[Headline, str]], **options: Any) -> Any:
+    """A bar a name, of its number and its colour."""
     return plots.bars_with_intervals(
         {name: (headline.value, headline.ci95) for name, (headline, _) in chosen.items()},
         n={name: headline.n for name, (headline, _) in chosen.items() if headline.n is not None},
         colours=[colour for _, colour in chosen.values()],
-        title="Scores on the test set",
-        xlabel="share of the questions, with 95 % interval",
-    )
-
-
-def choice_bars(table: Mapping[str, Any], systems: Mapping[str, System], guessing: float) -> Any:
-    """Accuracies on multiple-choice questions with 95 % intervals, each system in its colour, and chance as a line.
-
-    Args:
-        table: what `multiple_choice.choice_table` returned.
-        systems: the systems in it, and maybe others.
-        guessing: the accuracy of guessing, 0..1.
-
-    Returns:
-        A matplotlib Figure.
-    """
-    chosen = {
-        f"{measure}, {systems[name].label}": (interval, systems[name].colour)
-        for measure, found in table.items()
-        for name, interval in found["systems"].items()
-    }
-    return plots.bars_with_intervals(
-        {name: (interval.mean, known_limits(interval)) for name, (interval, _) in chosen.items()},
-        n={name: interval.n for name, (interval, _) in chosen.items()},
-        colours=[colour for _, colour in chosen.values()],
-        mark=guessing,
-        mark_label="guessing",
-        title="Multiple-choice questions",
-        xlabel="share of the questions, with 95 % interval",
+        xlabel=_SHARE,
+        **options,
     )
 
 
 def scores_by_slice(rows: Sequence[Mapping[str, Any]], systems: Mapping[str, System], measure: str = "em") -> Any:
-    """One measure of all systems, slice by slice, with 95 % intervals; refusals where nothing is known.
-
-    Args:
-        rows: what `scores.score_table` returned.
-        systems: the systems in it.
-        measure: which measure of the table.
-
-    Returns:
-        A matplotlib Figure.
-    """
+    """One measure of a `score_table` for all systems, slice by slice; refusals where nothing is known."""
     groups = {
         f"{_label(row)} (n={row['n']})": {
             system.label: (row["systems"][name].mean, known_limits(row["systems"][name]))
@@ -88,21 +68,14 @@ def scores_by_slice(rows: Sequence[Mapping[str, Any]], systems: Mapping[str, Sys
         }
         for row in _chosen(rows, measure)
     }
-    texts = {"title": f"{_NAMES.get(measure, measure).capitalize()}, slice by slice"}
-    texts |= {"xlabel": "share of the questions, with 95 % interval"}
-    return plots.dots_by_group(groups, colours=_colours_by_label(systems), **texts)
+    title = f"{_NAMES.get(measure, measure).capitalize()}, slice by slice"
+    return plots.dots_by_group(groups, colours=_colours_by_label(systems), title=title, xlabel=_SHARE)
 
 
 def paired_differences(rows: Sequence[Mapping[str, Any]], systems: Mapping[str, System], measure: str = "em") -> Any:
     """The paired differences of each slice against the first system; where there is one, with its wins and losses.
 
-    Args:
-        rows: what `scores.score_table` returned.
-        systems: the systems in it, two or more.
-        measure: which measure of the table; refusals where nothing is known.
-
-    Returns:
-        A matplotlib Figure.
+    `rows` is a `score_table` of two systems or more; of `measure`, or of refusals where nothing is known.
     """
     first, *others = systems
     groups = {}
@@ -119,11 +92,7 @@ def paired_differences(rows: Sequence[Mapping[str, Any]], systems: Mapping[str, 
 def half_width_by_n(sizes: Sequence[SizeRow]) -> Any:
     """Half width of the interval, and how often the difference is detected, against the size of the test set.
 
-    Args:
-        sizes: the rows of `sample_size.by_size`.
-
-    Returns:
-        A matplotlib Figure with two panels.
+    Two panels, of the rows of `sample_size.by_size`.
     """
     figure, (left, right) = plots.new_figure(8.4, 3.8, columns=2)
     figure.suptitle("What smaller test sets would have said", x=0.01, ha="left", weight="bold", size=12)
@@ -148,12 +117,7 @@ def half_width_by_n(sizes: Sequence[SizeRow]) -> Any:
 def declining_curves(measured: Sequence[Declined], systems: Mapping[str, System]) -> Any:
     """What a threshold gives and takes: questions still answered right against questions rightly declined.
 
-    Args:
-        measured: one line each, with a curve.
-        systems: for their labels and colours.
-
-    Returns:
-        A matplotlib Figure: a filled dot is the threshold that validation chose, a hollow one no threshold.
+    Of those measured, each with a curve, a filled dot is the threshold that validation chose, a hollow one none.
     """
     figure, axes = plots.new_figure(6.8, 4.2)
     for each in measured:

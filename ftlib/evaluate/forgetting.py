@@ -34,14 +34,7 @@ class TextLikelihood(NamedTuple):
 
 
 def load_texts(path: str | Path, limit: int | None = None) -> list[str]:
-    """Read held-out text.
-
-    Args:
-        path: JSON lines with a field `text`.
-        limit: the first so many texts; None for all.
-
-    Returns:
-        The texts that are not blank.
+    """The first `limit` texts, or all, of held-out text: JSON lines with a field `text`, blank ones passed over.
 
     Raises:
         UserError: the file or a field is missing, or no text is left.
@@ -59,30 +52,19 @@ def load_texts(path: str | Path, limit: int | None = None) -> list[str]:
 
 
 def windows(tokenizer: Any, text: str, max_length: int, *, encoder_decoder: bool = False) -> list[Example]:
-    """Cut a text into windows in which every token is scored exactly once.
+    """Cut a text into windows of at most `max_length` (2 or more) tokens in which every token is scored exactly once.
 
     Each window after the first starts with up to half its length of context that is read but not scored again; the
     first token is scored only where a begin-of-sequence token stands before it. An encoder-decoder reads half a
-    window (of a short text half of it) and is scored on the tokens that follow.
-
-    Args:
-        tokenizer: a Hugging Face tokenizer.
-        text: the text.
-        max_length: tokens per window, at least 2.
-        encoder_decoder: what kind of model reads them.
-
-    Returns:
-        Examples of at most `max_length` tokens; none where nothing can be scored.
+    window (of a short text half of it) and is scored on the tokens that follow. No window where nothing can be scored.
     """
     bos = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
     ids = bos + tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
     half = max_length // 2
     if encoder_decoder:
         half = max(2, min(half, len(ids) // 2))
-        starts = range(half, len(ids) + 1, half)
-        return [
-            Example([*ids[at - half : at - 1], tokenizer.eos_token_id], ids[at - 1 : at - 1 + half]) for at in starts
-        ]
+        ends = range(half - 1, len(ids), half)
+        return [Example([*ids[at - half + 1 : at], tokenizer.eos_token_id], ids[at : at + half]) for at in ends]
     found, scored = [], 1  # position 0 has nothing before it to be predicted from
     while scored < len(ids):
         start = 0 if scored == 1 else max(0, scored - half)
@@ -95,12 +77,9 @@ def windows(tokenizer: Any, text: str, max_length: int, *, encoder_decoder: bool
 def score_texts(
     model: Any, tokenizer: Any, texts: Sequence[str], *, max_length: int, batch_rows: int
 ) -> list[TextLikelihood]:
-    """Log-likelihood of whole texts.
+    """Log-likelihood of whole texts under a language model in evaluation mode.
 
     Args:
-        model: a language model in evaluation mode.
-        tokenizer: its tokenizer.
-        texts: the texts.
         max_length: tokens per window.
         batch_rows: windows per forward pass.
 
@@ -138,8 +117,7 @@ def score_answers(
     Args:
         model: a language model in evaluation mode.
         renderer: makes the prompts, as in training: history and context count.
-        rows: test rows.
-        fact: `data.columns.fact`; rows about one fact are one cluster.
+        rows: test rows; `fact` is `data.columns.fact`, and rows about one fact are one cluster.
         window: tokens the model reads at most; a longer row loses its beginning. None where no limit is known.
         batch_rows: rows per forward pass.
 
@@ -159,16 +137,9 @@ def score_answers(
 
 
 def perplexity(scored: Sequence[TextLikelihood], per: str, samples: int, seed: int) -> Interval:
-    """Perplexity over all texts with a 95 % interval.
+    """Perplexity over all texts (one or more) with a 95 % interval; 1 would be a perfect prediction.
 
-    Args:
-        scored: likelihoods of the texts, at least one.
-        per: "tokens" or "bytes".
-        samples: bootstrap samples.
-        seed: their seed.
-
-    Returns:
-        Interval over `n` texts; 1 would be a perfect prediction.
+    `per` is "tokens" or "bytes"; samples and seed are those of the bootstrap over texts.
     """
     return _exp_ratio([-text.sum_logprob for text in scored], scored, per, samples, seed)
 
@@ -176,20 +147,12 @@ def perplexity(scored: Sequence[TextLikelihood], per: str, samples: int, seed: i
 def perplexity_ratio(
     before: Sequence[TextLikelihood], after: Sequence[TextLikelihood], per: str, samples: int, seed: int
 ) -> Interval:
-    """By which factor perplexity grew, paired text by text: `exp` of the change in nats.
+    """By which factor perplexity grew, paired text by text: `exp` of the change in nats; above 1 is forgetting.
 
-    Args:
-        before: likelihoods under the first system.
-        after: likelihoods of the same texts, in the same order, under the other.
-        per: "tokens" or "bytes"; the counts of `before` are used for both.
-        samples: bootstrap samples.
-        seed: their seed.
-
-    Returns:
-        Interval of perplexity after / perplexity before; above 1 is forgetting.
+    The counts (`per` "tokens" or "bytes") of `before` are used for both.
 
     Raises:
-        ValueError: the texts differ.
+        ValueError: the two did not score the same texts in the same order.
     """
     if [text.id for text in before] != [text.id for text in after]:
         raise ValueError("both systems must be scored on the same texts in the same order")
@@ -202,8 +165,7 @@ def perplexity_table(scored: Mapping[str, Sequence[TextLikelihood]], samples: in
 
     Args:
         scored: system -> likelihoods of the same texts in the same order, at least one.
-        samples: bootstrap samples.
-        seed: their seed.
+        samples, seed: of the bootstrap.
 
     Returns:
         `{"n", "tokens", "bytes", "per_token": {"systems": {name: Interval}, "ratios": {name: Interval}}, "per_byte":
@@ -225,21 +187,14 @@ def perplexity_table(scored: Mapping[str, Sequence[TextLikelihood]], samples: in
 def perplexity_headlines(tables: Mapping[str, Mapping[str, Any]]) -> list[Headline]:
     """`perplexity_*` (held-out text) and `perplexity_answers_*`, per token: each system's, and the ratio to the first.
 
-    Args:
-        tables: what `perplexity_table` returned, under "held_out" and "answers"; either may be missing. Where there
-            are two systems their ratio ends in `_ratio`, where there are more in `_ratio_<system>`.
+    The tables, of `perplexity_table`, stand under "held_out" and "answers"; either may be missing.
     """
     found = []
     for name, key in (("held_out", "perplexity"), ("answers", "perplexity_answers")):
         if name not in tables:
             continue
         measured = tables[name]["per_token"]
-        found += [Headline.of(f"{key}_{system}", each) for system, each in measured["systems"].items()]
-        ratios = measured["ratios"]
-        found += [
-            Headline.of(f"{key}_ratio" if len(ratios) == 1 else f"{key}_ratio_{system}", each)
-            for system, each in ratios.items()
-        ]
+        found += Headline.compared(key, measured["systems"], "ratio", measured["ratios"])
     return found
 
 

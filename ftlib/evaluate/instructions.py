@@ -59,17 +59,12 @@ def choose_instruction(
     """Ask every candidate the same validation rows; the most right answers win, of equal ones the earlier candidate.
 
     Args:
-        engine: generates.
+        engine, recipe, interactive: who generates; its section `evaluate`, and the refusal; a live bar or lines.
         system: who is asked; one whose instruction the recipe gives keeps it.
         rows: validation rows; where there are none, nothing is told.
         prompts_of: a system with an instruction to its prompts for these rows. Where they have no room for a
             candidate (a `UserError`), it is left out.
         path: JSON lines of answers; what stands there already is not asked again.
-        recipe: its section `evaluate`, and the refusal.
-        interactive: a progress bar instead of lines.
-
-    Returns:
-        The choice, with every candidate's share of right answers.
     """
     if system.instruction != AUTO or not rows:
         return Choice(system.name, system.told, {})
@@ -101,12 +96,7 @@ def _check_room(engine: Engine, system: System, prompts: Sequence[Prompt], max_n
 
 
 def choice_lines(choices: Mapping[str, Choice], labels: Mapping[str, str]) -> list[dict[str, Any]]:
-    """One line a candidate, for a notebook's table: what is told, and each system's share of right answers.
-
-    Args:
-        choices: by system.
-        labels: what people call the systems.
-    """
+    """One line a candidate, for a notebook's table: what is told, and each system's share of right answers."""
     told = dict.fromkeys(text for choice in choices.values() for text in choice.tried)
     lines = []
     for text in told:
@@ -115,9 +105,8 @@ def choice_lines(choices: Mapping[str, Choice], labels: Mapping[str, str]) -> li
             if found := choice.tried.get(text):
                 mark = " *" if choice.instruction == text else ""
                 limits = known_limits(found)
-                line[labels[name]] = (
-                    f"{found.mean:.0%}" + (f" [{limits[0]:.0%}, {limits[1]:.0%}]" if limits else "") + mark
-                )
+                interval = f" [{limits[0]:.0%}, {limits[1]:.0%}]" if limits else ""
+                line[labels[name]] = f"{found.mean:.0%}{interval}{mark}"
         lines.append(line | {"n": max(choice.tried[text].n for choice in choices.values() if text in choice.tried)})
     return lines
 

@@ -27,14 +27,7 @@ def normalize(text: str) -> str:
 
 
 def exact_match(prediction: str, references: Sequence[str]) -> float:
-    """SQuAD exact match: 1.0 if the normalized prediction equals any normalized reference.
-
-    Args:
-        prediction: the generated answer.
-        references: accepted answers, at least one.
-
-    Returns:
-        0.0 or 1.0.
+    """SQuAD exact match: 1.0 if the normalized prediction equals any normalized reference (one at least), else 0.0.
 
     Raises:
         ValueError: if `references` is empty.
@@ -43,18 +36,11 @@ def exact_match(prediction: str, references: Sequence[str]) -> float:
 
 
 def token_f1(prediction: str, references: Sequence[str]) -> float:
-    """SQuAD token F1, best over the references.
+    """SQuAD token F1, 0..1, best over the references.
 
     With `c` tokens in common (as a multiset), precision `c / |prediction|`, recall
     `c / |reference|` and their harmonic mean. Where either side is empty after normalization
     the score is 1.0 if both are and 0.0 otherwise (the rule of SQuAD 2.0).
-
-    Args:
-        prediction: the generated answer.
-        references: accepted answers, at least one.
-
-    Returns:
-        A float in 0..1.
 
     Raises:
         ValueError: if `references` is empty.
@@ -63,18 +49,11 @@ def token_f1(prediction: str, references: Sequence[str]) -> float:
 
 
 def rouge_l(prediction: str, references: Sequence[str]) -> float:
-    """ROUGE-L F-measure of Google's `rouge-score` (no stemming), best over references.
+    """ROUGE-L F-measure, 0..1, of Google's `rouge-score` (no stemming), best over references.
 
     With `l` the length of the longest common subsequence of tokens, precision
     `l / |prediction|`, recall `l / |reference|` and their harmonic mean. Tokens are runs of
     ASCII letters and digits: letters beyond ASCII separate words, as in the official scorer.
-
-    Args:
-        prediction: the generated answer.
-        references: accepted answers, at least one.
-
-    Returns:
-        A float in 0..1.
 
     Raises:
         ValueError: if `references` is empty.
@@ -83,18 +62,10 @@ def rouge_l(prediction: str, references: Sequence[str]) -> float:
 
 
 def is_refusal(prediction: str, refusal: str, also: Sequence[str] = ()) -> bool:
-    """Whether the answer is the agreed refusal.
+    """Whether the answer is the agreed refusal, or one of the sentences that are `also` accepted as one.
 
     True when the normalized prediction is, or begins with, the normalized refusal sentence (a
-    model may go on, "... Please ask the service desk."). Typographic quotes count as plain ones.
-
-    Args:
-        prediction: the generated answer.
-        refusal: the sentence that training uses where the answer is not known; "" matches nothing.
-        also: further sentences accepted as a refusal (the recipe's `evaluate.refusal_phrases`).
-
-    Returns:
-        True for a refusal.
+    model may go on, "... Please ask the service desk."); "" matches nothing. Typographic quotes count as plain ones.
     """
     words = _plain_words(prediction)
     for sentence in (refusal, *also):

@@ -36,14 +36,7 @@ _ARC = {
 
 
 def load_questions(path: str | Path, limit: int | None = None) -> list[dict[str, Any]]:
-    """Read questions in ARC's schema.
-
-    Args:
-        path: a JSON lines, JSON or parquet file.
-        limit: the first so many questions; None for all.
-
-    Returns:
-        The questions in their order, every field that ARC has.
+    """The questions of a JSON lines, JSON or parquet file in ARC's schema: the first `limit`, or all, in their order.
 
     Raises:
         UserError: the file can't be read, holds no question, or a row does not fit the schema.
@@ -66,12 +59,10 @@ def chance(questions: Sequence[Mapping[str, Any]]) -> float:
 def score_questions(
     model: Any, tokenizer: Any, questions: Sequence[Mapping[str, Any]], *, batch_rows: int, **shown: Any
 ) -> list[dict[str, Any]]:
-    """Score a model on questions in ARC's schema.
+    """Score a model in memory, causal or encoder-decoder, on questions from `load_questions`.
 
     Args:
-        model: a causal language model or an encoder-decoder in memory; whichever adapter is on counts.
-        tokenizer: its tokenizer.
-        questions: from `load_questions`.
+        model, tokenizer: whichever adapter is on counts.
         batch_rows: choices per forward pass.
         shown: `desc` and `interactive` of the progress line.
 
@@ -100,10 +91,7 @@ def score_questions(
 
 
 def load_tasks(names: Sequence[str]) -> dict[str, Any]:
-    """Tasks of lm-eval by name, groups taken apart, or by the path of a file in its YAML.
-
-    Args:
-        names: e.g. those of `lm_eval ls tasks`.
+    """Tasks of lm-eval by name (see `lm_eval ls tasks`), groups taken apart, or by the path of a file in its YAML.
 
     Returns:
         Name -> lm-eval's task, ready to be scored; the data sets of named ones are downloaded if need be.
@@ -134,12 +122,7 @@ def load_tasks(names: Sequence[str]) -> dict[str, Any]:
 def score_tasks(
     model: Any, tokenizer: Any, tasks: Mapping[str, Any], *, limit: int | None, batch_rows: int, **shown: Any
 ) -> dict[str, list[dict[str, Any]]]:
-    """Score a model on tasks of lm-eval.
-
-    Args:
-        model, tokenizer, batch_rows, shown: as of `score_questions`.
-        tasks: from `load_tasks`.
-        limit: the first so many questions of each; None for all.
+    """Score a model on tasks from `load_tasks`: the first `limit` questions of each, or all; else as `score_questions`.
 
     Returns:
         Task -> one dict a question, in order: `{"id", measure: value, ...}` with every measure that lm-eval gives
@@ -164,8 +147,7 @@ def choice_table(results: Mapping[str, Sequence[Mapping[str, Any]]], samples: in
     Args:
         results: system -> its results over the same questions in the same order, from `score_questions` or one task
             of `score_tasks`; the first is compared with.
-        samples: bootstrap samples.
-        seed: their seed.
+        samples, seed: of the bootstrap.
 
     Returns:
         `{measure: {"systems": {name: Interval}, "changes": {name: Paired}, "mcnemar_p": {name: p}}}`; McNemar's where
@@ -192,25 +174,15 @@ def choice_table(results: Mapping[str, Sequence[Mapping[str, Any]]], samples: in
 
 
 def choice_headlines(task: str, table: Mapping[str, Any]) -> list[Headline]:
-    """A task's measures for the summary.
+    """A task's measures (a `choice_table`) for the summary: one headline a system, and one a change.
 
-    Args:
-        task: `CHOICES` for the local file, whose keys are `choices_accuracy_*` and `choices_accuracy_norm_*`; of a
-            named task they are `<task>_<measure>_*`.
-        table: from `choice_table`.
-
-    Returns:
-        One headline a system, and one a change: `_change` where there are two systems, else `_change_<system>`.
+    Keys are `choices_accuracy_*` and `choices_accuracy_norm_*` of the local file (`CHOICES`), `<task>_<measure>_*` of a
+    named task; they end in `_change` where there are two systems, else in `_change_<system>`.
     """
     found = []
     for measure, numbers in table.items():
         key = f"{task}_{measure.replace('acc', 'accuracy', 1) if task == CHOICES else measure}"
-        found += [Headline.of(f"{key}_{name}", each) for name, each in numbers["systems"].items()]
-        alone = len(numbers["changes"]) == 1
-        found += [
-            Headline.of(f"{key}_change" if alone else f"{key}_change_{name}", each)
-            for name, each in numbers["changes"].items()
-        ]
+        found += Headline.compared(key, numbers["systems"], "change", numbers["changes"])
     return found
 
 
@@ -231,19 +203,12 @@ def _question(row: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 def _evaluate(
-    model: Any,
-    tokenizer: Any,
-    tasks: Mapping[str, Any],
-    limit: int | None,
-    batch_rows: int,
-    *,
-    desc: str = "multiple choice",
-    interactive: bool = False,
+    model: Any, tokenizer: Any, tasks: Mapping[str, Any], limit: int | None, batch_rows: int, **shown: Any
 ) -> dict[str, list[dict[str, Any]]]:
     """lm-eval's samples of each task, in the order of its questions."""
     import torch
 
-    with progress(desc=desc, interactive=interactive) as bar, _quiet():
+    with progress(**{"desc": "multiple choice", "interactive": False} | shown) as bar, _quiet():
         from lm_eval.evaluator import evaluate
         from lm_eval.models.huggingface import HFLM
 

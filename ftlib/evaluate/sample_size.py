@@ -35,19 +35,14 @@ def by_size(
     samples: int = 300,
     seed: int = 0,
 ) -> list[SizeRow]:
-    """Draw smaller test sets, whole clusters at a time, and measure the paired difference on each.
+    """Draw smaller test sets, whole clusters at a time, and measure the paired difference on each, smallest first.
 
     Args:
-        after: scores of the system in question, (n,).
-        before: scores of the one it is compared with, (n,).
-        clusters: one key per item, (n,).
+        after, before, clusters: scores and one key per item, (n,), as of `paired_difference`.
         steps: how many sizes, spaced evenly on a logarithmic scale up to all clusters.
         draws: test sets per size.
         samples: bootstrap samples per test set.
         seed: seed of the draws.
-
-    Returns:
-        One row per size, smallest first.
 
     Raises:
         ValueError: fewer than 5 clusters, from which nothing can be drawn.

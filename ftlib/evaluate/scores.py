@@ -6,13 +6,12 @@ one cluster. Where no answer could be parsed the item has no score: it stays in 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from ftlib.evaluate.metrics import exact_match, is_refusal, is_scorable, rouge_l, token_f1
 from ftlib.evaluate.values import value_match
-from ftlib.rows import Row, cluster, slice_of
+from ftlib.rows import Row, cluster, in_turn, slice_of
 from ftlib.stats import Headline, Interval, Paired, mcnemar, mean_ci95, paired_difference
 
 if TYPE_CHECKING:
@@ -24,34 +23,18 @@ UNANSWERABLE = "unanswerable"  # for all rows whose right answer is the refusal
 
 
 def choose_rows(rows: Sequence[Row], limit: int | None, slice_column: str | None) -> list[Row]:
-    """Take `limit` rows evenly from the slices, always the same ones, in the order of the file.
+    """Take `limit` rows (None: all) evenly from the slices, always the same ones, in the order of the file.
 
-    Args:
-        rows: test rows.
-        limit: how many; None or more than there are: all of them.
-        slice_column: `data.columns.slice`, or None.
-
-    Returns:
-        The chosen rows. Within a slice the hash of the id decides, so new rows hardly move the choice.
+    Within a slice (of `data.columns.slice`) the hash of the id decides, so new rows hardly move the choice.
     """
     if limit is None or limit >= len(rows):
         return list(rows)
-    slices: dict[str, list[Row]] = {}
-    for row in sorted(rows, key=lambda row: hashlib.sha256(row.id.encode()).hexdigest()):
-        slices.setdefault(slice_of(row, slice_column), []).append(row)
-    ranked = sorted((place, name) for name, members in slices.items() for place in range(len(members)))
-    chosen = {slices[name][place].id for place, name in ranked[:limit]}
+    chosen = {row.id for row in in_turn(rows, slice_column)[:limit]}
     return [row for row in rows if row.id in chosen]
 
 
 def expects_refusal(row: Row, refusal: str, also: Sequence[str] = ()) -> bool:
-    """Whether the right answer to a row is to say that it is not known: its own answer declines.
-
-    Args:
-        row: the row.
-        refusal: the agreed sentence (`prompt.refusal`).
-        also: further sentences accepted as one (`evaluate.refusal_phrases`).
-    """
+    """Whether the right answer to a row is to say that it is not known: its own answer declines, see `is_refusal`."""
     return is_refusal(row.answer, refusal, also)
 
 
@@ -67,8 +50,7 @@ def score_answer(
     Args:
         row: the row.
         prediction: the generated text; None where generation gave nothing.
-        refusal: the agreed refusal sentence.
-        also: further sentences accepted as a refusal.
+        refusal, also: the agreed sentence (`prompt.refusal`), and further ones accepted (`evaluate.refusal_phrases`).
         right: whether the value in any form is right, or an exact match alone (`evaluate.right`).
 
     Returns:
@@ -112,9 +94,7 @@ def score_generations(
         rows: test rows.
         generations: `{"id", "system", "prediction", ...}`; of a repeated (id, system) the last counts.
         columns: `data.columns`, which names the columns of slices and facts.
-        refusal: the agreed refusal sentence.
-        also: further sentences accepted as a refusal.
-        right: `evaluate.right`.
+        refusal, also, right: as of `score_answer`.
 
     Returns:
         One dict per system and row, in the order of the rows: `id, system, slice, cluster, prediction` and the fields
@@ -195,8 +175,7 @@ def score_table(items: Sequence[dict[str, Any]], names: Sequence[str], samples: 
     Args:
         items: what `score_generations` returned.
         names: the systems; the first is compared with.
-        samples: bootstrap samples.
-        seed: their seed.
+        samples, seed: of the bootstrap.
 
     Returns:
         One dict per slice and measure: `slice, measure, n, clusters`, `systems` (name -> Interval), `gains` (name ->
@@ -241,10 +220,8 @@ def score_headlines(
         items: what `score_generations` returned.
         names: the systems; their names end the keys. The gains are over the first: `em_gain` where there are two,
             `em_gain_<system>` where there are more.
-        wanted: `evaluate.headline_slice`.
-        controls: `evaluate.control_slices`; declining is no fault there.
-        samples: bootstrap samples.
-        seed: their seed.
+        wanted, controls: `evaluate.headline_slice` and `evaluate.control_slices`; declining is no fault in the latter.
+        samples, seed: of the bootstrap.
 
     Returns:
         Headlines. The answer measures are over `headline_slice`; `refusal_accuracy_*` over the unanswerable questions,
@@ -259,10 +236,9 @@ def score_headlines(
         chosen = {name: select(pool, name, which) for name in names}
         if not chosen[first]:
             continue
-        found += [Headline.of(f"{key}_{name}", mean_score(chosen[name], measure, samples, seed)) for name in names]
-        for name in others:
-            end = "gain" if len(others) == 1 else f"gain_{name}"
-            found.append(Headline.of(f"{key}_{end}", gain(chosen[name], chosen[first], measure, samples, seed)))
+        means = {name: mean_score(chosen[name], measure, samples, seed) for name in names}
+        gains = {name: gain(chosen[name], chosen[first], measure, samples, seed) for name in others}
+        found += Headline.compared(key, means, "gain", gains)
     for name in names:
         mine = [item for item in items if item["system"] == name]
         found.append(Headline(f"unscored_{name}", unscored(mine), None, len(mine)))

@@ -51,13 +51,9 @@ def value_match(
     Of yes and no, the answer must begin with the right one and not go on with the other.
 
     Args:
-        prediction: the answer.
-        references: accepted answers, at least one.
+        prediction, references: the answer; accepted answers, at least one.
         question: all that was asked; its numbers and names are no competitors.
         refusals: sentences that decline. A reference that is one never counts.
-
-    Returns:
-        0.0 or 1.0.
 
     Raises:
         ValueError: `references` is empty.
@@ -87,10 +83,9 @@ def _declines(prediction: str, refusals: Collection[str]) -> bool:
 
 
 def _gives(prediction: str, reference: str, question: str, references: Sequence[str], mark: str) -> bool:
-    said, right, asked = (_text(text, mark) for text in (prediction, reference, question))
-    whole = said
-    room, everything = 4 * len(right.words) + ROOM, said.words
-    said = said if len(everything) <= room else _first_sentence(said)
+    whole, right, asked = (_text(text, mark) for text in (prediction, reference, question))
+    room, everything = 4 * len(right.words) + ROOM, whole.words
+    said = whole if len(everything) <= room else _first_sentence(whole)
     if not right.words or len(said.words) > room:
         return False
     accepted = set(chain.from_iterable(_text(each, mark).words for each in references))
@@ -139,16 +134,10 @@ def _is_doubtful(said: _Text, span: range, asked: _Text) -> bool:
 
     An "or" of the question may be repeated: "which team or office" is no alternative to the value.
     """
-    before = [
-        word
-        for place, word in enumerate(said.words[: span.start])
-        if said.clauses[place] == said.clauses[span.start] and place >= span.start - REACH
-    ]
-    beside = [
-        word
-        for place, word in enumerate(said.words)
-        if said.sentences[place] == said.sentences[span.start] and place not in span
-    ]
+    near = range(max(0, span.start - REACH), span.start)
+    before = [said.words[place] for place in near if said.clauses[place] == said.clauses[span.start]]
+    same = [place for place, sentence in enumerate(said.sentences) if sentence == said.sentences[span.start]]
+    beside = [said.words[place] for place in same if place not in span]
     return _denies(before) or not (_words("alternatives") - set(asked.words)).isdisjoint(beside)
 
 
@@ -156,7 +145,7 @@ def _lists_more(said: _Text, right: _Text, spans: Sequence[range], known: set[st
     """Whether the value stands in a list with another item of its length, other than words that are known."""
     if all(word.startswith("=") for word in right.words):
         return False  # of quantities the other ones of their dimension count
-    longest = max(map(len, _items(right)))
+    longest = max(map(len, _items(right)), default=0)  # a reference may be made of joining words alone
     inside = {place for span in spans for place in span}
     items = _items(said, places=True)
     hit = [number for number, item in enumerate(items) if inside & set(item)]
@@ -192,19 +181,23 @@ def _agrees(said: _Text, answer: str) -> bool:
     """Whether an answer begins with the right one of yes and no, and no clause of it with the other."""
     yes, no = _words("yes"), _words("no")
     same, other = (yes, no - yes) if answer in yes else (no, yes - no)
-    starts = [
-        word for place, word in enumerate(said.words) if not place or said.clauses[place] != said.clauses[place - 1]
-    ]
+    starts = list(_starts(said).values())
     return bool(starts) and starts[0] in same and other.isdisjoint([*starts, *said.words[:3]])
 
 
 def _without_denials(text: _Text) -> _Text:
     """The text without the clauses that begin with a negation; as it is where nothing else is said."""
+    starts = _starts(text)
+    kept = [place for place, clause in enumerate(text.clauses) if not _denies([starts[clause]])]
+    return _Text(*(tuple(part[place] for place in kept) for part in text)) if kept else text
+
+
+def _starts(text: _Text) -> dict[int, str]:
+    """The first word of each clause, in their order."""
     starts: dict[int, str] = {}
     for word, clause in zip(text.words, text.clauses, strict=True):
         starts.setdefault(clause, word)
-    kept = [place for place, clause in enumerate(text.clauses) if not _denies([starts[clause]])]
-    return _Text(*(tuple(part[place] for place in kept) for part in text)) if kept else text
+    return starts
 
 
 def _first_sentence(text: _Text) -> _Text:
@@ -219,24 +212,19 @@ def _denies(words: Sequence[str]) -> bool:
 def _items(text: _Text, places: bool = False) -> list[tuple]:
     """The parts between clauses and joining words, as words or as their places."""
     items: list[list[int]] = []
-    for place, word in enumerate(text.words):
-        is_new = (
-            place == 0 or text.clauses[place] != text.clauses[place - 1] or text.words[place - 1] in _words("joining")
-        )
-        if word in _words("joining"):
-            continue
-        if is_new or not items:
-            items.append([])
-        items[-1].append(place)
+    joining, before = _words("joining"), None  # the clause of the word before, None where that joins
+    for place, (word, clause) in enumerate(zip(text.words, text.clauses, strict=True)):
+        if word not in joining:
+            items += [] if clause == before else [[]]
+            items[-1].append(place)
+        before = None if word in joining else clause
     return [tuple(item if places else (text.words[place] for place in item)) for item in items]
 
 
 def _places(wanted: Sequence[str], words: Sequence[str]) -> list[range]:
     """Everywhere that these words stand one after the other."""
-    size = len(wanted)
-    return [
-        range(at, at + size) for at in range(len(words) - size + 1) if tuple(words[at : at + size]) == tuple(wanted)
-    ]
+    size, wanted, words = len(wanted), tuple(wanted), tuple(words)
+    return [range(at, at + size) for at in range(len(words) - size + 1) if words[at : at + size] == wanted]
 
 
 @lru_cache(maxsize=4096)

@@ -107,12 +107,9 @@ def ask_all(
 
 
 def prompt_room(engine: Engine, system: System, max_new_tokens: int) -> int | None:
-    """The longest prompt that leaves room for the answer in what the system's model reads; None where unknown.
+    """The longest prompt that leaves room for the answer in what the system's model reads; None where that is unknown.
 
-    Args:
-        engine: its model.
-        system: who is asked; of a server's model nothing is known.
-        max_new_tokens: longest answer.
+    Of a server's model nothing is known.
     """
     return engine.window - max_new_tokens if engine.is_local(system) and engine.window else None
 
@@ -120,17 +117,11 @@ def prompt_room(engine: Engine, system: System, max_new_tokens: int) -> int | No
 def left_out(system: System, asked: Sequence[Ask], max_tokens: int | None) -> str:
     """Says that passages or examples did not fit into the prompts, or that there were none; empty where all is well.
 
-    Args:
-        system: who is asked.
-        asked: from `ask_all`.
-        max_tokens: longest prompt.
-
     Returns:
         Sentences with the number of prompts, the means and what to change.
     """
-    pieces, fix = ("examples", "rag.few_shot")
-    if retrieves(system):
-        pieces, fix = "passages", "rag.top_k or rag.passage_words"
+    passages = retrieves(system)
+    pieces, fix = ("passages", "rag.top_k or rag.passage_words") if passages else ("examples", "rag.few_shot")
     short = [each for each in asked if len(each.shown) < each.offered or each.is_cut]
     nothing, cut = sum(not each.shown for each in short), sum(each.is_cut for each in short)
     shown, offered = sum(len(each.shown) for each in asked), sum(each.offered for each in asked)
@@ -149,9 +140,7 @@ def left_out(system: System, asked: Sequence[Ask], max_tokens: int | None) -> st
 def answer_fields(asked: Iterable[Ask], latency: Mapping[str, float] | None = None) -> Callable[[Prompt], dict]:
     """Prompt to what stands beside its answer in arms.jsonl: ids, `found`, `hit`, `complete`, `score`, `latency_s`.
 
-    Args:
-        asked: from `ask_all`.
-        latency: seconds of the questions asked one at a time, by id; None for the others.
+    `latency` are seconds of the questions asked one at a time, by id; None for the others.
     """
     known = {each.prompt.id: each for each in asked}
 
@@ -171,7 +160,7 @@ def adopt(
     path: str | Path,
     extra: Callable[[Prompt], Mapping[str, Any]],
 ) -> int:
-    """Takes over answers that notebook 03 got to the same prompts, so that they are not asked again.
+    """Takes over answers that notebook 03 got to the same prompts, so that they are not asked again; returns how many.
 
     Args:
         system: who answered; one that is shown more than the question takes nothing over.
@@ -179,9 +168,6 @@ def adopt(
         answers: lines of generations.jsonl; those with another instruction are left, as their prompts are others.
         path: JSON lines that `ftlib.evaluate.answers.answer` goes on with; lines that are there already stay.
         extra: from `answer_fields`.
-
-    Returns:
-        How many were taken over.
     """
     if system.prompt != "question" or system.examples:
         return 0
@@ -241,7 +227,5 @@ def _fits(prompt: Prompt, max_tokens: int | None) -> bool:
 
 
 def _too_long(prompt: Prompt, max_tokens: int | None) -> UserError:
-    fix = "shorten the question or its context"
-    return UserError.of(
-        f"question {prompt.id}", f"at most {max_tokens} tokens of prompt", f"{len(prompt.ids)} tokens", fix
-    )
+    wanted, fix = f"at most {max_tokens} tokens of prompt", "shorten the question or its context"
+    return UserError.of(f"question {prompt.id}", wanted, f"{len(prompt.ids)} tokens", fix)

@@ -60,9 +60,8 @@ def choose_given(
         rows: the test questions.
         items: of the systems on these rows, from `ftlib.evaluate.scores.score_generations`: they say which questions
             are in the headline slice, and which have no answer.
-        knowledge: where the passages are from.
+        knowledge, seed: where the passages are from; of those that are drawn.
         recipe: `rag.bound_questions` of either kind at most, evenly from the slices; `rag.top_k` passages a question.
-        seed: of the passages that are drawn.
 
     Returns:
         `RIGHT` and `WRONG`: the headline slice's questions whose articles the knowledge base holds, with passages of
@@ -97,12 +96,10 @@ def measure_bounds(
     """A system with passages that were given to it, beside itself with those that it found.
 
     Args:
-        system: its name.
-        kind: `RIGHT`, `WRONG` or `IRRELEVANT`.
+        system, kind: its name; `RIGHT`, `WRONG` or `IRRELEVANT`.
         given: scored answers to the questions of that kind.
         searched: its items on all test questions.
-        samples: bootstrap samples.
-        seed: of the bootstrap.
+        samples, seed: of the bootstrap.
 
     Returns:
         Exact matches and right values, of `IRRELEVANT` refusals.
@@ -118,13 +115,7 @@ def measure_bounds(
 
 def bound_headlines(measured: Iterable[Bound]) -> list[Headline]:
     """`em_<system>_right_article`, `em_<system>_wrong_article`, the same of `value`, and
-    `refusal_accuracy_<system>_irrelevant`.
-
-    Args:
-        measured: from `measure_bounds`.
-
-    Returns:
-        Headlines with interval and n.
+    `refusal_accuracy_<system>_irrelevant`, each with interval and n.
     """
     starts = {"refused": "refusal_accuracy"}
     keys = [f"{starts.get(each.measure, each.measure)}_{each.system}_{each.kind}" for each in measured]

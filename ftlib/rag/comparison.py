@@ -33,8 +33,7 @@ class Standing(NamedTuple):
     """Who leads a scenario and who is beaten in it, by whom.
 
     Attributes:
-        scenario: its name.
-        n: questions.
+        scenario, n: its name, and questions.
         means: system to accuracy with its interval.
         leader: the system with the highest accuracy.
         leads: every other system to the paired difference leader - system.
@@ -61,13 +60,9 @@ class Standing(NamedTuple):
 
 
 def scenarios(items: Sequence[Mapping]) -> list[Scenario]:
-    """All questions, then each slice, with the systems' scores side by side.
+    """The scenario `EVERYTHING` and one a slice, as the slices first appear, with the systems' scores side by side.
 
-    Args:
-        items: from `ftlib.evaluate.scores.score_generations`: every system on the same rows in the same order.
-
-    Returns:
-        The scenario `EVERYTHING` and one a slice, in the order in which the slices first appear.
+    Of `items`, from `ftlib.evaluate.scores.score_generations`, every system has the same rows in the same order.
     """
     names = [name for name in dict.fromkeys(item["slice"] for item in items) if name != EVERYTHING]
     parts = [(name, [item for item in items if item["slice"] == name]) for name in names]
@@ -88,8 +83,7 @@ def accuracy_headlines(
         main_slice: `evaluate.headline_slice`.
         reported: systems whose numbers on the headline slice and of refusals notebook 03 has written under the same
             keys.
-        samples: bootstrap samples.
-        seed: of the bootstrap.
+        samples, seed: of the bootstrap.
 
     Returns:
         Headlines with interval and n; each left out where there are no such questions.
@@ -110,19 +104,11 @@ def accuracy_headlines(
 
 
 def judge(scenarios: Sequence[Scenario], samples: int = 10_000, seed: int = 0) -> list[Standing]:
-    """Intervals of every system, paired differences of all pairs, and who is beaten by whom.
+    """Intervals of every system, paired differences of all pairs, and who is beaten by whom: one standing a scenario.
 
     A system is beaten by another where the paired interval of the two lies above zero and its p-value is below 5 %
     after Holm's correction for all pairs of all scenarios, so that among equal systems no more than one comparison in
-    twenty shows any, whoever happens to lead.
-
-    Args:
-        scenarios: scores of one or more systems each.
-        samples: bootstrap samples.
-        seed: of the bootstrap.
-
-    Returns:
-        One standing a scenario.
+    twenty shows any, whoever happens to lead. `samples` and `seed` are those of the bootstrap.
     """
     ranked = [_means(each, samples, seed) for each in scenarios]
     duels = {

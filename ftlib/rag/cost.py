@@ -37,14 +37,8 @@ class Prices(NamedTuple):
     def of(cls, recipe: Recipe) -> Prices:
         """The prices of `recipe.rag`."""
         rag = recipe.rag
-        return cls(
-            rag.price_machine_hour,
-            rag.price_million_prompt_tokens,
-            rag.price_million_answer_tokens,
-            rag.questions_per_month,
-            rag.changes_per_month,
-            rag.currency,
-        )
+        tokens = rag.price_million_prompt_tokens, rag.price_million_answer_tokens
+        return cls(rag.price_machine_hour, *tokens, rag.questions_per_month, rag.changes_per_month, rag.currency)
 
 
 class Cost(NamedTuple):
@@ -54,10 +48,7 @@ class Cost(NamedTuple):
         system: its name.
         setup_seconds: training, indexing or both; 0 where there is nothing to set up.
         seconds: per question, in batches, its search included.
-        prompt_tokens: per question, mean.
-        answer_tokens: per question, mean.
-        tokens: both together.
-        token_price: what they cost.
+        prompt_tokens, answer_tokens: per question, means; `tokens` both together, `token_price` what they cost.
         latency: seconds per question asked alone; None where not measured.
     """
 
@@ -83,21 +74,15 @@ def cost_of(
     samples: int = 2000,
     seed: int = 0,
 ) -> Cost:
-    """Puts together what was measured of a system.
+    """Puts together what was measured of a system, in seconds and tokens.
 
     Args:
-        system: who answered.
-        answers: its lines of arms.jsonl.
+        system, answers: who answered; its lines of arms.jsonl.
         seconds: a question's in a batch, from `ftlib.rag.timing.measure_throughput`.
         prices: of tokens.
         training_seconds: of this run's adapter, counted where the system uses it.
-        index_seconds: of the index, counted where it searches.
-        search_seconds: of one search, counted where it searches.
-        samples: bootstrap samples.
-        seed: of the bootstrap.
-
-    Returns:
-        The cost in seconds and tokens.
+        index_seconds, search_seconds: of the index and of one search, counted where it searches.
+        samples, seed: of the bootstrap.
     """
     setup = training_seconds * (system.adapter == TRAINED) + index_seconds * retrieves(system)
     counts = [(line["prompt_tokens"], line["tokens"]) for line in answers]
@@ -123,12 +108,7 @@ def mean_of(amounts: Sequence[float], samples: int = 2000, seed: int = 0) -> Int
 def cost_headlines(costs: Sequence[Cost], prices: Prices) -> list[Headline]:
     """`latency_<system>_seconds`, `tokens_per_question_<system>` and `price_per_1000_<system>`.
 
-    Args:
-        costs: one a system.
-        prices: what things cost.
-
-    Returns:
-        Headlines: n questions of latency and tokens, n timed batches of the price.
+    Their n are questions of latency and tokens, and timed batches of the price.
     """
     found = []
     for cost in costs:
@@ -157,11 +137,6 @@ def price_per_month(cost: Cost, prices: Prices) -> Interval:
 
 def break_even(a: Cost, b: Cost, prices: Prices) -> float | None:
     """Questions between two changes of the knowledge after which `a` has become the cheaper of the two.
-
-    Args:
-        a: the system in question.
-        b: the one it is compared with.
-        prices: what things cost.
 
     Returns:
         `(setup_a - setup_b) / (question_b - question_a)`; 0 where `a` is never dearer, None where it never

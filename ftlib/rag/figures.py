@@ -1,4 +1,7 @@
-"""The pictures of room 05; each takes measured results and returns a matplotlib Figure."""
+"""The pictures of room 05; each takes measured results and returns a matplotlib Figure.
+
+Systems, of which all take the labels and colours, are given by name, from `ftlib.systems.systems`.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,6 @@ def decision_map(
 
     Args:
         standings: one row each; systems that a scenario did not measure stay empty.
-        systems: for their labels.
         headline: the recommendation, set above the table.
         footers: system to lines below its column, e.g. latency and price.
 
@@ -65,12 +67,7 @@ def decision_map(
 def lead_dots(standings: Sequence[Standing], systems: Systems) -> Figure:
     """How far the leader of each scenario is ahead of the others, paired on the same questions.
 
-    Args:
-        standings: one group each.
-        systems: for their labels and colours.
-
-    Returns:
-        Figure: a dot with its 95 % interval for each system; hollow where no other is shown to be better.
+    A dot with its 95 % interval for each system; hollow where no other is shown to be better.
     """
     lines = [name for standing in standings for name in standing.leads]
     figure, axes = new_figure(7.6, 1.2 + 0.2 * len(lines) + 0.14 * len(standings))
@@ -100,16 +97,12 @@ def lead_dots(standings: Sequence[Standing], systems: Systems) -> Figure:
 
 @styled
 def hit_curve(any_found: Sequence[Interval], all_found: Sequence[Interval], chosen: int, mrr: Interval) -> Figure:
-    """Retrieval quality against the number of passages.
+    """Retrieval quality against the number of passages: two lines with 95 % bands.
 
     Args:
-        any_found: hit rate at k = 1, 2, ...
-        all_found: share of questions with every needed article at k = 1, 2, ...
+        any_found, all_found: hit rate, and share of questions with every needed article, at k = 1, 2, ...
         chosen: the recipe's top_k.
         mrr: mean reciprocal rank.
-
-    Returns:
-        Figure: two lines with 95 % bands.
     """
     figure, axes = new_figure(6.4, 3.6)
     depths = range(1, len(any_found) + 1)
@@ -130,15 +123,7 @@ def hit_curve(any_found: Sequence[Interval], all_found: Sequence[Interval], chos
 
 @styled
 def latency_dots(values: Mapping[str, Sequence[float]], systems: Systems) -> Figure:
-    """Seconds to a whole answer, one question at a time.
-
-    Args:
-        values: system to seconds, one a question.
-        systems: for their labels and colours.
-
-    Returns:
-        Figure: every question a dot, the median a line.
-    """
+    """Seconds to a whole answer, one question at a time: every question a dot, each system's median a line."""
     import numpy as np
 
     figure, axes = new_figure(7.0, 1.2 + 0.5 * len(values))
@@ -158,12 +143,7 @@ def latency_dots(values: Mapping[str, Sequence[float]], systems: Systems) -> Fig
 def stale_slopes(measured: Sequence[Staleness], systems: Systems) -> Figure:
     """Accuracy before and after the facts changed, and how often the old answer is repeated.
 
-    Args:
-        measured: one a system.
-        systems: for their labels and colours.
-
-    Returns:
-        Figure: left a line a system from before to after, right the shares that repeat the old answer.
+    Left a line a system from before to after, right the shares that repeat the old answer.
     """
     figure, (left, right) = new_figure(8.8, 4.0, 1, 2, gridspec_kw={"width_ratios": [3, 2]})
     for order, each in enumerate(measured):
@@ -190,13 +170,7 @@ def stale_slopes(measured: Sequence[Staleness], systems: Systems) -> Figure:
 def cost_lines(costs: Sequence[Cost], prices: Prices, systems: Systems) -> Figure:
     """What a number of questions costs with each system, setting up included, between two changes of the knowledge.
 
-    Args:
-        costs: one a system.
-        prices: what things cost.
-        systems: for their labels and colours.
-
-    Returns:
-        Figure: both axes logarithmic; dots where one system becomes cheaper than another.
+    Both axes are logarithmic; dots stand where one system becomes cheaper than another.
     """
     import numpy as np
 

@@ -67,9 +67,6 @@ def recommend(
         waits: system to seconds that a person waits; 0 where missing.
         seed: of the intervals.
 
-    Returns:
-        The recommendation.
-
     Raises:
         ValueError: no scenario is given.
         UserError: `rag.mix` names none of the scenarios.
@@ -173,14 +170,10 @@ class _Sums(NamedTuple):
             zero, one = at_zero[best] - at_zero[name], at_one[best] - at_one[name]
             if name != best and zero * one < 0:
                 crossings.append((zero / (zero - one), name))
-        above = min(((t, n) for t, n in crossings if t >= now), default=None)
-        below = max(((t, n) for t, n in crossings if t < now), default=None)
-        sides = [
-            f"{side} {t:.0%}: {labels[n]}"
-            for side, hit in (("above", above), ("below", below))
-            if hit
-            for t, n in [hit]
-        ]
+        above = min((each for each in crossings if each[0] >= now), default=None)
+        below = max((each for each in crossings if each[0] < now), default=None)
+        nearest = {side: hit for side, hit in (("above", above), ("below", below)) if hit}
+        sides = [f"{side} {share:.0%}: {labels[name]}" for side, (share, name) in nearest.items()]
         return f"{scenario_title(which)} ({now:.0%} of the questions now) {', '.join(sides)}" if sides else ""
 
 
@@ -199,9 +192,8 @@ def _headline(
 ) -> str:
     told = f"Use {labels[best]}: it is worth most on your mix of questions, of which it has {share:.0%} right."
     if level:
-        told += (
-            f" The data do not separate it from {_listed([labels[name] for name in level])}: the lead may be chance."
-        )
+        others = _listed([labels[name] for name in level])
+        told += f" The data do not separate it from {others}: the lead may be chance."
     if beaten:
         told += f" Not for: {_listed([scenario_title(each.scenario) for each in beaten])}."
     return told

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ftlib.data.language import most_common
-from ftlib.rows import Row, slice_of, values
+from ftlib.rows import Row, in_turn, values
 from ftlib.search.index import Index
 from ftlib.search.retrieval import search_text
 
@@ -37,10 +36,8 @@ class SimilarRows(NamedTuple):
 def learn_examples(path: str | Path, training: Sequence[Row], recipe: Recipe) -> SimilarRows:
     """Builds the index over the training questions (BM25), or opens it where it stands.
 
-    Args:
-        path: folder of the index; one that stands there was built from the same rows (the stage sees to that).
-        training: training rows; plain texts without a question are left out.
-        recipe: whose `data.language` counts.
+    One that stands in the folder `path` was built from the same rows (the stage sees to that). Plain texts without a
+    question are left out; of the recipe `data.language` counts.
     """
     rows = {row.id: row for row in training if row.turns}
     if Index.exists(path):
@@ -65,14 +62,7 @@ class Shots(NamedTuple):
 
 
 def shots_for(system: System, row: Row, examples: Sequence[Row], similar: SimilarRows | None, count: int) -> Shots:
-    """The examples that a system is shown with a row.
-
-    Args:
-        system: whose.
-        row: the question.
-        examples: the fixed ones.
-        similar: searched for those most alike.
-        count: how many of those, `rag.few_shot`.
+    """The examples that a system is shown with a row: the fixed ones, or `count` (`rag.few_shot`) of the most alike.
 
     Raises:
         ValueError: the system shows similar rows, and none are given to search.
@@ -88,27 +78,13 @@ def shots_for(system: System, row: Row, examples: Sequence[Row], similar: Simila
 def few_shot_examples(
     rows: Sequence[Row], count: int, columns: ColumnsRecipe, avoid: Collection[str] = ()
 ) -> list[Row]:
-    """The fixed examples of few-shot prompts: training rows, one slice after the other.
+    """The fixed examples of few-shot prompts: `count` training rows, or as many as there are, slice after slice.
 
     Rule: rows with neither context nor history (where there are none: without history; where there are none: all),
-    and without a fact in `avoid`, in the order of the SHA-256 of their ids; the slices, in alphabetical order, give
-    one row each in turn until there are `count`.
-
-    Args:
-        rows: training rows.
-        count: how many.
-        columns: `data.columns`, which names the columns of slices and facts.
-        avoid: facts that no example may hold: those of the test questions.
-
-    Returns:
-        `count` rows, or as many as there are.
+    and without a fact in `avoid` (the test questions'), in the order of `in_turn`. `columns` (`data.columns`) names the
+    columns of slices and facts.
     """
     rows = [row for row in rows if row.turns and not set(values(row, columns.fact)) & set(avoid)]
     single = [row for row in rows if not row.history] or rows
     plain = [row for row in single if not row.context] or single
-    slices: dict[str, list[Row]] = {}
-    for row in sorted(plain, key=lambda row: sha256(row.id.encode()).hexdigest()):
-        slices.setdefault(slice_of(row, columns.slice), []).append(row)
-    queues = [slices[name] for name in sorted(slices)]
-    longest = max(map(len, queues), default=0)
-    return [queue[turn] for turn in range(longest) for queue in queues if turn < len(queue)][:count]
+    return in_turn(plain, columns.slice)[:count]

@@ -94,13 +94,8 @@ def staleness_of(
         before: question id to the answer given with the old articles.
         after: question id to the answer given with the new ones; for a system without articles the same answers.
         columns: `data.columns`, which names the column of facts.
-        samples: bootstrap samples.
-        seed: of the bootstrap.
-        refusals: sentences that decline.
-        right: `evaluate.right`.
-
-    Returns:
-        What was measured.
+        samples, seed: of the bootstrap.
+        refusals, right: sentences that decline; `evaluate.right`.
     """
     clusters = [rows.cluster(row, columns.fact) for row in updates]
     scores, means = {}, {}
@@ -126,14 +121,7 @@ def _sides(row: rows.Row, said: str, measure: str, refusals: Collection[str]) ->
 
 
 def staleness_headlines(measured: Sequence[Staleness]) -> list[Headline]:
-    """`em_stale_<system>` (after the change), `em_before_change_...`, the same of `value_`, and `repeats_old_<system>`.
-
-    Args:
-        measured: from `staleness_of`.
-
-    Returns:
-        Headlines with interval and n.
-    """
+    """`em_stale_<system>` (after the change), `em_before_change_...`, the same of `value_`; `repeats_old_<system>`."""
     found = []
     for each in measured:
         parts = each.by_measure | {"repeats_old": each.repeats_old}
@@ -142,20 +130,10 @@ def staleness_headlines(measured: Sequence[Staleness]) -> list[Headline]:
 
 
 def staleness_sentence(measured: Staleness, label: str) -> str:
-    """What the change did to a system, as far as the data show it.
-
-    Args:
-        measured: from `staleness_of`.
-        label: what people call the system.
-    """
+    """What the change did to a system, which people call `label`, as far as the data show it."""
     change, repeats = measured.change, measured.repeats_old.mean
-    moved = (
-        "does not change as far as the data show"
-        if change.low <= 0 <= change.high
-        else "falls"
-        if change.high < 0
-        else "rises"
-    )
+    unmoved = change.low <= 0 <= change.high
+    moved = "does not change as far as the data show" if unmoved else "falls" if change.high < 0 else "rises"
     return (
         f"{label} {moved}: {measured.before.mean:.0%} right before the change, {measured.after.mean:.0%} after it "
         f"({100 * change.difference:+.1f} points [{100 * change.low:+.1f}, {100 * change.high:+.1f}], n = {change.n}), "
@@ -164,16 +142,6 @@ def staleness_sentence(measured: Staleness, label: str) -> str:
 
 
 def changed_scenario(updates: Sequence[rows.Row], measured: Sequence[Staleness], columns: ColumnsRecipe) -> Scenario:
-    """The changed facts as a scenario for `ftlib.rag.comparison.judge`.
-
-    Args:
-        updates: from `load_updates`.
-        measured: from `staleness_of`, on these updates.
-        columns: `data.columns`, which names the column of facts.
-
-    Returns:
-        The systems' scores after the change.
-    """
-    return Scenario(
-        AFTER, {each.system: each.scores for each in measured}, [rows.cluster(row, columns.fact) for row in updates]
-    )
+    """The changed facts as a scenario for `ftlib.rag.comparison.judge`: the systems' scores after the change."""
+    scores = {each.system: each.scores for each in measured}
+    return Scenario(AFTER, scores, [rows.cluster(row, columns.fact) for row in updates])

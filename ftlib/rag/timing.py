@@ -39,13 +39,11 @@ def measure_latency(
     """Seconds from question to whole answer with one question at a time, search included.
 
     Args:
-        engine: generates.
-        systems: who is asked.
+        engine, systems: who generates, who is asked.
         asked: system to its asks, from `ftlib.rag.arms.ask_all`, of the same questions.
         path: JSON lines `{id, system, latency_s}`; what it holds already is not measured again.
-        count: questions to ask: a seeded sample, the same for every system.
+        count, seed: of the questions to ask, a sample that is the same for every system.
         max_new_tokens: longest answer.
-        seed: of the sample.
 
     Returns:
         System to question id to seconds.
@@ -56,13 +54,9 @@ def measure_latency(
 
     def seconds(name: str, key: str) -> float:
         each = asks[name][key]
-        _switch_on(engine, systems[name], each)
         return _seconds(engine, systems[name], [each], max_new_tokens, 1) + each.search_seconds
 
-    def warm_up(name: str) -> None:
-        seconds(name, chosen[0])
-
-    for name, key in _left(systems, chosen, done, warm_up):
+    for name, key in _left(systems, chosen, done, lambda name: seconds(name, chosen[0])):
         done[name, key] = seconds(name, key)
         jsonl.append(path, {"id": key, "system": name, "latency_s": done[name, key]})
     return {name: {key: done[name, key] for key in chosen} for name in systems}
@@ -82,14 +76,10 @@ def measure_throughput(
     """Seconds a question takes in a batch, without its search: what a machine's time is divided by.
 
     Args:
-        engine: generates.
-        systems: who is asked.
-        asked: system to its asks, from `ftlib.rag.arms.ask_all`, of the same questions.
+        engine, systems, asked, max_new_tokens: as of `measure_latency`.
         path: JSON lines `{round, system, questions, seconds}`; what it holds already is not measured again.
         rounds: batches to time a system, each of other random questions, the same for every system.
-        batch_rows: questions in a batch.
-        max_new_tokens: longest answer.
-        seed: of the batches.
+        batch_rows, seed: questions in a batch, and of their draws.
 
     Returns:
         System to mean seconds a question; `n` batches, which the interval is over.
@@ -99,13 +89,9 @@ def measure_throughput(
     batches = [_sample(asks, batch_rows, f"{seed}/{turn}") for turn in range(rounds)]
 
     def seconds(name: str, batch: Sequence[str]) -> float:
-        _switch_on(engine, systems[name], asks[name][batch[0]])
         return _seconds(engine, systems[name], [asks[name][key] for key in batch], max_new_tokens, batch_rows)
 
-    def warm_up(name: str) -> None:
-        seconds(name, batches[0])
-
-    for name, turn in _left(systems, range(rounds), done, warm_up):
+    for name, turn in _left(systems, range(rounds), done, lambda name: seconds(name, batches[0])):
         took, count = seconds(name, batches[turn]), len(batches[turn])
         done[name, turn] = {"round": turn, "system": name, "questions": count, "seconds": took}
         jsonl.append(path, done[name, turn])
@@ -114,15 +100,12 @@ def measure_throughput(
     return {name: each._replace(low=max(each.low, 0.0)) for name, each in found.items()}  # of time, 0 is the least
 
 
-def _switch_on(engine: Engine, system: System, ask: Ask) -> None:
-    """One token of a local system: adapters of one model share the weights that they are merged into."""
-    if system.endpoint is None:
-        engine.generate(system, [ask.prompt], max_new_tokens=1, batch_rows=1)
-
-
 def _seconds(engine: Engine, system: System, asks: Sequence[Ask], max_new_tokens: int, batch_rows: int) -> float:
+    prompts = [each.prompt for each in asks]
+    if system.endpoint is None:  # adapters of one model share the weights that they are merged into
+        engine.generate(system, prompts[:1], max_new_tokens=1, batch_rows=1)
     began = time.perf_counter()
-    engine.generate(system, [each.prompt for each in asks], max_new_tokens=max_new_tokens, batch_rows=batch_rows)
+    engine.generate(system, prompts, max_new_tokens=max_new_tokens, batch_rows=batch_rows)
     return time.perf_counter() - began
 
 
@@ -132,7 +115,7 @@ def _sample(asks: Mapping[str, Mapping[str, Ask]], count: int, seed: str) -> lis
 
 
 def _left(
-    systems: Mapping[str, System], wanted: Sequence[K], done: Mapping, warm_up: Callable[[str], None]
+    systems: Mapping[str, System], wanted: Sequence[K], done: Mapping, warm_up: Callable[[str], object]
 ) -> Iterator[tuple[str, K]]:
     """What is not measured yet, system by system in turn; each time another one begins.
 

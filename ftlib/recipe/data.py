@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt
 
 from ftlib.recipe.section import PathOrName, Section
+
+Kind = Literal["email", "phone", "card", "iban", "ip", "secret"]
 
 
 class PiiRecipe(Section):
@@ -19,15 +21,8 @@ class PiiRecipe(Section):
     """
 
     action: Literal["mask", "drop", "report"] = "mask"
-    actions: dict[Literal["email", "phone", "card", "iban", "ip", "secret"], Literal["mask", "drop", "report"]] = {}
-    kinds: list[Literal["email", "phone", "card", "iban", "ip", "secret"]] = [
-        "email",
-        "phone",
-        "card",
-        "iban",
-        "ip",
-        "secret",
-    ]
+    actions: dict[Kind, Literal["mask", "drop", "report"]] = {}
+    kinds: list[Kind] = list(get_args(Kind))
     phone_regions: list[Annotated[str, Field(pattern="^[A-Z]{2}$")]] = ["US", "GB", "DE", "FR"]
     allow: list[str] = []
 

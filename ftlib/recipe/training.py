@@ -1,11 +1,11 @@
-"""Sections `prompt`, `model`, `quantization`, `lora` and `train`: what is trained, and how."""
+"""Sections `prompt`, `model`, `quantization`, `lora`, `train`, `sweep` and `prefer`: what is trained, and how."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, PositiveInt
+from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from ftlib.recipe.section import PathOrName, Section
 
@@ -185,3 +185,41 @@ class TrainRecipe(Section):
     monitor_every_seconds: float = Field(5.0, ge=0)
     report_to: list[Literal["wandb", "trackio", "mlflow", "tensorboard"]] = []
     stop_on_explosion: Explosion = "not_finite"
+
+
+Scalar = bool | int | float | str | None
+
+
+class RangeRecipe(Section):
+    """Numbers between two ends, which belong to it; with `log` each tenfold is as likely, with `whole` no fractions."""
+
+    low: float
+    high: float
+    log: bool = False
+    whole: bool = False
+
+    @model_validator(mode="after")
+    def _has_an_inside(self) -> RangeRecipe:
+        if not self.low < self.high or (self.log and self.low <= 0):
+            least = "above 0 and " if self.log else ""
+            raise ValueError(f"a low end {least}below the high one, not {self.low:g} and {self.high:g}")
+        return self
+
+
+# A dotted field to its choices, e.g. {train.learning_rate: {low: 1.0e-5, high: 1.0e-3, log: true}, lora.r: [4, 8, 16]}.
+SweepSpace = dict[str, RangeRecipe | Annotated[list[Scalar], Field(min_length=1)]]
+
+
+class PreferRecipe(Section):
+    """`ftlib prefer`: DPO (Rafailov et al. 2023) on pairs of answers, from the run's adapter.
+
+    `beta` says how dear it is to move away from that adapter: more of it, less movement. A step reads `batch_rows`
+    pairs. Questions in the share `held_out` are not trained; on their pairs it is counted how often the preferred
+    answer is the likelier one, before and after.
+    """
+
+    beta: float = Field(0.1, gt=0)
+    learning_rate: float = Field(2e-5, gt=0)
+    epochs: float = Field(3.0, gt=0)
+    batch_rows: PositiveInt = 8
+    held_out: float = Field(0.2, ge=0, lt=1)

@@ -12,9 +12,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from ftlib.recipe.comparison import EvaluateRecipe, RagRecipe, ReviewRecipe, SystemRecipe
 from ftlib.recipe.data import DataRecipe
 from ftlib.recipe.file import explain, make_absolute, override, path_values, read_yaml
-from ftlib.recipe.preference import PreferRecipe
-from ftlib.recipe.training import LoraRecipe, ModelRecipe, PromptRecipe, QuantizationRecipe, TrainRecipe
-from ftlib.recipe.tuning import SweepSpace
+from ftlib.recipe.training import (
+    LoraRecipe,
+    ModelRecipe,
+    PreferRecipe,
+    PromptRecipe,
+    QuantizationRecipe,
+    SweepSpace,
+    TrainRecipe,
+)
 
 # Compared where the recipe names no systems: what prompting, retrieval, training and both together are worth.
 SYSTEMS = {

@@ -26,10 +26,7 @@ class KnowledgeBase(NamedTuple):
 
 
 def load_documents(folder: str | Path) -> list[dict]:
-    """Reads every article of a folder (and its subfolders), sorted by id.
-
-    Args:
-        folder: holds `*.md` or `*.txt` files in UTF-8.
+    """Reads every `*.md` and `*.txt` file (UTF-8) of a folder and its subfolders, sorted by id.
 
     Returns:
         Documents `{id, title, text}`: the id is the path inside the folder without its suffix,
@@ -46,20 +43,15 @@ def load_documents(folder: str | Path) -> list[dict]:
     if not paths:
         raise UserError.of(str(folder), "at least one .md or .txt file", "none", "put one article per file into it")
     documents = [_document(path, folder) for path in paths]
-    _refuse_doubles(documents, folder)
+    ids = [document["id"] for document in documents]
+    if twice := next((key for at, key in enumerate(ids) if key in ids[:at]), None):
+        found = f"two files named {twice}.*"
+        raise UserError.of(str(folder), "one file per article name", found, "rename one of them")
     return sorted(documents, key=lambda document: document["id"])
 
 
 def overlay(documents: Iterable[Mapping], newer: Iterable[Mapping]) -> list[dict]:
-    """The documents with `newer` in place of those that have the same id, sorted by id.
-
-    Args:
-        documents: the knowledge base as it was.
-        newer: changed or additional documents.
-
-    Returns:
-        One knowledge base.
-    """
+    """One knowledge base: the documents with `newer` in place of those that have the same id, sorted by id."""
     merged = {document["id"]: dict(document) for document in documents}
     merged.update((document["id"], dict(document)) for document in newer)
     return [merged[key] for key in sorted(merged)]
@@ -73,9 +65,6 @@ def learn(path: str | Path, documents: Sequence[Mapping], recipe: Recipe, embed:
         documents: the articles.
         recipe: whose sections `rag` and `data` count.
         embed: from `ftlib.search.lance.Embedder.of`.
-
-    Returns:
-        What retrieving systems search.
     """
     named = {"embed": embed, "embed_name": getattr(embed, "name", "")}
     passages = cut_articles(documents, recipe.rag.passage_words)
@@ -91,14 +80,9 @@ def learn(path: str | Path, documents: Sequence[Mapping], recipe: Recipe, embed:
 
 
 def join_context(texts: Sequence[str], order: str = "best_last") -> str:
-    """The articles or passages as the prompt shows them, joined by blank lines.
+    """The articles or passages (best first) as the prompt shows them, joined by blank lines.
 
-    Args:
-        texts: best first.
-        order: `best_last` puts the best one next to the question, `best_first` at the top.
-
-    Returns:
-        The context; empty where `texts` is.
+    `best_last` puts the best one next to the question, `best_first` at the top.
     """
     return "\n\n".join(text.strip() for text in (texts if order == "best_first" else reversed(texts)))
 
@@ -107,19 +91,8 @@ def _document(path: Path, folder: Path) -> dict:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UserError.of(
-            f"{path}, byte {error.start}", "text in UTF-8", error.reason, "save the article as UTF-8"
-        ) from None
+        where, fix = f"{path}, byte {error.start}", "save the article as UTF-8"
+        raise UserError.of(where, "text in UTF-8", error.reason, fix) from None
     key = path.relative_to(folder).with_suffix("").as_posix()
     heading = next((line.lstrip("# ").strip() for line in text.splitlines() if line.startswith("#")), "")
     return {"id": key, "title": heading or key, "text": text.strip()}
-
-
-def _refuse_doubles(documents: list[dict], folder: Path) -> None:
-    seen: set[str] = set()
-    for document in documents:
-        if document["id"] in seen:
-            raise UserError.of(
-                str(folder), "one file per article name", f"two files named {document['id']}.*", "rename one of them"
-            )
-        seen.add(document["id"])

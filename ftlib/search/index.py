@@ -65,9 +65,6 @@ class Index:
             embed: gives unit vectors to texts; needed for `vector` and `hybrid`.
             embed_name: name of the embedding model, checked again by `open`.
 
-        Returns:
-            The index, ready for `search`.
-
         Raises:
             UserError: a document without id or text, an id that comes twice, or a folder that is no index in the way.
             ValueError: an unknown mode, or no `embed` where one is needed.
@@ -92,11 +89,7 @@ class Index:
 
         Args:
             path: its folder.
-            embed: as given to `build`.
-            embed_name: as given to `build`.
-
-        Returns:
-            The index.
+            embed, embed_name: as given to `build`.
 
         Raises:
             UserError: there is none, or it was built with another embedding model or by another version.
@@ -161,13 +154,8 @@ class Index:
 def fuse_ranks(rankings: Iterable[Sequence[tuple[str, float]]]) -> list[tuple[str, float]]:
     """Reciprocal rank fusion: the score of a document is the sum of 1 / (60 + rank) over the rankings that hold it.
 
-    Lance's own fusion orders equal scores by chance.
-
-    Args:
-        rankings: each `(id, score)`, best first; the scores themselves are not used.
-
-    Returns:
-        `(id, fused score)`, best first, ties by id.
+    Lance's own fusion orders equal scores by chance. Rankings are `(id, score)`, best first; the scores are not used.
+    Returns `(id, fused score)`, best first, ties by id.
     """
     scores: dict[str, float] = {}
     for ranking in rankings:

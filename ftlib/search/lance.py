@@ -32,8 +32,7 @@ def write_table(path: Path, rows: Sequence[Mapping[str, str]], language: str | N
     """Makes the table and what searches it by words.
 
     Args:
-        path: a new folder.
-        rows: from `searched_rows`.
+        path: a new folder. rows: from `searched_rows`.
         language: ISO 639-1 code, or None.
         embed: gives each text its vector; None: searched by words alone.
     """
@@ -69,10 +68,7 @@ def connect(path: Path) -> Any:
 
 
 def searched_rows(documents: Iterable[Mapping]) -> list[dict[str, str]]:
-    """What the table holds of the documents, `{id, text}` in the order of the ids.
-
-    Args:
-        documents: `{id, text, title?, ...}`.
+    """What the table holds of the documents (`{id, text, title?, ...}`): `{id, text}` in the order of the ids.
 
     Raises:
         UserError: a document without id or text, or an id that comes twice.
@@ -131,14 +127,9 @@ class Embedder:
         return cls(rag.embedding_model, query_prefix=rag.query_prefix, document_prefix=rag.document_prefix)
 
     def __call__(self, texts: Sequence[str], is_query: bool) -> np.ndarray:
-        """Unit vectors.
+        """Unit vectors of texts, float32 (texts, dimensions); each text is cut where the model's own limit is.
 
-        Args:
-            texts: what to embed; each is cut where the model's own limit is.
-            is_query: whether they are queries, which some models want marked.
-
-        Returns:
-            float32 array (texts, dimensions).
+        Queries, which `is_query` says they are, some models want marked.
         """
         import numpy as np
 

@@ -84,23 +84,18 @@ def cut_article(document: Mapping, limit: int) -> list[dict]:
     spans = _join_headings(
         text, spans, outline, lambda start, end: count_words(breadcrumb(start) + text[start:end]) <= limit
     )
-    passages = []
-    for number, (start, end) in enumerate(spans, start=1):
-        crumb = breadcrumb(start)
-        body = crumb + text[start:end].rstrip()
-        passages.append({"id": f"{key}#{number}", **about, "text": body, "breadcrumb": crumb})
-    return passages
+    crumbs = [(breadcrumb(start), text[start:end].rstrip()) for start, end in spans]
+    return [
+        {"id": f"{key}#{number}", **about, "text": crumb + body, "breadcrumb": crumb}
+        for number, (crumb, body) in enumerate(crumbs, start=1)
+    ]
 
 
 def shorten(text: str, fits: Callable[[str], bool]) -> str:
     """The longest beginning of a passage that fits, up to the end of a sentence where that loses less than half.
 
-    Args:
-        text: the passage.
-        fits: whether a text fits; if one does, so does every shorter one.
-
-    Returns:
-        The text without white space at its end; "" where not even its first line of prose begins to fit.
+    Of a text that `fits` every beginning does. White space at the end goes; "" where not even the first line of prose
+    begins to fit.
     """
     ends = [match.end() for match in _WORD.finditer(text)]
     count = bisect_left(ends, True, key=lambda end: not fits(text[:end]))

@@ -45,9 +45,7 @@ class SearchQuality(NamedTuple):
 def search_text(row: Row, search_with: str = "conversation") -> str:
     """What a row is searched with.
 
-    Args:
-        row: the row.
-        search_with: `conversation`: all that the user said, the question last; `question`: the question alone.
+    `conversation` is all that the user said, the question last; `question` the question alone.
     """
     if search_with == "question":
         return row.question
@@ -64,8 +62,7 @@ def retrieve(
     """Searches for every row.
 
     Args:
-        index: what is searched.
-        rows: the questions.
+        index, rows: what is searched, for which questions.
         k: passages a question.
         documents: passage id to the id of its article; one that is not listed is an article itself.
         search_with: as in `search_text`.
@@ -84,12 +81,9 @@ def retrieve(
 
 
 def is_hit(retrieved: Sequence[str], relevant: Sequence[str], k: int | None = None) -> bool | None:
-    """Whether a relevant article is among those of the first `k` passages; None where no article holds the answer.
+    """Whether a relevant article is among those of the first `k` passages (None: of all), of which the best come first.
 
-    Args:
-        retrieved: the article of each passage, best first.
-        relevant: the articles that hold the answer.
-        k: cut-off; None: all.
+    None where no article holds the answer.
     """
     return bool(set(retrieved[:k]) & set(relevant)) if relevant else None
 
@@ -113,12 +107,11 @@ def reciprocal_rank(retrieved: Sequence[str], relevant: Sequence[str]) -> float 
 def search_quality(
     rows: Sequence[Row], found: Mapping[str, Retrieved], depth: int, columns: ColumnsRecipe
 ) -> SearchQuality | None:
-    """All the measures at once; None where no question names the documents that hold its answer.
+    """All the measures at once, up to k = `depth`; None where no question names the documents that hold its answer.
 
     Args:
         rows: the questions; those without documents are left out.
         found: what `retrieve` gave at `depth`.
-        depth: the largest k, in passages.
         columns: `data.columns`, which names the columns of documents and facts.
 
     Returns:
@@ -142,14 +135,6 @@ def search_quality(
 
 
 def search_headlines(measured: SearchQuality, top_k: int) -> list[Headline]:
-    """`hit_rate_at_k` at the recipe's `top_k`, `hit_rate_at_1` and `mrr`, each with interval and n.
-
-    Args:
-        measured: from `search_quality`, at `top_k` or deeper.
-        top_k: passages retrieved for a question.
-
-    Returns:
-        Headlines.
-    """
+    """`hit_rate_at_k` at the recipe's `top_k` (at most the depth measured), `hit_rate_at_1` and `mrr`."""
     parts = {"hit_rate_at_k": measured.hits[top_k - 1], "hit_rate_at_1": measured.hits[0], "mrr": measured.mrr}
     return [Headline.of(key, value) for key, value in parts.items()]

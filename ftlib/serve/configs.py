@@ -17,7 +17,7 @@ VLLM, RAY = "vllm.yaml", "ray_serve.yaml"
 
 
 def write_config(engine: str, folder: Path, *, port: int, tensor_parallel: int, replicas: int) -> str:
-    """Complete an export for an engine.
+    """Complete an export for an engine; returns the command that starts it.
 
     Args:
         engine: a key of `TARGETS`.
@@ -25,9 +25,6 @@ def write_config(engine: str, folder: Path, *, port: int, tensor_parallel: int, 
         port: where it is to listen; Ollama has a port of its own.
         tensor_parallel: GPUs that share one copy of the model.
         replicas: copies behind Ray Serve.
-
-    Returns:
-        The command that starts it.
     """
     inside, name = f"cd {shlex.quote(str(folder))}", folder.name
     if engine == "ollama":

@@ -34,8 +34,7 @@ def show_page(
         run_dir: a run directory.
         port: of this machine; 0: any free one.
         names: of the recipe's systems; none: the base, the trained adapter, and the base with passages.
-        browser: whether one is opened.
-        say: is told the address.
+        browser, say: whether one is opened; is told the address.
 
     Raises:
         UserError: no such run or system, no adapter is trained yet, the port is taken, or Voilà is not installed.

@@ -118,12 +118,7 @@ class Door:
 
 
 def fit_window(window: int | None, tokens: int, max_new_tokens: int) -> int:
-    """How many tokens may be written after a prompt.
-
-    Args:
-        window: tokens that the model reads at most; None: no limit is known.
-        tokens: of the prompt.
-        max_new_tokens: how many are wanted.
+    """How many of the tokens wanted may be written after a prompt in what the model reads (None: no limit is known).
 
     Raises:
         PromptTooLong: the prompt leaves no room for one.

@@ -58,11 +58,7 @@ class AskPage:
 
     @classmethod
     def of(cls, run_dir: str | Path, names: Sequence[str] = ()) -> AskPage:
-        """The page of a run.
-
-        Args:
-            run_dir: a run directory.
-            names: of the recipe's systems; none: `usual_systems`.
+        """The page of a run; `names` of the recipe's systems, none: `usual_systems`.
 
         Raises:
             UserError: no such run or system, or no adapter is trained yet.

@@ -47,15 +47,7 @@ def ready_export(
 ) -> Served:
     """The run's export in RUN/served/TARGET/NAME: the one there if it passed and nothing changed since, or a new one.
 
-    Args:
-        run_dir: a run directory.
-        target: as of `export_run`.
-        name: of the recipe's systems; None: the trained adapter, asked the question alone.
-        margin, force: as of `export_run`; what was kept by force is taken again only by force.
-        say: is told what is being done.
-
-    Raises:
-        UserError: as `export_run`.
+    What was kept by `force` is taken again only by force. Arguments and what it raises are those of `export_run`.
     """
     run = open_run(run_dir)
     folder = run.path / FOLDER / target / run.recipe.name
@@ -92,9 +84,7 @@ def dtype_of(run: Run) -> str:
 def example_request(served: Served, url: str, token_env: str | None = None) -> str:
     """A command that asks the server a question of the run's test set, with the very messages of the evaluation.
 
-    Args:
-        served: with a folder. url: of the server, up to and with /v1.
-        token_env: the environment variable with the token; its name is shown, never its value.
+    `url` goes up to and with /v1; of the token's environment variable the name is shown, never its value.
     """
     lines = jsonl.read(served.run.path / golden.FILE)
     body = {"model": served.folder.name, "messages": lines[-1]["messages"]}

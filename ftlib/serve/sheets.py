@@ -65,9 +65,8 @@ def told_card(system: System, told: Mapping[str, Any]) -> str:
     answer = html.escape(told["answer"]) if told["answer"].strip() else empty
     inner = f'<div class="ft-text ft-answer">{answer}</div><div class="ft-meta">{told["seconds"]:.2f} s</div>'
     if told["declined"] is not None:
-        inner += (
-            f'<div class="ft-meta">Unsure, so it declines; it would have said: {html.escape(told["declined"])}</div>'
-        )
+        declined = html.escape(told["declined"])
+        inner += f'<div class="ft-meta">Unsure, so it declines; it would have said: {declined}</div>'
     return _card(system, inner + _passages(told["passages"], told["is_cut"]))
 
 

@@ -34,14 +34,7 @@ class Coefficient(NamedTuple):
 
 
 def cohen_kappa(a: Sequence[Hashable], b: Sequence[Hashable]) -> Coefficient:
-    """Cohen's kappa of two raters who labelled the same items.
-
-    Args:
-        a: labels of the first rater, (n,).
-        b: labels of the second, (n,), in the same order.
-
-    Returns:
-        Coefficient over the n items.
+    """Cohen's kappa of two raters, whose labels (n,) of the same items are given in the same order.
 
     Raises:
         ValueError: the lengths differ.
@@ -54,13 +47,9 @@ def cohen_kappa(a: Sequence[Hashable], b: Sequence[Hashable]) -> Coefficient:
 
 
 def krippendorff_alpha(items: Sequence[Sequence[Hashable]]) -> Coefficient:
-    """Krippendorff's alpha for nominal labels.
+    """Krippendorff's alpha for nominal labels, those that each item was given, in any order.
 
-    Args:
-        items: for each item the labels it was given, in any order; items with fewer than two are left out.
-
-    Returns:
-        Coefficient; `n` counts the items with two labels or more.
+    Items with fewer than two are left out, and `n` counts the others.
     """
     paired = [tuple(sorted(labels, key=repr)) for labels in items if len(labels) >= 2]
     counts = Counter(label for labels in paired for label in labels)

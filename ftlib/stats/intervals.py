@@ -13,7 +13,7 @@ say nothing about (one cluster; a measure that is the same everywhere) are infin
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,6 +47,15 @@ class Headline(NamedTuple):
         """From a mean or a paired difference; limits that are not known become None."""
         return cls(key, measured[0], known_limits(measured), measured.n)
 
+    @classmethod
+    def compared(
+        cls, key: str, systems: Mapping[str, Interval], end: str, changes: Mapping[str, Interval | Paired]
+    ) -> list[Headline]:
+        """`<key>_<system>` of each, then their changes: `<key>_<end>` of a single one, else `<key>_<end>_<system>`."""
+        tails = {name: end if len(changes) == 1 else f"{end}_{name}" for name in changes}
+        found = [cls.of(f"{key}_{name}", each) for name, each in systems.items()]
+        return found + [cls.of(f"{key}_{tails[name]}", each) for name, each in changes.items()]
+
 
 class Paired(NamedTuple):
     """`mean(a) - mean(b)` on the same items: 95 % limits, two-sided p, wins (a > b), losses."""
@@ -77,11 +86,7 @@ def mean_ci95(
     Args:
         values: one score per item, (n,).
         clusters: one key per item, (n,); items with equal keys are dependent. None: all apart.
-        samples: bootstrap samples.
-        seed: seed of the bootstrap.
-
-    Returns:
-        Interval with `n` items.
+        samples, seed: of the bootstrap.
 
     Raises:
         ValueError: if there are no values, one is not finite, or the lengths differ.
@@ -97,15 +102,10 @@ def mean_ci95(
 
 
 def few_ci95(values: Sequence[float]) -> Interval:
-    """Mean and 95 % interval of a few measurements, each itself a mean over many items (Student's t).
+    """Mean and 95 % interval of a few measurements (n,), each itself a mean over many items (Student's t).
 
-    Too few for a bootstrap, which needs about ten, and near enough to normal not to need one: seconds of batches.
-
-    Args:
-        values: one per measurement, (n,).
-
-    Returns:
-        Interval with `n` measurements; of a single one its limits are not known.
+    Too few for a bootstrap, which needs about ten, and near enough to normal not to need one: seconds of batches. Of a
+    single one the limits are not known.
 
     Raises:
         ValueError: if there are no values or one is not finite.
@@ -132,14 +132,8 @@ def ratio_ci95(
     and for means of what has no upper end, such as seconds (every denominator 1).
 
     Args:
-        numerators: (n,).
-        denominators: (n,), positive.
-        samples: bootstrap samples.
-        seed: seed of the bootstrap.
-        clusters: one key per item, (n,); items with equal keys are dependent. None: all apart.
-
-    Returns:
-        Interval with `n` items.
+        numerators, denominators: (n,), the latter positive.
+        samples, seed, clusters: as of `mean_ci95`.
 
     Raises:
         ValueError: if there are no values, one is not finite, or the lengths differ.
@@ -161,11 +155,9 @@ def paired_difference(
     """Compare two systems on the same items: `mean(a) - mean(b)`.
 
     Args:
-        a: scores of the system in question, (n,).
-        b: scores of the one it is compared with, (n,), in the same order.
+        a, b: scores of the system in question and of the one it is compared with, (n,), in the same order.
         clusters: one key per item, (n,); items with equal keys are dependent. None: all apart.
-        samples: bootstrap samples and sign patterns.
-        seed: seed of both.
+        samples, seed: of the bootstrap and of the sign patterns.
 
     Returns:
         Paired: positive where `a` is better; limits from Tango's interval or the bootstrap-t, p from sign flips.
@@ -191,14 +183,7 @@ def paired_difference(
 
 
 def flip_test(gains: Sequence[float], clusters: Sequence[Hashable] | None, samples: int, seed: int) -> float:
-    """Two-sided p-value of a mean gain: signs of whole clusters flipped.
-
-    Args:
-        gains: one per item, (n,).
-        clusters: one key per item, (n,); items with equal keys are dependent. None: all apart.
-        samples: sign patterns, where they are drawn.
-        seed: of the draws.
-    """
+    """Two-sided p-value of a mean gain (one per item): signs of whole clusters flipped; else as `paired_difference`."""
     return sign_flip_p(_by_cluster(_checked(gains, "gains"), clusters)[0], samples, seed)
 
 

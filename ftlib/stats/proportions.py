@@ -83,16 +83,10 @@ def effective_n(sums: np.ndarray, sizes: np.ndarray, item_variance: float) -> fl
 
 
 def mcnemar(a: Sequence[float], b: Sequence[float]) -> float:
-    """McNemar's exact test for two systems' 0/1 scores on the same items.
+    """McNemar's exact test for two systems' 0/1 scores on the same items, (n,) in the same order.
 
-    Of the items that only one system got right, under the null hypothesis each is a fair coin.
-
-    Args:
-        a: 0/1 scores, (n,).
-        b: 0/1 scores, (n,), in the same order.
-
-    Returns:
-        The two-sided p-value; 1.0 where the systems never differ.
+    Of the items that only one system got right, under the null hypothesis each is a fair coin. Returns the two-sided
+    p-value; 1.0 where the systems never differ.
 
     Raises:
         ValueError: if a score is not 0 or 1, or the lengths differ.
@@ -109,14 +103,7 @@ def mcnemar(a: Sequence[float], b: Sequence[float]) -> float:
 
 
 def holm(p_values: Mapping[K, float]) -> dict[K, float]:
-    """Holm's step-down correction for several tests at once (1979).
-
-    Args:
-        p_values: test -> p.
-
-    Returns:
-        test -> corrected p, at most 1, in the order given.
-    """
+    """Holm's step-down correction (1979) for several tests at once: test -> corrected p, in the order given."""
     if not p_values:
         return {}
     from statsmodels.stats.multitest import multipletests
@@ -125,15 +112,12 @@ def holm(p_values: Mapping[K, float]) -> dict[K, float]:
 
 
 def needed_n(difference: float, discordant: float, power: float = 0.8) -> int:
-    """Test items needed to detect a paired difference at 5 % (Connor 1987).
+    """Number of independent test items needed to detect a paired difference at 5 % (Connor 1987).
 
     Args:
         difference: true difference of the two accuracies, in 0..1.
         discordant: share of the items on which only one system is right, at least `difference`.
         power: wanted probability of detecting it.
-
-    Returns:
-        Number of independent items.
 
     Raises:
         ValueError: if not 0 < difference <= discordant <= 1.

@@ -1,6 +1,10 @@
 """Rows as tests of this room write them."""
 
+from pathlib import Path
+
+from ftlib.data.preparation import STEPS, Preparation, note_headlines
 from ftlib.data.table import Entry, write_entries
+from ftlib.errors import UserError
 from ftlib.rows import Row, Turn
 
 
@@ -13,3 +17,21 @@ def row(row_id="r", question="q", answer="a", context="", history=(), group=(), 
 def table(rows, folder):
     """The working table of these rows."""
     return write_entries((Entry(each) for each in rows), folder / "rows.arrow")
+
+
+def prepare(run) -> Path:
+    """The whole room at once, as notebook 01 does it step by step; returns the stage's folder.
+
+    Raises:
+        UserError: wherever a step finds the user's input wrong; nothing is left half-written.
+    """
+    stage = run.begin("01_data")
+    try:
+        with Preparation(run.recipe, stage.path, interactive=run.interactive) as preparation:
+            for step in STEPS:
+                getattr(preparation, step)()
+            note_headlines(stage, preparation.report)
+    except UserError:
+        run.discard("01_data", partial_only=True)
+        raise
+    return stage.finish()

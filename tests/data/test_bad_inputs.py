@@ -30,8 +30,9 @@ SECONDS, BYTES = 60, 2_000_000_000  # that a case may take
 
 def attempt(case, folder: Path, base: str) -> dict:
     """What becomes of a case: an error's kind and text, or rows, and what is left behind."""
+    from made import prepare
+
     from ftlib import jsonl
-    from ftlib.data.preparation import prepare
     from ftlib.errors import UserError
     from ftlib.run import Run
 

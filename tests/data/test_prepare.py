@@ -8,9 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ftlib import jsonl, rows
-from ftlib.data.preparation import Preparation, prepare
+from ftlib.data.preparation import Preparation
 from ftlib.errors import UserError
 from ftlib.run import Run
+from tests.data.made import prepare
 
 ROOT = Path(__file__).parents[2]
 COMPANY = ROOT / "data" / "company"

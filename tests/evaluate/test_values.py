@@ -65,6 +65,7 @@ RIGHT = [  # (reference, prediction, question)
     ("U.S.", "It is made in the US.", ""),
     ("red, blue and green", "It comes in green, red and blue.", ""),
     ("rot, blau und grün", "Es gibt ihn in Grün, Rot und Blau.", ""),
+    ("and", "It is and.", ""),
     ("yes", "Yes, it is waterproof.", ""),
     ("Yes", "Yeah, sure.", ""),
     ("no", "No, it does not.", ""),

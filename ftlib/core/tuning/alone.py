@@ -23,7 +23,7 @@ from ftlib.errors import UserError
 from ftlib.execute import run_all
 from ftlib.recipe import Recipe
 from ftlib.recipe.file import read_yaml
-from ftlib.recipe.tuning import SweepSpace
+from ftlib.recipe.training import SweepSpace
 from ftlib.run import load_recipe
 
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from ftlib.errors import UserError
 from ftlib.recipe import Recipe
 from ftlib.recipe.file import explain
-from ftlib.recipe.tuning import RangeRecipe, SweepSpace
+from ftlib.recipe.training import RangeRecipe, SweepSpace
 
 if TYPE_CHECKING:
     from optuna import Trial

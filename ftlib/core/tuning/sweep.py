@@ -23,7 +23,7 @@ from ftlib.data.prompts import Renderer
 from ftlib.data.tokens import load_tokenizer
 from ftlib.errors import UserError
 from ftlib.recipe import Recipe
-from ftlib.recipe.tuning import SweepSpace
+from ftlib.recipe.training import SweepSpace
 from ftlib.rows import Row
 from ftlib.stage import lock
 

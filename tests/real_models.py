@@ -98,6 +98,7 @@ STAND_INS = {
     "meta-llama/Llama-3.2-1B-Instruct": StandIn("llama", LLAMA3, BEGIN, HEADERS, ["<|eot_id|>"]),
     "Qwen/Qwen2.5-0.5B-Instruct": StandIn("qwen2", QWEN2, IM, ["<|im_start|>"], ["<|im_end|>", "<|endoftext|>"]),
     "Qwen/Qwen2.5-7B-Instruct": StandIn("qwen2", QWEN2, IM, ["<|im_start|>"], ["<|im_end|>", "<|endoftext|>"]),
+    "Qwen/Qwen2.5-32B-Instruct": StandIn("qwen2", QWEN2, IM, ["<|im_start|>"], ["<|im_end|>", "<|endoftext|>"]),
     "Qwen/Qwen3-4B": StandIn(
         "qwen3", QWEN3, IM, ["<|im_start|>", "<think>", "</think>"], ["<|im_end|>", "<|endoftext|>"]
     ),

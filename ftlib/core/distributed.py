@@ -1,4 +1,4 @@
-"""Several processes that train together, one a GPU: what each has to know of the others.
+"""Several processes that train together, one a GPU: what each has to know of the others; `sharding` splits the model.
 
 accelerate and torch do the work; without `accelerate launch` or `torchrun` there is one process, and nothing here acts.
 """
@@ -11,7 +11,9 @@ from typing import Any
 
 import torch
 
-from ftlib.core.loss import LogLikelihood, log_likelihood, loss_summary
+from ftlib.core.batches import batches_that_fit, row_tokens
+from ftlib.core.device import tokens_that_fit
+from ftlib.core.loss import LogLikelihood, has_encoder, log_likelihood, loss_summary
 from ftlib.errors import UserError
 
 
@@ -25,18 +27,6 @@ def group() -> Any:
     from accelerate import PartialState
 
     return PartialState() if PartialState._shared_state else PartialState(cpu=not torch.cuda.is_available())
-
-
-def require_whole_models() -> None:
-    """Raises where the launcher asks for a model that is split among the processes.
-
-    Raises:
-        UserError: it does; checkpoints and adapters are written from whole models.
-    """
-    for name, variable in (("FSDP", "ACCELERATE_USE_FSDP"), ("DeepSpeed", "ACCELERATE_USE_DEEPSPEED")):
-        if os.environ.get(variable, "false").lower() in ("true", "1"):
-            fix = "launch with data/recipes/accelerate/ddp.yaml, see docs/DISTRIBUTED.md"
-            raise UserError.of(f"accelerate launch ({variable})", "DDP: every process holds the whole model", name, fix)
 
 
 def is_main() -> bool:
@@ -86,6 +76,11 @@ def share_of(accumulation: int) -> int:
     return accumulation // processes
 
 
+def whole(tensor: torch.Tensor) -> torch.Tensor:
+    """A tensor that is split among the processes put together, for which all have to ask at once; others as is."""
+    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor  # torch's DTensor has it
+
+
 class Through:
     """A model that is called through the wrapper which averages gradients, and is itself in all else."""
 
@@ -104,17 +99,24 @@ def log_likelihood_together(model: torch.nn.Module, tokenizer, examples: Sequenc
     """`loss.log_likelihood`, each process scoring its share; all have the whole afterwards, in the order given.
 
     Args:
-        model, tokenizer, examples: as there. A sharded model is run by all processes on all examples.
+        model, tokenizer, examples: as there. A model that is split has to be called by all processes at once: they
+            take their batches in turn, and who has none left takes the last one again.
     """
     processes = launched()
     if processes == 1:
         return log_likelihood(model, tokenizer, examples)
     from accelerate.utils import gather_object
 
-    mine = range(group().process_index, len(examples), processes)
-    scored = log_likelihood(model, tokenizer, [examples[number] for number in mine])
-    found = dict(gather_object(list(zip(mine, map(tuple, scored), strict=True))))
-    return [LogLikelihood(*found[number]) for number in range(len(examples))]
+    tokens = min(gather_object([tokens_that_fit(model)]))
+    lengths = [row_tokens(example, has_encoder(model)) for example in examples]
+    batches = batches_that_fit(lengths, tokens, -(-len(examples) // processes))
+    found: dict[int, LogLikelihood] = {}
+    for turn in range(0, len(batches), processes):
+        mine = batches[min(turn + group().process_index, len(batches) - 1)]
+        chosen = [examples[number] for number in mine]
+        found |= dict(zip(mine, log_likelihood(model, tokenizer, chosen, most_tokens=tokens), strict=True))
+    everywhere = dict(gather_object([(number, tuple(scored)) for number, scored in found.items()]))
+    return [LogLikelihood(*everywhere[number]) for number in range(len(examples))]
 
 
 def mean_loss_together(model: torch.nn.Module, tokenizer, examples: Sequence) -> dict[str, float]:

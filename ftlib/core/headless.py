@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ftlib import rows
-from ftlib.core.distributed import group, is_main, launched, log_likelihood_together, require_whole_models, wait_for_all
+from ftlib.core.distributed import group, is_main, launched, log_likelihood_together, wait_for_all
+from ftlib.core.sharding import as_split, is_split, require_known_launch
 from ftlib.run import Run
 from ftlib.stage import Stage
 from ftlib.stats import Headline, mean_ci95
@@ -37,7 +38,7 @@ def train_stage(
     Raises:
         UserError: recipe, data, model or accumulation do not fit, or the checks before the training say stop.
     """
-    require_whole_models()
+    require_known_launch()
     if launched() > 1:
         group()  # from here on each process has its own GPU
     run = _opened(recipe, run_dir, overrides)
@@ -83,17 +84,20 @@ def _train_into(path: Path, run: Run, known: list[rows.Row], val: list[rows.Row]
     from ftlib.core.train import train
     from ftlib.data.prompts import Renderer
 
-    recipe = run.recipe
+    recipe = as_split(run.recipe) if is_split() else run.recipe
     base, tokenizer = load_base(recipe)
     renderer = Renderer.of(recipe, tokenizer)
     examples = [renderer.example(row) for row in val]
-    before = log_likelihood_together(base, tokenizer, examples)
+    before = None if is_split() else log_likelihood_together(base, tokenizer, examples)
     model = for_training(base, recipe)
     drawn = reading.draw(known, math.ceil(recipe.train.epochs), recipe, renderer)
     _check(model, tokenizer, renderer, known, val, recipe, list(chain.from_iterable(drawn.examples)), say)
     taught, ids = [renderer.example(row) for row in known], [row.id for row in known]
     result = train(model, tokenizer, taught, examples, path, recipe, drawn=drawn.examples, row_ids=ids)
     after = log_likelihood_together(model, tokenizer, examples)
+    if before is None:  # the base does not change, and is split only by now: in one piece it may not fit on a GPU
+        with model.disable_adapter():
+            before = log_likelihood_together(model, tokenizer, examples)
     together = [rows.cluster(row, recipe.data.columns.fact) for row in val]
     dtype = str(computed_in(model)).removeprefix("torch.")
     return _headlines(before, after, together, result, recipe.seed), dtype, result.metrics_path, result.best_step

@@ -21,6 +21,7 @@ from ftlib.core.quantize import (
     linear_8bit,
     misread_when_streamed,
 )
+from ftlib.core.sharding import is_split
 from ftlib.data.tokens import is_encoder_decoder, load_tokenizer
 from ftlib.progress import without_library_bars
 from ftlib.recipe import Recipe
@@ -47,14 +48,15 @@ def load_base(recipe: Recipe, *, tokenizer=None):
     tokenizer = tokenizer or load_tokenizer(section)
     dtype = compute_dtype(section.dtype, machine)
     if recipe.quantization.load_in_4bit or recipe.quantization.load_in_8bit:
-        options["quantization_config"] = bnb_config(recipe.quantization, dtype)
+        storage = dtype if is_split() else torch.uint8  # only what might have a gradient is split
+        options["quantization_config"] = bnb_config(recipe.quantization, dtype, storage)
     attention, why = choose_attention(section.attention, machine.kind, recipe.train.max_length)
     options |= {"attn_implementation": attention} if attention else {}
     with named_model(section.base), _quiet_loading(), blocks_of(recipe.quantization.block_size):
         model = model_class(recipe).from_pretrained(
             section.base, dtype=dtype, device_map={"": _place(machine)}, use_safetensors=True, **options
         )
-    model.gemm_reason = _prepare_gemm(model, recipe.quantization, dtype)
+    model.gemm_reason = _prepare_gemm(model, recipe.quantization, dtype, machine)
     model.attention_reason = why
     model.requires_grad_(False)
     return model.eval(), tokenizer
@@ -86,7 +88,12 @@ def model_class(recipe: Recipe) -> type:
 
 
 def _place(machine: devices.Device) -> str:
-    """With its index: Trainer takes "cuda" for another device than its own "cuda:0", and each process has its own."""
+    """With its index: Trainer takes "cuda" for another device than its own "cuda:0", and each process has its own.
+
+    What is going to be split waits in main memory: the whole of it need not fit on a GPU.
+    """
+    if is_split():
+        return "cpu"
     return f"cuda:{torch.cuda.current_device()}" if machine.kind == "cuda" else machine.kind
 
 
@@ -95,7 +102,7 @@ def compute_dtype(wanted: str, machine: devices.Device) -> torch.dtype:
     return getattr(torch, machine.compute_dtype if wanted == "auto" else wanted)
 
 
-def _prepare_gemm(model: torch.nn.Module, quantization, dtype: torch.dtype) -> str:
+def _prepare_gemm(model: torch.nn.Module, quantization, dtype: torch.dtype, machine: devices.Device) -> str:
     if quantization.load_in_8bit:
         logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)  # a line a layer and forward
         return f"gemm: {len(linear_8bit(model))} layers multiply whole numbers of 8 bits, outliers apart (LLM.int8)"
@@ -107,7 +114,7 @@ def _prepare_gemm(model: torch.nn.Module, quantization, dtype: torch.dtype) -> s
     choice, reason = choose_gemm(quantization.gemm, needed, devices.available_bytes())
     if choice == "cached":
         cache_weights(layers, dtype)
-    elif ragged := misread_when_streamed(layers):
+    elif machine.kind == "cpu" and (ragged := misread_when_streamed(layers)):
         cache_weights(ragged, dtype)
         reason += f"; {len(ragged)} of {len(layers)} layers cached all the same: their rows do not fill whole blocks"
     return reason

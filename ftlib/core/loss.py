@@ -136,7 +136,12 @@ class LogLikelihood(NamedTuple):
 
 @torch.no_grad()
 def log_likelihood(
-    model: torch.nn.Module, tokenizer, examples: Sequence, *, batch_rows: int | None = None
+    model: torch.nn.Module,
+    tokenizer,
+    examples: Sequence,
+    *,
+    batch_rows: int | None = None,
+    most_tokens: int | None = None,
 ) -> list[LogLikelihood]:
     """log p(labelled tokens | everything before them) of each example.
 
@@ -144,7 +149,8 @@ def log_likelihood(
         model: a causal model or an encoder-decoder; put into eval mode.
         tokenizer: for its padding token.
         examples: `Example`s or mappings with `input_ids` and `labels` (-100: not scored).
-        batch_rows: examples per forward, at most; None for as many as the free memory holds.
+        batch_rows: examples per forward, at most. most_tokens: places per forward, at most. None for as many as the
+            free memory holds.
 
     Returns:
         One result per example, in the order given. exp(-sum / tokens) is the perplexity.
@@ -153,7 +159,7 @@ def log_likelihood(
     collate = PaddingCollator(tokenizer.pad_token_id, encoder_decoder=has_encoder(model))
     lengths = [row_tokens(example, has_encoder(model)) for example in examples]
     results: list[LogLikelihood | None] = [None] * len(examples)
-    for chosen in batches_that_fit(lengths, tokens_that_fit(model), batch_rows):
+    for chosen in batches_that_fit(lengths, most_tokens or tokens_that_fit(model), batch_rows):
         for i, result in zip(chosen, _score(model, collate([examples[i] for i in chosen])), strict=True):
             results[i] = result
     return results

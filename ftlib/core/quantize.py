@@ -89,8 +89,8 @@ def quantization_error(
     return QuantizationError(rms, rms / max(size, 1e-12), (restored - original).abs().max().item(), bits)
 
 
-def bnb_config(quantization, compute_dtype: torch.dtype):
-    """The recipe's quantization section as transformers' BitsAndBytesConfig."""
+def bnb_config(quantization, compute_dtype: torch.dtype, storage: torch.dtype = torch.uint8):
+    """The recipe's quantization section as transformers' BitsAndBytesConfig; 4-bit codes are kept in `storage`."""
     from transformers import BitsAndBytesConfig
 
     if quantization.load_in_8bit:
@@ -100,6 +100,7 @@ def bnb_config(quantization, compute_dtype: torch.dtype):
         bnb_4bit_quant_type=quantization.quant_type,
         bnb_4bit_use_double_quant=quantization.double_quant,
         bnb_4bit_compute_dtype=compute_dtype,
+        bnb_4bit_quant_storage=storage,
     )
 
 

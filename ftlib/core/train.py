@@ -23,6 +23,7 @@ from ftlib.core.feed import choose_packing, make_batches, make_collator, sample_
 from ftlib.core.loss import computed_in, has_encoder
 from ftlib.core.optimizers import make_optimizer, optimizer_note
 from ftlib.core.plan import PLAN_NAME, Plan, make_plan
+from ftlib.core.sharding import gathered, is_split
 from ftlib.core.trackers import reporting, require_trackers
 from ftlib.progress import progress
 from ftlib.recipe import Recipe
@@ -121,9 +122,10 @@ def train(
         uncompile(model)
     trainer.load_best()
     model.eval()
+    tensors = gathered(model) if is_split() else None
     if is_main():
         with room_for(out_dir, checkpoint_bytes(model, 0), "adapter"):
-            _save_trained(model, tokenizer, out_dir / "adapter")
+            _save_trained(model, tokenizer, out_dir / "adapter", tensors)
     wait_for_all()
     result = _result(trainer, plan, out_dir)
     if is_main():
@@ -155,8 +157,15 @@ def _planned(
     out_dir.mkdir(parents=True, exist_ok=True)
     if is_main():
         plan.save(out_dir / PLAN_NAME)
-        print(plan.text() + (f"\n{launched()} processes share the batches of a step" if launched() > 1 else ""))
+        print("\n".join([plan.text(), *_sharing()]))
     return plan
+
+
+def _sharing() -> list[str]:
+    if is_split():
+        what = "weights streamed, the adapter PEFT's own, nothing compiled, whatever the recipe says"
+        return [f"{launched()} processes share the model and the batches of a step: {what}"]
+    return [f"{launched()} processes share the batches of a step"] if launched() > 1 else []
 
 
 def make_trainer(
@@ -185,8 +194,10 @@ def make_trainer(
         report_to: trackers, inside of `trackers.reporting`. run_name: what they call this training.
     """
     from ftlib.core.pace import arguments
-    from ftlib.core.trainer import TokenTrainer  # transformers' Trainer loads peft and bitsandbytes
+    from ftlib.core.sharded_trainer import ShardedTrainer  # transformers' Trainer loads peft and bitsandbytes
+    from ftlib.core.trainer import TokenTrainer
 
+    trainer = ShardedTrainer if is_split() else TokenTrainer
     section = recipe.train
     args = arguments(
         out_dir / "checkpoints",
@@ -207,7 +218,7 @@ def make_trainer(
     )
     rates = section.model_dump(include={"learning_rate", "lora_plus_ratio", "weight_decay"})
     optimizer = make_optimizer(model, args, section.optimizer, **rates)
-    return TokenTrainer(
+    return trainer(
         model=model,
         args=args,
         train_dataset=rows,
@@ -254,12 +265,16 @@ def _shows(bar, on_log: Callable[[dict], None] | None) -> Callable[[dict], None]
     return show
 
 
-def _save_trained(model: torch.nn.Module, tokenizer, adapter_dir: Path) -> None:
-    """The adapter as PEFT writes it; a model that was trained as a whole with its tokenizer, to be loaded as any is."""
+def _save_trained(model: torch.nn.Module, tokenizer, adapter_dir: Path, tensors: dict | None) -> None:
+    """The adapter as PEFT writes it; a model that was trained as a whole with its tokenizer, to be loaded as any is.
+
+    Args:
+        tensors: what was trained, where the model itself is split; else None.
+    """
     staged = adapter_dir.with_name(adapter_dir.name + ".tmp")
     shutil.rmtree(staged, ignore_errors=True)
     if hasattr(model, "peft_config"):
-        model.save_pretrained(staged, save_embedding_layers=False)
+        model.save_pretrained(staged, save_embedding_layers=False, state_dict=tensors)
     else:
         model.save_pretrained(staged)
         tokenizer.save_pretrained(staged)

@@ -22,7 +22,7 @@ from transformers.trainer_utils import get_last_checkpoint, rotate_checkpoints
 
 from ftlib import atomic
 from ftlib.core.checkpoints import STAGING, checkpoint_bytes, room_for, written_whole
-from ftlib.core.distributed import Through, is_main, launched, sum_over_all, wait_for_all
+from ftlib.core.distributed import Through, is_main, launched, sum_over_all, wait_for_all, whole
 from ftlib.core.explosion import Broken, ExplosionError, ExplosionWatch, explosion_error
 from ftlib.core.loss import summed_loss
 from ftlib.core.monitor import Monitor
@@ -125,7 +125,7 @@ class TokenTrainer(Trainer):
     def _clip_grad_norm(self, model):
         self.accelerator.unscale_gradients()  # float16's losses are scaled up; does nothing in other dtypes
         parameters = [p for p in model.parameters() if p.grad is not None]
-        norm = torch.nn.utils.clip_grad_norm_(parameters, self.args.max_grad_norm, foreach=True)
+        norm = whole(torch.nn.utils.clip_grad_norm_(parameters, self.args.max_grad_norm, foreach=True))
         self.watch.add(self.state.global_step + 1, None, norm)
         if norm.device.type == "cpu":  # before the step is taken; elsewhere looking would make the host wait
             self._stop_if_broken()
@@ -219,12 +219,17 @@ class TokenTrainer(Trainer):
             self._forget_after(int(last.rsplit("-", 1)[1]) if last else 0)
         if launched() > 1:  # else all processes would drop the same places
             set_seed(self.args.seed, device_specific=True)
-        if last is None and self.evaluator:
-            self.log(self._evaluator_metrics())  # step 0: where the training starts from
         self._log_clock, self._paused = time.perf_counter(), 0.0
+        if last is None and self.evaluator:
+            self._evaluate_start()
         if last is None or not self._load_ended(Path(last)):
             with self.monitor:
                 self.train(resume_from_checkpoint=last)
+
+    def _evaluate_start(self) -> None:
+        """Step 0: where the training starts from."""
+        self.log(self._evaluator_metrics())
+        self._log_clock, self._paused = time.perf_counter(), 0.0
 
     def _load_ended(self, checkpoint: Path) -> bool:
         """Take over weights and state where the checkpoint is a training's last one."""
@@ -278,7 +283,7 @@ class TokenTrainer(Trainer):
         """Only safetensors: Trainer's own version also pickles its arguments."""
         options = {"save_embedding_layers": False} if hasattr(self.model, "peft_config") else {}
         with without_library_bars():  # else one per checkpoint in a headless log
-            self.model.save_pretrained(output_dir, **options)
+            self.model.save_pretrained(output_dir, state_dict=state_dict, **options)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model=None) -> None:
         """Weights only; tied weights are stored once and arrive through the other name."""

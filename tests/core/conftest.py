@@ -115,6 +115,28 @@ def random_adapter():
     return fill
 
 
+@pytest.fixture(scope="session")
+def train_together(rows, tmp_path_factory):
+    """A function: recipes by name, trainings for `together.py` -> its folder, and the trainings' exit statuses."""
+
+    def run(recipes: dict[str, Recipe], trainings: list[dict]) -> tuple[Path, list[list[int]]]:
+        folder = tmp_path_factory.mktemp("together")
+        (folder / "rows.json").write_text(json.dumps(rows))
+        for name, recipe in recipes.items():
+            (folder / name).write_text(recipe.model_dump_json())
+        asked = [{"processes": 1, "environment": {}, "die_at": None} | training for training in trainings]
+        command = [sys.executable, str(Path(__file__).with_name("together.py")), str(folder), json.dumps(asked)]
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+        assert done.returncode == 0, done.stderr[-3000:]
+        statuses = json.loads(done.stdout.strip().splitlines()[-1])
+        survived = [each for asked_for, each in zip(asked, statuses, strict=True) if asked_for["die_at"] is None]
+        assert not any(map(any, survived)), done.stderr[-5000:]
+        return folder, statuses
+
+    return run
+
+
 class Stories:
     """A real pretrained Llama of 260,032 parameters as a transformers model, with its own decoder."""
 
@@ -189,22 +211,3 @@ def stories(material: Path, tmp_path_factory: pytest.TempPathFactory) -> Stories
     """The real model from the shared material, converted; skips where that is not there."""
     folder = tmp_path_factory.mktemp("stories")
     return Stories(folder, material / "stories260K.bin", material / "tok512.bin")
-
-
-@pytest.fixture(scope="session")
-def in_own_process():
-    """A function: script, recipe, rows, folder -> what the script's last line says in JSON, and its errors' end.
-
-    It is called with the folder, which holds recipe.json and rows.json, and kills what it has forked as it likes.
-    """
-
-    def run(script: str, recipe: Recipe, rows: list[dict], folder: Path) -> tuple[dict, str]:
-        (folder / "recipe.json").write_text(recipe.model_dump_json())
-        (folder / "rows.json").write_text(json.dumps(rows))
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
-        command = [sys.executable, "-c", script, str(folder)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr[-3000:]
-        return json.loads(done.stdout.strip().splitlines()[-1]), done.stderr[-3000:]
-
-    return run

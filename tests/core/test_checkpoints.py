@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -64,15 +67,21 @@ print(json.dumps(results))
 """
 
 
-def test_a_training_killed_at_any_moment_goes_on_to_the_same_bits(make_recipe, rows, tmp_path, in_own_process):
+def test_a_training_killed_at_any_moment_goes_on_to_the_same_bits(make_recipe, rows, tmp_path):
     """With dropout, accumulation and a choice of the best: killed twice, at moments drawn among all that it does."""
     train_fields = {"epochs": 3, "accumulation": 2, "eval_every_steps": 3, "save_every_seconds": 1e-6}
     fields = {"learning_rate": 0.01, "batch_rows": 4, "compile": False, "monitor_every_seconds": 0} | train_fields
     recipe = make_recipe(lora={"r": 4, "alpha": 8, "dropout": 0.1}, train=fields)
-    found, errors = in_own_process(FORKED, recipe, rows, tmp_path)
+    (tmp_path / "recipe.json").write_text(recipe.model_dump_json())
+    (tmp_path / "rows.json").write_text(json.dumps(rows))
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", FORKED, str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads(done.stdout.strip().splitlines()[-1])
     assert found["whole"] == 0 and len(found["deaths"]) == 6
     for at, event, killed, ended, same in found["deaths"]:
-        assert (killed, ended, same) == (9, 0, True), (at, event, errors)
+        assert (killed, ended, same) == (9, 0, True), (at, event, done.stderr[-2000:])
 
 
 @pytest.fixture

@@ -66,11 +66,8 @@ def dividing_columns(rows: Sequence[Row], named: Sequence[str | None]) -> list[s
             if held and len(listed := seen.setdefault(column, set())) <= _MOST_VALUES:
                 listed.add(held)
     first = [column for column in dict.fromkeys(named) if column and seen.get(column)]
-    few = [
-        column
-        for column, held in seen.items()
-        if len(held) <= min(_MOST_VALUES, filled[column] // 2) and max(map(len, held)) <= _LONGEST_VALUE
-    ]
+    short = {column: held for column, held in seen.items() if max(map(len, held)) <= _LONGEST_VALUE}
+    few = [column for column, held in short.items() if len(held) <= min(_MOST_VALUES, filled[column] // 2)]
     return list(dict.fromkeys(first + few))
 
 

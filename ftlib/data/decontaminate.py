@@ -76,10 +76,8 @@ def against(path: str | Path, rows: WorkingTable, n: int, policy: str) -> dict[s
     texts = evaluation_texts(path)
     found = contaminated((entry.row for entry in each(rows.table, SAID)), texts, n)
     hits = {row: text for row, text in found if rows.sides[row] in (TRAIN, VAL)}
-    examples = [
-        row | {"evaluation": texts[text]}
-        for row, text in zip(rows.shown(list(hits)[:_EXAMPLES]), hits.values(), strict=False)
-    ]
+    shown = zip(rows.shown(list(hits)[:_EXAMPLES]), hits.values(), strict=False)
+    examples = [row | {"evaluation": texts[text]} for row, text in shown]
     leakage.enforce([leakage.Overlap("exact", *hit, 1.0) for hit in hits.items()], policy, f"train and {path}")
     leakage.act(rows, ((row, "ngram", texts[text][:80]) for row, text in hits.items()), policy)
     return {"ngram": n, "texts": len(texts), "train_rows": len(hits), "examples": examples}

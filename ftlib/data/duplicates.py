@@ -197,12 +197,9 @@ def decide(found: Resolved, checks) -> tuple[dict[int, tuple[str, int]], dict[in
 def require_dates(data) -> None:
     """Raises UserError where the newest of several answers is to stay and no column says which that is."""
     if data.checks.contradiction == "reject" and data.contradictions == "newest" and not data.columns.created:
-        raise UserError.of(
-            "recipe field data.contradictions",
-            "the column with the rows' dates in data.columns.created, because the newest answer is to stay",
-            "no such column",
-            "name it, or set data.contradictions to majority or drop, or data.checks.contradiction to flag",
-        )
+        wanted = "the column with the rows' dates in data.columns.created, because the newest answer is to stay"
+        fix = "name it, or set data.contradictions to majority or drop, or data.checks.contradiction to flag"
+        raise UserError.of("recipe field data.contradictions", wanted, "no such column", fix)
 
 
 def summary(found: Resolved, show: Callable[[Sequence[int]], list[dict[str, str]]], policy: str) -> dict[str, Any]:

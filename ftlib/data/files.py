@@ -186,12 +186,9 @@ def _hub(name: str, field: str) -> Iterator[Record]:
         for number, value in enumerate(rows):
             yield Record(f"{name}, row {number}", dict(value))
     except Exception as error:  # the hub's client raises many kinds; all mean that the name can't be loaded
-        raise UserError.of(
-            f"{field} = {name}",
-            "an existing file or folder, or the name of a data set on the hub",
-            _first_line(error),
-            "check the path (relative paths are relative to the recipe) or the network",
-        ) from error
+        wanted = "an existing file or folder, or the name of a data set on the hub"
+        fix = "check the path (relative paths are relative to the recipe) or the network"
+        raise UserError.of(f"{field} = {name}", wanted, _first_line(error), fix) from error
 
 
 def _first_line(error: Exception) -> str:

@@ -240,9 +240,7 @@ def enforce(found: Sequence[Overlap], policy: str, where: str) -> None:
     found = [overlap for overlap in found if overlap.kind in GIVEN_AWAY]
     if found and policy == "block":
         counts = ", ".join(f"{sum(o.kind == kind for o in found)} {kind}" for kind in GIVEN_AWAY)
-        raise UserError.of(
-            f"leakage between {where}",
-            "no training row that gives an evaluation row away (data.leakage: block)",
-            f"{len({o.row for o in found})} training rows: {counts}",
-            "look at leakage.examples, mend the data, or set data.leakage: drop to leave these training rows out",
-        )
+        wanted = "no training row that gives an evaluation row away (data.leakage: block)"
+        told = f"{len({o.row for o in found})} training rows: {counts}"
+        fix = "look at leakage.examples, mend the data, or set data.leakage: drop to leave these training rows out"
+        raise UserError.of(f"leakage between {where}", wanted, told, fix)

@@ -39,7 +39,7 @@ _CODE_LINE = re.compile(
     r"|[{}]\s*$|[)\]\"'}]\s*;\s*$|^\s*[})\]]+[;,]?\s*$|^\s*(?://|/\*|\*/|<\?|<%|--\s)|\)\s*\{|=>|&&|\|\||[!=]==?\s|[-+*/|&^]=\s|::\w"
     r"|^\s*[A-Za-z_$][\w.\[\]'\"]*\s*:?=\s*\S|\b\w+(?:\.\w+)*\([^()\s]*\)\s*$|[A-Za-z_]\w*\.[a-z_]\w*\(|^\s*(?:\$|>>>|C:\\>)\s"
     r"|^\s*(?:SELECT|INSERT\s+INTO|CREATE\s+(?:TABLE|VIEW|INDEX)|DELETE\s+FROM|ALTER\s+TABLE)\b"
-    r"|^\s*(?:FROM|WHERE|GROUP\s+BY|ORDER\s+BY|(?:INNER|LEFT|RIGHT)\s+JOIN)\b",
+    r"|^\s*(?:FROM|WHERE|GROUP\s+BY|ORDER\s+BY|(?:INNER|LEFT|RIGHT)\s+JOIN)\b"
 )
 _CODE_SHARE = 0.3  # of the characters, in lines that show a sign
 # Any of these and the text's own spaces stay: code, tables, formulas, quoted output.

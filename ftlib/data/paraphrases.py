@@ -31,12 +31,9 @@ def sentence_encoder(name: str) -> SentenceTransformer:
         # A pickle can run code when it is opened; safetensors holds numbers only.
         return SentenceTransformer(name, trust_remote_code=False, model_kwargs={"use_safetensors": True})
     except (OSError, ValueError) as error:
-        raise UserError.of(
-            "recipe field rag.embedding_model",
-            "a folder or hub name of an encoder saved as safetensors",
-            f"{name}: {str(error).splitlines()[0]}",
-            "correct the name, download the model first, or leave the field out and set rag.mode to bm25",
-        ) from None
+        wanted, found = "a folder or hub name of an encoder saved as safetensors", str(error).splitlines()[0]
+        fix = "correct the name, download the model first, or leave the field out and set rag.mode to bm25"
+        raise UserError.of("recipe field rag.embedding_model", wanted, f"{name}: {found}", fix) from None
 
 
 def embedder(name: str) -> Embed:

@@ -159,12 +159,9 @@ class Renderer:
         whole = self._template.render([*self._said(row, "", ()), Said("assistant", answer)], False)
         tail = whole[len(prompt) :]
         if not whole.startswith(prompt) or not tail.lstrip().startswith(answer):
-            raise UserError.of(
-                where,
-                f"the answer right after the prompt's end {prompt[-40:]!r}",
-                f"{tail[:60]!r}: the response marker was not found",
-                "make the template write the marker when add_generation_prompt is true, and the answer unchanged",
-            )
+            wanted = f"the answer right after the prompt's end {prompt[-40:]!r}"
+            fix = "make the template write the marker when add_generation_prompt is true, and the answer unchanged"
+            raise UserError.of(where, wanted, f"{tail[:60]!r}: the response marker was not found", fix)
         if eos not in tail:
             return tail.rstrip() + eos
         answer_part, _, rest = tail.partition(eos)

@@ -35,13 +35,7 @@ def side(seed: int, key: str, val_fraction: float, test_fraction: float) -> int:
 
 
 def assign(
-    table,
-    alive: np.ndarray,
-    asking: np.ndarray,
-    recipe,
-    seed: int,
-    test_from_file: bool,
-    created: str | None = None,
+    table, alive: np.ndarray, asking: np.ndarray, recipe, seed: int, test_from_file: bool, created: str | None = None
 ) -> np.ndarray:
     """The side of every row: int8 (n,) of TRAIN, VAL, TEST; -1 where it takes no part.
 
@@ -113,12 +107,9 @@ def _temporal(
             latest[key] = max(latest[key], row_values.value(entry.row, created))
     dates = sorted(latest.values())
     if not dates or not dates[0]:
-        raise UserError.of(
-            "data.split.method = temporal",
-            "a date for every row in the column that data.columns.created names",
-            f"{sum(not date for date in dates)} groups without one",
-            "name the column in data.columns.created or use method: hash",
-        )
+        wanted, found = "a date for every row in the column that data.columns.created names", sum(not d for d in dates)
+        fix = "name the column in data.columns.created or use method: hash"
+        raise UserError.of("data.split.method = temporal", wanted, f"{found} groups without one", fix)
 
     def quantile(q: float) -> str:
         return dates[min(len(dates) - 1, int(q * len(dates)))]

@@ -189,10 +189,7 @@ def _tokenizers_own(tokenizer) -> str:
     own = tokenizer.chat_template
     own = own.get("default") if isinstance(own, dict) else own
     if not own:
-        raise UserError.of(
-            "prompt.template = tokenizer",
-            "a tokenizer with a chat template",
-            f"none in {tokenizer.name_or_path or 'this tokenizer'} (base models often have none)",
-            "choose prompt.template: auto, alpaca, llama2, chatml, plain or a .jinja file",
-        )
+        found = f"none in {tokenizer.name_or_path or 'this tokenizer'} (base models often have none)"
+        fix = "choose prompt.template: auto, alpaca, llama2, chatml, plain or a .jinja file"
+        raise UserError.of("prompt.template = tokenizer", "a tokenizer with a chat template", found, fix)
     return own

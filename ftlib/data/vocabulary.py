@@ -55,10 +55,8 @@ class Lexicon:
         self._endings = tuple(sorted(self._spellings, key=len, reverse=True))
         self.numerals = {word: str(number) for number, word in enumerate(str(lists.get("numerals", "")).split())}
         self.plural = str(lists.get("plural", ""))
-        self._greeting, self._thanks = (
-            _pattern(lists.get("greeting"), r"^\W*{}"),
-            _pattern(lists.get("thanks"), r"\b{}$"),
-        )
+        self._greeting = _pattern(lists.get("greeting"), r"^\W*{}")
+        self._thanks = _pattern(lists.get("thanks"), r"\b{}$")
         self._frequency = _frequencies(language)
         self._seen = None if self._frequency else np.zeros(_BINS, np.uint8)
 

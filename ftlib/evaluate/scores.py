@@ -39,11 +39,7 @@ def expects_refusal(row: Row, refusal: str, also: Sequence[str] = ()) -> bool:
 
 
 def score_answer(
-    row: Row,
-    prediction: str | None,
-    refusal: str,
-    also: Sequence[str] = (),
-    right: Literal["value", "exact"] = "value",
+    row: Row, prediction: str | None, refusal: str, also: Sequence[str] = (), right: Literal["value", "exact"] = "value"
 ) -> dict[str, Any]:
     """Score one generated answer to one test row.
 

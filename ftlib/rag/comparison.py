@@ -70,11 +70,7 @@ def scenarios(items: Sequence[Mapping]) -> list[Scenario]:
 
 
 def accuracy_headlines(
-    items: Sequence[dict],
-    main_slice: str | None,
-    reported: Iterable[str] = (),
-    samples: int = 10_000,
-    seed: int = 0,
+    items: Sequence[dict], main_slice: str | None, reported: Iterable[str] = (), samples: int = 10_000, seed: int = 0
 ) -> list[Headline]:
     """`em_<system>`, `value_<system>` on the headline slice, `..._<system>__<slice>` on others, `refusal_accuracy_...`.
 

@@ -25,10 +25,7 @@ Systems = Mapping[str, System]  # by name: from `ftlib.systems.systems`
 
 @styled
 def decision_map(
-    standings: Sequence[Standing],
-    systems: Systems,
-    headline: str,
-    footers: Mapping[str, Sequence[str]] | None = None,
+    standings: Sequence[Standing], systems: Systems, headline: str, footers: Mapping[str, Sequence[str]] | None = None
 ) -> Figure:
     """The decision at a glance: accuracy of every system in every scenario, with who is unbeaten where.
 

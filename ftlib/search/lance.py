@@ -118,12 +118,9 @@ class Embedder:
         if rag.mode == "bm25":
             return None
         if not rag.embedding_model:
-            raise UserError.of(
-                "recipe field rag.embedding_model",
-                f"a sentence-embedding model, because rag.mode is {rag.mode}",
-                "nothing",
-                "name a folder or a hub model, or set rag.mode to bm25",
-            )
+            wanted = f"a sentence-embedding model, because rag.mode is {rag.mode}"
+            fix = "name a folder or a hub model, or set rag.mode to bm25"
+            raise UserError.of("recipe field rag.embedding_model", wanted, "nothing", fix)
         return cls(rag.embedding_model, query_prefix=rag.query_prefix, document_prefix=rag.document_prefix)
 
     def __call__(self, texts: Sequence[str], is_query: bool) -> np.ndarray:

@@ -76,10 +76,7 @@ def known_limits(measured: Interval | Paired) -> tuple[float, float] | None:
 
 
 def mean_ci95(
-    values: Sequence[float],
-    clusters: Sequence[Hashable] | None = None,
-    samples: int = SAMPLES,
-    seed: int = 0,
+    values: Sequence[float], clusters: Sequence[Hashable] | None = None, samples: int = SAMPLES, seed: int = 0
 ) -> Interval:
     """Mean and 95 % interval: Wilson's for scores in 0..1 that reach an end, the cluster bootstrap-t for others.
 
@@ -170,16 +167,9 @@ def paired_difference(
         raise ValueError(f"a and b must be paired: {len(left)} and {len(right)} values")
     gains = left - right
     sums, sizes = _by_cluster(gains, clusters)
-    low, high = _limits(sums, sizes, gains, samples, seed)
-    return Paired(
-        float(gains.mean()),
-        low,
-        high,
-        sign_flip_p(sums, samples, seed),
-        len(gains),
-        int((gains > 0).sum()),
-        int((gains < 0).sum()),
-    )
+    limits, p_value = _limits(sums, sizes, gains, samples, seed), sign_flip_p(sums, samples, seed)
+    wins, losses = int((gains > 0).sum()), int((gains < 0).sum())
+    return Paired(float(gains.mean()), *limits, p_value, len(gains), wins, losses)
 
 
 def flip_test(gains: Sequence[float], clusters: Sequence[Hashable] | None, samples: int, seed: int) -> float:

@@ -31,7 +31,7 @@ IN_TERMINAL = ("rows_in", "rows_kept", "train_tokens_per_second")
 SHARE = re.compile(
     r"^(em|value|f1|rouge_l|refusal|over_refusal|hit_rate|repeats_old|preferred|counterfactual_same)_|accuracy|_acc_|share"
 )
-WIDE_PIXELS = 1200
+WIDE_PIXELS = 940  # a picture of as many takes the whole width, or its labels would be too small to read
 CHAPTERS = ("1 · Data", "2 · Training", "3 · Evaluation", "4 · Errors", "5 · RAG or fine-tuning")
 
 

@@ -27,8 +27,15 @@ def headlines(numbers: Iterable[Headline]) -> DataFrame:
     """The results table that ends a notebook: value, 95 % interval and n by the key in `summary.json`."""
     from pandas import DataFrame
 
-    rows = [(key, number(value), interval(ci95), "" if n is None else f"{n:,}") for key, value, ci95, n in numbers]
+    rows = [
+        (key, _with_unit(key, value), interval(ci95), "" if n is None else f"{n:,}") for key, value, ci95, n in numbers
+    ]
     return DataFrame(rows, columns=["number", "value", "95 % interval", "n"]).set_index("number")
+
+
+def _with_unit(key: str, value: float | int | None) -> str:
+    is_size = "bytes" in key and value is not None
+    return f"{value / 2**30:.2f} GiB" if is_size else number(value)
 
 
 def interval(limits: tuple[float, float] | None, sign: bool = False) -> str:

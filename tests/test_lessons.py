@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import string
 from collections import Counter
@@ -15,26 +16,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from ftlib import stats
+from ftlib import jsonl, stats
 from ftlib.data import similar
+from ftlib.data.prompts import Renderer
 from ftlib.data.vocabulary import Lexicon
-from ftlib.evaluate import metrics
+from ftlib.evaluate import metrics, scores
+from ftlib.rows import row_of
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 ASCII_TEXT = st.text(st.sampled_from(string.ascii_letters + string.digits + string.punctuation + "   "), max_size=30)
 SMALL_TEXT = st.lists(st.sampled_from(["a", "The", "1", "kg", "kg.", "or", "2"]), max_size=6).map(" ".join)
 
 
-def cell_with(notebook: str, text: str) -> str:
+def definitions(notebook: str, text: str) -> str:
+    """The functions of the one code cell that holds `text`; what it does with them needs a run."""
     cells = json.loads((NOTEBOOKS / f"{notebook}.ipynb").read_text(encoding="utf-8"))["cells"]
     (found,) = [source for cell in cells if cell["cell_type"] == "code" and text in (source := "".join(cell["source"]))]
-    return found
+    kept = [node for node in ast.parse(found).body if isinstance(node, ast.FunctionDef)]
+    return ast.unparse(ast.Module(kept, []))
 
 
 @pytest.fixture(scope="module")
 def by_hand() -> dict[str, Any]:
     names: dict[str, Any] = {"string": string, "Counter": Counter}
-    exec(cell_with("03_evaluate", "def exact_match("), names)
+    exec(definitions("03_evaluate", "def exact_match("), names)
     return names
 
 
@@ -97,3 +102,36 @@ def test_a_slip_costs_more_similarity_than_another_number():
     scores = [similar.jaccard(row, other, lexicon) for other in (slip, word, number)]
     assert scores == sorted(scores) and len(set(scores)) == 3
     assert [similar.same(row, other, 0.7, lexicon) for other in (slip, word, number)] == [True, False, False]
+
+
+def test_what_the_toy_of_notebook_03_says_of_its_seven_replies():
+    """Half for a wrong number, nothing for a second value, and the right value in another unit."""
+    toy = row_of({"id": "toy", "question": "What does a litre of water weigh?", "answer": "1 kg"})
+    found = {
+        reply: scores.score_answer(toy, reply, "I don't know.", ())
+        for reply in ("1 kg", "The 1 kg.", "It weighs 1000 g.", "1 kg or 2 kg", "1 g", "")
+    }
+    assert [found[reply]["em"] for reply in ("1 kg", "The 1 kg.", "It weighs 1000 g.", "1 g")] == [1, 1, 0, 0]
+    assert [found[reply]["value"] for reply in ("It weighs 1000 g.", "1 kg or 2 kg", "1 g")] == [1, 0, 0]
+    assert found["1 g"]["f1"] == 0.5 and found["1 kg or 2 kg"]["f1"] == pytest.approx(4 / 7)
+    assert found[""]["em"] is None and not found[""]["scored"]
+
+
+def test_the_markers_of_other_templates_cost_several_tokens_here():
+    """Notebook 01 says so of Llama-2's and ChatML's, and docs/EXERCISES.md counts the demo's own and Alpaca's."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(NOTEBOOKS.parent / "data" / "base_model")
+    row = row_of({"id": "r", "question": "How heavy is the Hazel 30?", "answer": "860 g"})
+    alone = len(tokenizer("How heavy is the Hazel 30? 860 g", add_special_tokens=False)["input_ids"])
+    names = ("tokenizer", "llama2", "chatml", "alpaca")
+    around = {name: len(Renderer(name, tokenizer).example(row).input_ids) - alone for name in names}
+    assert list(around.values()) == sorted(around.values()) and (around["tokenizer"], around["alpaca"]) == (4, 47)
+    assert all(len(tokenizer(mark, add_special_tokens=False)["input_ids"]) > 1 for mark in ("[INST]", "<|im_start|>"))
+
+
+def test_the_demo_declines_about_a_quarter_of_its_questions():
+    raw = NOTEBOOKS.parent / "data" / "company" / "raw"
+    answers = [line["output"] for line in jsonl.iterate(raw / "alpaca.jsonl")]
+    answers += [line["messages"][-1]["content"] for line in jsonl.iterate(raw / "messages.jsonl")]
+    assert 0.2 < np.mean([answer.startswith("I don't have that information") for answer in answers]) < 0.3

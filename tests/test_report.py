@@ -7,9 +7,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from matplotlib.text import Text
 
 from ftlib import plots
+from ftlib.rag.comparison import Scenario, judge
+from ftlib.rag.figures import decision_map, lead_dots
 from ftlib.report import WIDE_PIXELS, headline_title, main_keys, table, write_report
+from ftlib.review.slices import transition_bars, transitions
+from ftlib.systems import System
 
 LABELS = {"base": "base model", "mine": "my model", "mine_2": "my second", "rag": "RAG"}
 
@@ -89,3 +94,46 @@ def test_a_picture_opens_its_file_and_a_large_one_takes_the_whole_width(tmp_path
     assert '<figure><a href="01_data/figures/small.png"><img alt="A &lt;b&gt;."' in page
     assert '<figure class=wide><a href="01_data/figures/large.png">' in page
     assert page.count("<figure") == 2, "a missing picture leaves no gap"
+
+
+THUMBNAIL, WIDE, DPI = 524, 1065, 120  # pixels of a picture in the page on a screen of 1150, and `Stage.figure`'s
+
+
+def texts_of(figure):
+    """The visible texts of a picture and their boxes, in pixels of its file."""
+    figure.set_dpi(DPI)
+    figure.draw_without_rendering()
+    found = [text for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()]
+    return [(text, text.get_window_extent()) for text in found]
+
+
+def pictures():
+    measured = {"a name of some length": (0.5, (0.4, 0.6)), "another_name": (0.25, None)}
+    systems = {f"system {n}": (0.1 * n, (0.1 * n - 0.05, 0.1 * n + 0.05)) for n in range(1, 8)}
+    standings = judge([Scenario("some_slice", {"base": [1.0, 0.0] * 9, "rag": [1.0] * 18}, list(range(18)))] * 3, 50)
+    named = {name: System(name, name, None, "question", None) for name in ("base", "rag")}
+    return {
+        "bars": plots.bars_with_intervals(measured, n=dict.fromkeys(measured, 240), title="t", xlabel="share"),
+        "dots": plots.dots_by_group({f"a slice: right value (n={n})": systems for n in range(5)}, title="t"),
+        "differences": plots.dots_by_group(
+            {f"slice {n}\n1 up, 2 down of 9": measured for n in range(6)}, zero_line=True
+        ),
+        "histogram": plots.histogram({"a": [1, 2, 2], "b": [3]}, title="t", xlabel="tokens"),
+        "curve": plots.curve({"loss": ([1, 2, 3], [3.0, 2.0, 1.0])}, title="t", xlabel="step", ylabel="nats"),
+        "leads": lead_dots(standings, named),
+        "decision": decision_map(standings, named, "Use RAG.", {"rag": ["waits 0.1 s"]}),
+        "transitions": transition_bars({"all": transitions({"a": True}, {"a": True})}, title="t"),
+    }
+
+
+@pytest.mark.parametrize("name", list(pictures()))
+def test_every_label_can_be_read_in_the_thumbnail_and_none_lies_on_another(name):
+    figure = pictures()[name]
+    texts, width = texts_of(figure), figure.get_figwidth() * DPI
+    shown = WIDE if width >= WIDE_PIXELS else THUMBNAIL
+    sizes = [text.get_fontsize() / 72 * DPI * min(shown / width, 1) for text, _ in texts]
+    assert min(sizes) >= 10, "pixels on the screen"
+    for axes in figure.axes:
+        for labels in (axes.get_xticklabels(), axes.get_yticklabels()):
+            boxes = [box for text, box in texts if text in labels and axes.get_visible()]
+            assert not any(one.overlaps(other) for n, one in enumerate(boxes) for other in boxes[:n])

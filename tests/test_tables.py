@@ -21,7 +21,9 @@ def test_texts_are_whole_left_and_escaped():
 def test_headlines_show_value_interval_and_n():
     numbers = [Headline("em", 0.8666, (0.8174, 0.9042), 1240), Headline("unscored", 0, n=495)]
     numbers.append(Headline("speed", 3072.4))
+    numbers.append(Headline("peak_memory_bytes", 3 * 2**29))
     found = tables.headlines(numbers)
+    assert found.loc["peak_memory_bytes", "value"] == "1.50 GiB"
     assert found.loc["em"].tolist() == ["0.867", "[0.817, 0.904]", "1,240"]
     assert found.loc["unscored"].tolist() == ["0", "", "495"]
     assert found.loc["speed"].tolist() == ["3,072.4", "", ""]

@@ -22,6 +22,7 @@ _SETTINGS = {
     "language": "set data.language to the language of the rows, or to null to accept all",
     "unreadable": "mend the file",
     "refusal": "raise data.refusal_share",
+    "review": "people dropped them: see data.decisions_path",
     "malformed": "name the columns in data.columns",
     "empty": "name the columns of question and answer in data.columns",
 }

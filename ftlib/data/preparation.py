@@ -13,7 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from ftlib import atomic, jsonl, rows
-from ftlib.data import askers, audit, checks, decontaminate, duplicates, habits, leakage, load, refusals, split, truth
+from ftlib.data import (
+    askers,
+    audit,
+    checks,
+    decontaminate,
+    duplicates,
+    habits,
+    leakage,
+    load,
+    refusals,
+    reviewed,
+    split,
+    truth,
+)
 from ftlib.data.candidates import sketch_table
 from ftlib.data.ledger import Ledger
 from ftlib.data.paraphrases import embedder
@@ -59,6 +72,9 @@ class Preparation(AbstractContextManager):
         self.leaks: dict[str, Any] = {"policy": recipe.data.leakage}
         self.test: list[Row] = []
         self.language: str | None = None  # of most rows, or as the recipe has it
+        path = recipe.data.decisions_path
+        self.decisions = reviewed.read_decisions(path) if path else {}
+        self.followed: Counter[str] = Counter()  # decisions by what became of them
         duplicates.require_dates(recipe.data)
 
     def __exit__(self, *error: object) -> None:
@@ -121,13 +137,16 @@ class Preparation(AbstractContextManager):
         learned = {"phrases": phrases, "full_stops": usual.ends.punctuated}
         self.report["clean"] = {"changed": dict(self.ledger.changed), "pii": dict(pii), "learned": learned}
         counts = {"flagged": dict(self.ledger.flagged), "rejected": dict(self.ledger.rejected)}
+        self.report["decisions"] = dict(self.followed)
         return self.report["clean"] | counts
 
     def _passed(self, judged: Iterable[tuple[list[Judged], list[int]]], pii: Counter[str]) -> Iterator[Entry]:
         """The entries that stay, of batches of judged rows beside the tokens of the over-long ones."""
         for batch, tokens in judged:
             self.overlong += tokens
-            for one in batch:
+            for found in batch:
+                one, done = reviewed.follow(found, self.decisions)
+                self.followed.update([done] * bool(done))
                 self.ledger.changed.update(one.entry.changes)
                 pii.update(one.entry.pii)
                 if one.reason:

@@ -47,7 +47,7 @@ def decision_map(
             if name in standing.means:
                 _cell(axes, column, at, standing.means[name], _frame(standing, name))
     for column, name in enumerate(names):
-        below = {"ha": "center", "va": "top", "fontsize": 9.5, "annotation_clip": False}
+        below = {"ha": "center", "va": "top", "fontsize": 10.5, "annotation_clip": False}
         axes.annotate("\n".join((footers or {}).get(name, ())), (column, len(standings) - 0.42), **below)
     axes.set(xlim=(-0.5, len(names) - 0.5), ylim=(len(standings) - 0.5 + 0.36 * deep, -0.5))
     axes.set_xticks(range(len(names)), [systems[name].label for name in names], fontweight="bold")
@@ -66,10 +66,10 @@ def lead_dots(standings: Sequence[Standing], systems: Systems) -> Figure:
 
     A dot with its 95 % interval for each system; hollow where no other is shown to be better.
     """
-    lines = [name for standing in standings for name in standing.leads]
-    figure, axes = new_figure(7.6, 1.2 + 0.2 * len(lines) + 0.14 * len(standings))
+    rows = [max(len(standing.leads), 2) for standing in standings]  # room for two lines of text
+    figure, axes = new_figure(7.6, 1.2 + 0.2 * sum(rows) + 0.14 * len(standings))
     at, ticks = 0.0, []
-    for standing in standings:
+    for standing, room in zip(standings, rows, strict=True):
         title = f"{scenario_title(standing.scenario)}\n{systems[standing.leader].label} leads"
         ticks.append((at + (len(standing.leads) - 1) / 2, title))
         for name, lead in standing.leads.items():
@@ -78,11 +78,11 @@ def lead_dots(standings: Sequence[Standing], systems: Systems) -> Figure:
             face = "white" if level else colour
             axes.plot(lead.difference, at, "o", color=colour, markerfacecolor=face, markersize=6.5)
             at += 1
-        at += 0.7
+        at += 0.7 + room - len(standing.leads)
     for name in dict.fromkeys(name for standing in standings for name in standing.means):
         axes.plot([], [], "o", color=systems[name].colour, label=systems[name].label)
     axes.axvline(0, color=INK, linewidth=1)
-    axes.set_yticks([tick for tick, _ in ticks], [text for _, text in ticks], fontsize=9)
+    axes.set_yticks([tick for tick, _ in ticks], [text for _, text in ticks])
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
     percent_axis(axes.xaxis)
@@ -207,7 +207,7 @@ def _cell(axes: Axes, column: int, row: int, value: Interval, frame: float) -> N
     ink = "white" if value.mean > 0.85 else INK
     style = {"ha": "center", "va": "center", "color": ink}
     axes.text(column, row - 0.08, f"{value.mean:.0%}", fontsize=13, fontweight="bold", **style)
-    axes.text(column, row + 0.23, f"{max(value.low, 0):.0%} to {min(value.high, 1):.0%}", fontsize=9.5, **style)
+    axes.text(column, row + 0.23, f"{max(value.low, 0):.0%} to {min(value.high, 1):.0%}", fontsize=10.5, **style)
 
 
 def _frame(standing: Standing, name: str) -> float:

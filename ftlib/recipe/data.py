@@ -142,12 +142,14 @@ class DataRecipe(Section):
     rejection leaves: the `newest` (by `columns.created`), that of the `majority`, or none. `decontaminate` lists
     evaluation files whose n-grams (of `decontaminate_ngram` words) are not to occur in training. `refusal_share` is the
     largest share (0..1) of training rows whose answer may be `prompt.refusal`; a hash chooses those that are left out
-    (null: all stay).
+    (null: all stay). `decisions_path` names what people decided about single rows in notebook 04 (a run's
+    `decisions.jsonl`), which is followed when the same rows come in again.
     """
 
     path: Annotated[str, PathOrName, Field(min_length=1)]
     test_path: Path | None = None
     truth_path: Path | None = None
+    decisions_path: Path | None = None
     format: Literal[
         "auto", "alpaca", "messages", "sharegpt", "prompt_completion", "question_answer", "text", "columns"
     ] = "auto"

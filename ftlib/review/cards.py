@@ -56,6 +56,8 @@ STYLE = """<style>
 .ft-review .ft-both_right { --ft-own: #00795a; --ft-key: "3"; }
 .ft-review .ft-both_wrong { --ft-own: #c04f00; --ft-key: "4"; }
 .ft-review .ft-unsure { --ft-own: #6b7280; --ft-key: "5"; }
+.ft-review .ft-keep { --ft-own: #00795a; --ft-key: "1"; } .ft-review .ft-mend { --ft-own: #0072b2; --ft-key: "2"; }
+.ft-review .ft-drop { --ft-own: #c04f00; --ft-key: "3"; } .ft-review .ft-undecided { --ft-own: #6b7280; --ft-key: "4"; }
 .ft-review button.ft-plain { border-radius: 9px; height: 32px; background: transparent; margin: 0; color: var(--ft-ink);
   border: 1px solid var(--ft-line); }
 .ft-review select, .ft-review input, .ft-review textarea { border-radius: 8px !important; }
@@ -66,7 +68,7 @@ STYLE = """<style>
 .ft-review .ft-keys .widget-label { position: absolute; inset: 0; z-index: 1; width: auto; margin: 0; cursor: pointer;
   font-size: 0; text-align: center; line-height: 32px; }
 .ft-review .ft-keys .widget-label::after { content: "click here to use the keyboard"; font-size: 12.5px; }
-.ft-review .ft-keys:focus-within .widget-label::after { content: "the keys rate: 1 2 3 4 5"; }
+.ft-review .ft-keys:focus-within .widget-label::after { content: "the digits rate now"; }
 .ft-review .ft-keys input { color: transparent; caret-color: transparent; pointer-events: none; height: 32px; }
 .ft-review .ft-keys input:focus { box-shadow: 0 0 0 3px #56b4e9; border-color: #0072b2; }
 .ft-review .ft-keys input::selection { background: transparent; }
@@ -86,8 +88,8 @@ def _labelled(kind: str, label: str, text: str) -> str:
     return f'<div class="ft-{kind}">{inner}</div>'
 
 
-def question_card(shown: Shown, slice_name: str = "") -> str:
-    """The earlier turns and the context, if any, the question and the accepted answers."""
+def question_card(shown: Shown, slice_name: str = "", accepted: str = "Expected") -> str:
+    """The earlier turns and the context, if any, the question and the accepted answers under what they are called."""
     chip = f'<span class="ft-chip">{html.escape(slice_name.replace("_", " "))}</span>' if slice_name else ""
     said = [(html.escape(turn.role), escaped(turn.content)) for turn in shown.history]
     turns = "".join(_labelled(f"turn ft-by-{role}", role, text) for role, text in said)
@@ -95,19 +97,26 @@ def question_card(shown: Shown, slice_name: str = "") -> str:
     given = f'<div class="ft-context ft-text">{html.escape(shown.context)}</div>' if shown.context else ""
     asked = _labelled("question", f"Question {chip}", escaped(shown.question))
     answers = "  <b>or</b>  ".join(map(escaped, shown.accepted))
-    return history + asked + given + _labelled("accepted", "Expected", answers)
+    return history + asked + given + _labelled("accepted", html.escape(accepted), answers)
 
 
-def answer_card(place: int, text: str) -> str:
-    """One answer; `place` is 1 or 2 and says nothing of the system behind it."""
-    return _labelled("answer", f"Answer {place}", escaped(text))
+def answer_card(label: str, text: str) -> str:
+    """One answer under a label, which says nothing of the system behind it where the reviewer is blind."""
+    return _labelled("answer", html.escape(label), escaped(text))
 
 
-def progress_card(done: int, total: int, goal: int, note: str = "") -> str:
-    """Counts in words and a bar: how many of the goal (or of all under a filter that is smaller) are rated."""
+def key_hint(choices: int) -> str:
+    """Which keys there are; the first `choices` digits rate."""
+    keys = {f"1</kbd>&ndash;<kbd>{choices}": "rate", "u": "undo", "p": "previous", "n": "next"}
+    told = " &nbsp; ".join(f"<kbd>{key}</kbd> {what}" for key, what in keys.items())
+    return f"<div class='ft-hint'>{told}</div>"
+
+
+def progress_card(done: int, total: int, goal: int, note: str = "", thing: str = "question") -> str:
+    """Counts in words and a bar: how many things of the goal (or of all under a smaller filter) are rated."""
     aim = min(goal, total)
     share = 100 * min(done, aim) / aim if aim else 0
-    asked = f"You have rated <b>{done}</b> of the {aim} questions that you are asked to rate"
+    asked = f"You have rated <b>{done}</b> of the {aim} {thing}s that you are asked to rate"
     asked += f"; {total} pass these filters, and more than {aim} are welcome." if total > aim else "."
     return (
         f'<div class="ft-counts"><span>{asked}</span>'
@@ -117,9 +126,9 @@ def progress_card(done: int, total: int, goal: int, note: str = "") -> str:
     )
 
 
-def finished_card(total: int) -> str:
+def finished_card(total: int, thing: str = "question") -> str:
     """What stands in the place of a question when none is left."""
-    message = f"All {total} questions under these filters are rated." if total else "No question passes these filters."
+    message = f"All {total} {thing}s under these filters are rated." if total else f"No {thing} passes these filters."
     return f'<div class="ft-done">{message}<br>Choose another slice, or go back to look at your ratings.</div>'
 
 
@@ -135,7 +144,7 @@ def note_line(text: str) -> str:
 
 def preview_card(shown: Shown, answers: tuple[str, ...], slice_name: str = "") -> str:
     """A still picture of one item, which says that it is one, for notebooks that nobody is watching."""
-    pair = "".join(answer_card(place, one) for place, one in enumerate(answers, start=1))
+    pair = "".join(answer_card(f"Answer {n}", one) for n, one in enumerate(answers, start=1))
     told = "A preview: what a reviewer sees, without its buttons. Open the notebook in JupyterLab to rate."
     inner = f'{note_line(told)}{question_card(shown, slice_name)}<div class="ft-pair">{pair}</div>'
     return f'{STYLE}<div class="ft-review">{inner}</div>'

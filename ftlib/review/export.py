@@ -28,6 +28,8 @@ class Examples(NamedTuple):
 def export_ratings(store: Store) -> tuple[Path, int]:
     """Write what counts now of everybody's ratings, each with all that was on the screen, beside the file of ratings.
 
+    Decisions about training rows have a file of their own (`decisions.export_decisions`).
+
     Args:
         store: the file of ratings.
 
@@ -38,8 +40,9 @@ def export_ratings(store: Store) -> tuple[Path, int]:
         UserError: the folder can't be written to.
     """
     path, shown = store.path.with_suffix(".jsonl"), store.shown()
+    rated = [each for each in current_ratings(store.history()).values() if not shown[each.version].is_row]
     try:
-        return path, jsonl.write(path, (_line(each, shown) for each in current_ratings(store.history()).values()))
+        return path, jsonl.write(path, (_line(each, shown) for each in rated))
     except OSError as error:
         raise UserError.of(str(path), "a folder to write to", str(error), "check the disk and try again") from None
 

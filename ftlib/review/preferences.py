@@ -78,7 +78,7 @@ def preference_pairs(ratings: Sequence[Rating], shown: Mapping[str, Shown]) -> l
     """
     votes: dict[str, Counter[str]] = defaultdict(Counter)
     for rating in ratings:
-        if rating.verdict not in NO_PREFERENCE:
+        if rating.verdict not in NO_PREFERENCE and not shown[rating.version].is_row:
             votes[rating.version][rating.verdict] += 1
     pairs = []
     for version, count in sorted(votes.items(), key=lambda item: (shown[item[0]].item, item[0])):

@@ -12,6 +12,7 @@ from ftlib.rows import Turn
 
 VERSION = 2
 APPLICATION_ID = 0x46744C72  # "FtLr": tells this file from any other SQLite database
+DECISIONS = ("keep", "mend", "drop")  # the "systems" of what is shown of a training row
 NO_PREFERENCE = ("both_right", "both_wrong", "unsure", "withdrawn")  # any other verdict is the better system's name
 SCHEMA = f"""
 CREATE TABLE shown (
@@ -63,7 +64,12 @@ class Shown(NamedTuple):
     history: tuple[Turn, ...]
     context: str
     accepted: tuple[str, ...]
-    answers: Mapping[str, str]  # system -> text, of two systems
+    answers: Mapping[str, str]  # system -> text, of two systems; of a training row, see `DECISIONS`
+
+    @property
+    def is_row(self) -> bool:
+        """Whether a training row was shown, about which something is decided, and no question with two answers."""
+        return set(self.answers) == set(DECISIONS)
 
     @property
     def version(self) -> str:

@@ -160,14 +160,12 @@ class Session:
     def _go(self, place: int) -> None:
         self.position, self._since = place, time.monotonic()
 
-    def rate(
-        self, choice: str, *, category_first: str = "", category_second: str = "", comment: str = ""
-    ) -> int | None:
+    def rate(self, choice: str, categories: Mapping[str, str] | None = None, comment: str = "") -> int | None:
         """Save a rating of the item on the screen and go to the next open one.
 
         Args:
             choice: one of `CHOICES`, as seen on the screen.
-            category_first, category_second: what is wrong with the answer shown there; "" for nothing said.
+            categories: system -> what is wrong with its answer; "" for nothing said.
             comment: free text.
 
         Returns:
@@ -175,16 +173,10 @@ class Session:
         """
         if self.item is None or not self.reviewer:
             return None
-        first, second = self.order
-        saved = self.store.rate(
-            self.item.shown,
-            self.reviewer,
-            {"first": first, "second": second}.get(choice, choice),
-            first_system=first,
-            categories={first: category_first, second: category_second},
-            comment=comment,
-            seconds=time.monotonic() - self._since,
-        )
+        verdict = dict(zip(("first", "second"), self.order, strict=False)).get(choice, choice)
+        told = {"first_system": self.order[0], "categories": categories, "comment": comment}
+        seconds = time.monotonic() - self._since
+        saved = self.store.rate(self.item.shown, self.reviewer, verdict, seconds=seconds, **told)
         self._reload()
         self._to_first_open(self.position + 1)
         return saved

@@ -177,9 +177,9 @@ def transition_bars(groups: Mapping[str, Transitions], *, title: str = "") -> Fi
             axes.barh(at, share, left=left, color=colour, height=0.66, label=name, edgecolor="white")
             if share >= 0.035:  # a narrower part has no room for its count
                 ink = INK if attribute == "kept_wrong" else "white"
-                axes.text(left + share / 2, at, str(count), ha="center", va="center", color=ink, fontsize=9.5)
+                axes.text(left + share / 2, at, str(count), ha="center", va="center", color=ink, fontsize=10.5)
             left += share
-    axes.set_yticks(range(len(groups)), [f"{name}  (n={group.n})" for name, group in groups.items()])
+    axes.set_yticks(range(len(groups)), [f"{name.replace('_', ' ')}  (n={group.n})" for name, group in groups.items()])
     axes.invert_yaxis()
     percent_axis(axes.xaxis)
     axes.set(title=title, xlabel="share of the questions", xlim=(0, 1), xticks=[0, 0.25, 0.5, 0.75, 1])

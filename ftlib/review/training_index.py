@@ -85,7 +85,7 @@ class TrainingIndex:
         return f"No training row names {missing}: {told}."
 
     def _add(self, row: Row) -> None:
-        answer, keys = normalize(row.answer), self._own_keys(row)
+        answer, keys = normalize(row.answer), self.own_keys(row)
         if not answer:
             return
         self.question_of.setdefault(answer, row.question)
@@ -96,7 +96,8 @@ class TrainingIndex:
             self.keys_of[answer].add(keys[0])
             self.wordings[keys[0]].add(normalize(wording(row)))
 
-    def _own_keys(self, row: Row) -> tuple[Key, ...]:
+    def own_keys(self, row: Row) -> tuple[Key, ...]:
+        """The (subject, attribute) pairs that a row itself names: its facts, else its subjects and its question."""
         subjects = values(row, self.columns.subject)
         if self.has_facts:
             split = (fact.rpartition("/") for fact in values(row, self.columns.fact))
@@ -111,7 +112,7 @@ class TrainingIndex:
 
         Without facts its right answers (`accepted`, normalized) say which question patterns fit.
         """
-        own = self._own_keys(row)
+        own = self.own_keys(row)
         if self.has_facts or not any(subject for subject, _ in own):
             return own
         fitting = sorted({name for text in accepted for _, name in self.keys_of.get(text, ())})
@@ -145,7 +146,7 @@ class TrainingIndex:
 
         None where nobody can know: no facts are named in training, or none on this row.
         """
-        keys = self._own_keys(row) if self.has_facts else ()
+        keys = self.own_keys(row) if self.has_facts else ()
         return min((len(self.wordings.get(key, ())) for key in keys), default=None)
 
 

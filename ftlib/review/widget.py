@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ftlib.errors import UserError
 from ftlib.review import cards
 from ftlib.review.export import export_ratings
+from ftlib.review.keys import NO_KEY, new_keys
 from ftlib.review.session import CHOICES, SCOPES, Item, Session
 from ftlib.review.store import Store
 from ftlib.review.taxonomy import RULES
@@ -23,17 +25,11 @@ if TYPE_CHECKING:
 
 VERDICTS = ("Answer 1 is better", "Answer 2 is better", "Both right", "Both wrong", "Unsure")
 BUTTONS = tuple(zip(CHOICES, "12345", VERDICTS, strict=True))
-KEYS = {key: choice for choice, key, _ in BUTTONS}
 CATEGORY_OPTIONS = (
     ("What is wrong? (optional)", ""),
     ("Nothing: it is acceptable", "acceptable"),
     *((rule.label, rule.name) for rule in RULES),
 )
-HINT = (
-    "<div class='ft-hint'><kbd>1</kbd>&ndash;<kbd>5</kbd> rate &nbsp; <kbd>u</kbd> undo &nbsp; "
-    "<kbd>p</kbd> previous &nbsp; <kbd>n</kbd> next</div>"
-)
-NO_KEY = "\u2060"  # stands in the field of keys: once it is gone, all that stood there was typed over
 
 
 class Draft(NamedTuple):
@@ -46,6 +42,11 @@ class Draft(NamedTuple):
 class ReviewWidget:
     """Shows one item after the other and saves each rating at once; `session` says where the reviewer is."""
 
+    buttons: Sequence[tuple[str, str, str]] = BUTTONS  # choice, key, what stands on it
+    sitting: type[Session] = Session
+    thing = "question"  # what is rated
+    exported = "write everybody's ratings into a table beside the file of ratings"
+
     def __init__(
         self, items: Sequence[Item], store: Store, *, reviewer: str = "", goal: int = 60, seed: int = 0, note: str = ""
     ) -> None:
@@ -56,8 +57,8 @@ class ReviewWidget:
         """
         self._goal, self._note, self._keys_read = goal, note, NO_KEY
         self._drafts: dict[tuple[str, str, str], Draft] = {}
-        self._sitting = lambda name: Session(items, store, name, seed=seed)
-        self.session = self._sitting(reviewer)
+        self._sit = lambda name: self.sitting(items, store, name, seed=seed)
+        self.session = self._sit(reviewer)
         self._build(reviewer)
         self._show()
 
@@ -75,23 +76,29 @@ class ReviewWidget:
         self._slice = w.Dropdown(options=slices, description="Slice", **named)
         self._scope = w.Dropdown(options=scopes, description="Show", **named)
         self._progress, self._question, self._status, *self._answers = (w.HTML(layout=wide) for _ in range(5))
-        self._categories = [w.Dropdown(options=CATEGORY_OPTIONS, layout=wide) for _ in range(2)]
+        self._said_below = self._below(wide)
         self._comment = w.Textarea(placeholder="Comment (optional)", rows=2, layout=wide)
         self._keys = w.Text(NO_KEY, description="keyboard", layout=w.Layout(width="220px", margin="0"))
         self._verdicts = {
             choice: self._button(label, key, lambda _, choice=choice: self._rate(choice), "verdict", choice)
-            for choice, key, label in BUTTONS
+            for choice, key, label in self.buttons
         }
         self._undo = self._button("Undo", "u", lambda _: self._take_back(), "plain", icon="undo")
         self._back = self._button("Previous", "p", lambda _: self._move(-1), "plain", icon="arrow-left")
         self._next = self._button("Next", "n", lambda _: self._move(1), "plain", icon="arrow-right")
         self._export = self._button("Export", "", lambda _: self._write_out(), "plain", icon="download")
-        self._export.tooltip = "write everybody's ratings into a table beside the file of ratings"
+        self._export.tooltip = self.exported
         self.box = self._lay_out()
         self._name.observe(lambda change: self._change_reviewer(change["new"]), names="value")
         for chooser in (self._slice, self._scope):
             chooser.observe(lambda _: self._filter(), names="value")
         self._keys.observe(lambda change: self._typed(change["new"]), names="value")
+
+    def _below(self, wide: Any) -> list[Any]:
+        """What is asked below the answers, from the last one back: a category for each."""
+        import ipywidgets as w
+
+        return [w.Dropdown(options=CATEGORY_OPTIONS, layout=wide) for _ in self._answers]
 
     def _button(self, label: str, key: str, act: Any, *kinds: str, icon: str = "") -> Button:
         import ipywidgets as w
@@ -113,19 +120,21 @@ class ReviewWidget:
 
         for widget, kind in [*((answer, "ft-side") for answer in self._answers), (self._keys, "ft-keys")]:
             widget.add_class(kind)
+        hint = cards.key_hint(len(self.buttons))
         row = w.Layout(width="100%", align_items="center", flex_flow="row wrap", grid_gap="8px")
         sides = w.Layout(width="100%", margin="0", grid_gap="8px", justify_content="space-between")
-        pairs = zip(self._answers, self._categories, strict=True)
+        bare = [() for _ in self._answers[len(self._said_below) :]]
+        pairs = zip(self._answers, [*bare, *((each,) for each in self._said_below)], strict=True)
         parts = [
             w.HTML(cards.STYLE, layout=w.Layout(display="none")),
             w.HTML(cards.note_line(self._note), layout=w.Layout(display=None if self._note else "none")),
             grid((self._name, self._slice, self._scope), 240),
             self._progress,
             self._question,
-            grid((w.VBox(pair, layout=sides) for pair in pairs), 330),
+            grid((w.VBox([answer, *below], layout=sides) for answer, below in pairs), 330),
             grid(self._verdicts.values(), 120),
             self._comment,
-            w.HBox([self._undo, self._back, self._next, self._export, self._keys, w.HTML(HINT)], layout=row),
+            w.HBox([self._undo, self._back, self._next, self._export, self._keys, w.HTML(hint)], layout=row),
             self._status,
         ]
         return w.VBox(parts, layout=w.Layout(grid_gap="12px")).add_class("ft-review")
@@ -134,25 +143,39 @@ class ReviewWidget:
         """Draw the present item; what the reviewer has chosen and typed for it, saved or not, is filled in again."""
         session, item, rating = self.session, self.session.item, self.session.rating
         total = len(session.items)
-        note = f"question {session.position + 1} of {total}" if item else ""
-        self._progress.value = cards.progress_card(session.done, total, self._goal, note)
-        self._question.value = cards.question_card(item.shown, item.slice) if item else cards.finished_card(total)
-        for place, (widget, text) in enumerate(zip(self._answers, session.answers, strict=True), start=1):
-            widget.value = cards.answer_card(place, text) if item else ""
+        note = f"{self.thing} {session.position + 1} of {total}" if item else ""
+        self._progress.value = cards.progress_card(session.done, total, self._goal, note, self.thing)
+        self._question.value = self._asked(item) if item else cards.finished_card(total, self.thing)
+        for widget, card in zip(self._answers, self._answered(), strict=True):
+            widget.value = card if item else ""
         saved = Draft(rating.categories, rating.comment) if rating else Draft()
         draft = self._drafts.get(self._place, saved)
-        said = [draft.categories.get(system, "") for system in session.order] if item else ["", ""]
-        for widget, value in zip(self._categories, said, strict=True):
-            widget.value = value if value in dict(CATEGORY_OPTIONS).values() else ""
+        self._fill(draft.categories)
         self._comment.value = draft.comment
-        for widget in (*self._verdicts.values(), *self._categories, self._comment):
+        for widget in (*self._verdicts.values(), *self._said_below, self._comment):
             widget.disabled = not (item and session.reviewer)
         self._back.disabled, self._next.disabled = session.position == 0, item is None
         if not session.reviewer:
             message, problem = "Write your name above to start: ratings are kept per reviewer.", False
         elif rating and not message:
-            message = f"You rated this question before: {self._said(rating.verdict)}. A new rating replaces it."
+            message = f"You rated this {self.thing} before: {self._said(rating.verdict)}. A new rating replaces it."
         self._status.value = cards.status_line(message, problem=problem)
+
+    def _asked(self, item: Item) -> str:
+        return cards.question_card(item.shown, item.slice)
+
+    def _answered(self) -> list[str]:
+        return [cards.answer_card(f"Answer {n}", text) for n, text in enumerate(self.session.answers, start=1)]
+
+    def _fill(self, categories: Mapping[str, str]) -> None:
+        """Show what was said below the answers before; nothing where there is no item."""
+        said = [categories.get(system, "") for system in self.session.order] or ["", ""]
+        for widget, value in zip(self._said_below, said, strict=True):
+            widget.value = value if value in dict(CATEGORY_OPTIONS).values() else ""
+
+    def _chosen(self) -> dict[str, str]:
+        """What is said below the answers now, by system."""
+        return dict(zip(self.session.order, (widget.value for widget in self._said_below), strict=True))
 
     @property
     def _place(self) -> tuple[str, str, str]:
@@ -163,21 +186,18 @@ class ReviewWidget:
     def _keep(self) -> None:
         """Remember what is chosen and typed before the question leaves the screen."""
         if self.session.item:
-            said = zip(self.session.order, (widget.value for widget in self._categories), strict=True)
-            self._drafts[self._place] = Draft(dict(said), self._comment.value)
+            self._drafts[self._place] = Draft(self._chosen(), self._comment.value)
 
     def _said(self, verdict: str) -> str:
         choice = dict(zip(self.session.order, ("first", "second"), strict=True)).get(verdict, verdict)
-        return next(label for name, _, label in BUTTONS if name == choice)
+        return next(label for name, _, label in self.buttons if name == choice)
 
     def _rate(self, choice: str) -> None:
         if self.session.item is None or not self.session.reviewer:
             return
-        first, second = (widget.value for widget in self._categories)
-        said = {"category_first": first, "category_second": second, "comment": self._comment.value.strip()}
         place = self._place
         try:
-            saved = self.session.rate(choice, **said)
+            saved = self.session.rate(choice, self._chosen(), self._comment.value.strip())
         except UserError as error:  # the texts stay on the screen: nothing that was typed is lost
             self._status.value = cards.status_line(f"Not saved. {error}", problem=True)
             return
@@ -211,17 +231,20 @@ class ReviewWidget:
 
     def _change_reviewer(self, name: str) -> None:
         self._keep()
-        self.session = self._sitting(name)
+        self.session = self._sit(name)
         self._choose()
 
     def _write_out(self) -> None:
         try:
-            path, count = export_ratings(self.session.store)
+            path, told = self._written()
         except UserError as error:
             self._status.value = cards.status_line(f"Not exported. {error}", problem=True)
         else:
-            told = f"Exported: {count} ratings, everybody's, are in {os.path.relpath(path)}."
-            self._status.value = cards.status_line(told)
+            self._status.value = cards.status_line(f"Exported: {told}, are in {os.path.relpath(path)}.")
+
+    def _written(self) -> tuple[Path, str]:
+        path, count = export_ratings(self.session.store)
+        return path, f"{count} ratings, everybody's"
 
     def _typed(self, text: str) -> None:
         """Act on the keys that are new since the last call.
@@ -232,28 +255,11 @@ class ReviewWidget:
         new, self._keys_read = new_keys(self._keys_read, text), text
         if NO_KEY not in text:
             self._keys_read = self._keys.value = NO_KEY + text
+        choices = {key: choice for choice, key, _ in self.buttons}
         for key in new.lower():
-            if key in KEYS:
-                self._rate(KEYS[key])
+            if key in choices:
+                self._rate(choices[key])
             elif key == "u":
                 self._take_back()
             elif key in "pn":
                 self._move(-1 if key == "p" else 1)
-
-
-def new_keys(before: str, now: str) -> str:
-    """What was typed into a text, wherever the caret stood: `now` without the beginning and the end of `before`.
-
-    A text that has lost its `NO_KEY` was typed over as a whole; one that only became shorter holds nothing new.
-    """
-    if NO_KEY not in now:
-        same = before.removeprefix(NO_KEY)
-        return now.removeprefix(same) if same and len(now) > len(same) else now
-    start = _same_start(before, now)
-    end = min(_same_start(before[::-1], now[::-1]), len(before) - start, len(now) - start)
-    return now[start : len(now) - end]
-
-
-def _same_start(one: str, other: str) -> int:
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ftlib import jsonl
 from ftlib.review.store import Store, current_ratings
 
 pytestmark = pytest.mark.browser
@@ -23,12 +24,22 @@ predictions = {(r.id, name): text for r in rows for name, text in (("few_shot", 
 right = {"few_shot": {r.id: False for r in rows}, "rag_ft": {r.id: True for r in rows}}
 ReviewWidget(items_of(rows, predictions, right, "topic"), Store("reviews.sqlite"), reviewer="ada", goal=6)
 """
+ROWS_CELL = """
+from ftlib.review.decisions import row_items
+from ftlib.review.row_widget import RowWidget
+from ftlib.review.store import Store
+from ftlib.review.suspects import DIFFER, Suspect
+from ftlib.rows import row_of
+rows = [row_of({"id": f"r{i}", "question": f"How heavy is the Heron {i}?", "answer": "<b>500 g</b>"}) for i in range(3)]
+found = [Suspect(row, DIFFER, "2 of 3 rows about the same answer '340 g'", "340 g") for row in rows]
+RowWidget(row_items(found), Store("reviews.sqlite"), reviewer="ada", goal=3)
+"""
 
 
 @pytest.fixture
 def notebook(lab, request) -> Path:
-    """A notebook that shows the widget; its folder holds the ratings."""
-    return lab.write(request.node.name, [CELL.strip()])
+    """A notebook that shows the widget (that of the answers unless the test asks otherwise), beside its ratings."""
+    return lab.write(request.function.__name__, [getattr(request, "param", CELL).strip()])
 
 
 @pytest.fixture
@@ -155,6 +166,33 @@ def test_mouse_and_keys_mixed_lose_no_key_and_no_comment(page, notebook) -> None
     review.get_by_role("button", name="Export").click()
     review.locator(".ft-status", has_text="Exported: 7 ratings").wait_for()
     assert (notebook.parent / "reviews.jsonl").read_text().count("\n") == 7
+
+
+@pytest.mark.parametrize("notebook", [ROWS_CELL], indirect=True)
+def test_flagged_rows_are_kept_mended_and_dropped(page, notebook) -> None:
+    """By mouse and by key; the mended answer is what stands in its field, and the decisions are written out."""
+    store = Store(notebook.parent / "reviews.sqlite")
+    review = page.locator(".ft-review").first
+    shown = review.inner_text()
+    assert "2 of 3 rows about the same answer '340 g'" in shown and "<b>500 g</b>" in shown
+    if folder := os.environ.get("FTLIB_SCREENSHOTS"):
+        review.screenshot(path=f"{folder}/row_widget.png")
+    mended = review.locator("textarea").nth(0)
+    assert mended.input_value() == "340 g"
+    mended.fill("341 g")
+    review.get_by_role("button", name="Mend: take the answer typed here").click()
+    _saved(page, 1)
+    _click_into(page, review.locator(".ft-keys input"))
+    page.keyboard.type("31", delay=15)
+    _saved(page, 3)
+    assert [(each.verdict, dict(each.categories)) for each in store.history()] == [
+        ("mend", {"mend": "341 g"}), ("drop", {"mend": "340 g"}), ("keep", {"mend": "340 g"}),
+    ]  # fmt: skip
+    assert "You have rated 3 of the 3 rows" in review.locator(".ft-counts").inner_text()
+    review.get_by_role("button", name="Export").click()
+    review.locator(".ft-status", has_text="Exported: 3 decisions").wait_for()
+    lines = {line["decision"]: line["answer"] for line in jsonl.iterate(notebook.parent / "decisions.jsonl")}
+    assert lines == {"mend": "341 g", "drop": "", "keep": ""}
 
 
 def test_a_narrow_window_shows_all_of_it(page) -> None:

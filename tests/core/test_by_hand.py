@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 from pathlib import Path
@@ -17,24 +18,34 @@ NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "02_train_qlora.ipynb"
 
 
 def definitions(text: str) -> str:
-    """The one code cell that holds `text`."""
+    """The one code cell that holds `text`, without what it does with its functions: that needs a run."""
     cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
     (found,) = [source for cell in cells if cell["cell_type"] == "code" and text in (source := "".join(cell["source"]))]
-    return found
+    body = ast.parse(found).body
+    kept = [node for node in body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
+    return ast.unparse(ast.Module(kept or body, []))
 
 
 @pytest.fixture(scope="module")
 def by_hand() -> dict[str, Any]:
     names: dict[str, Any] = {"torch": torch, "F": F, "math": math, "quantize": quantize}
-    for text in ("outermost = ", "def encode(", "class LoraByHand(", "def stops_at("):
+    for text in ("outermost = ", "def encode(", "class LoraByHand(", "def stops_at(", "def share_of_rate("):
         exec(definitions(text), names)
-    exec(definitions("def share_of_rate(").split("\n\n\n")[0], names)  # what follows needs a run
     return names
 
 
 def test_the_levels_are_those_of_bitsandbytes(by_hand):
     assert torch.allclose(by_hand["levels"], quantize.nf4_levels(), atol=1e-6, rtol=0)
     assert len(by_hand["levels"]) == 16 and 0 in by_hand["levels"]
+
+
+def test_the_levels_are_densest_around_zero(by_hand):
+    """So small weights land close and the few large ones can move furthest, as the prose says."""
+    levels = by_hand["levels"]
+    gaps, zero = levels.diff(), int((levels == 0).nonzero())
+    below, above = gaps[:zero], gaps[zero:]
+    assert (below.diff() < 0).all() and (above.diff() > 0).all()
+    assert gaps.max() > 3 * gaps.min() and gaps.argmax() in (0, len(gaps) - 1)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

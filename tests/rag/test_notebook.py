@@ -139,7 +139,7 @@ def test_with_articles_updates_slices_and_an_adapter(tiny_model_dir, tmp_path):
     told = made.printed()
     assert "9 validation questions, 1 of them to be declined\n" in told
     assert "No system of the recipe shows similar rows" in told
-    assert "price machine hour: 0.1 (a toy figure)" in told and "(toy prices): " in told and "GiB of memory" in told
+    assert "price machine hour: 0.1 EUR (a toy figure)" in told and "(toy prices): " in told and "GiB of memory" in told
     assert "RAG + fine-tuned says " in told and "word for word in the text shown" in told, (
         "a wrong answer is followed by hand"
     )

@@ -55,7 +55,7 @@ def test_sides_are_balanced():
 def test_a_choice_is_stored_by_system_not_by_side(store):
     session = Session(ITEMS, store, "ada")
     first, other = session.order
-    session.rate("second", category_first="other", comment="hm")
+    session.rate("second", {session.order[0]: "other"}, comment="hm")
     saved = store.history()[0]
     assert (saved.verdict, saved.first_system, saved.comment) == (other, first, "hm")
     assert saved.categories == {first: "other"}

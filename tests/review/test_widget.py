@@ -54,9 +54,15 @@ def widget(items, store):
 @given(st.text(max_size=50))
 def test_no_text_becomes_markup(text):
     shown = Shown("t", text, (Turn("user", text), Turn(text, text)), text, (text,), {})
-    for made in (cards.question_card(shown, text), cards.answer_card(1, text), cards.status_line(text, problem=True)):
+    for made in (
+        cards.question_card(shown, text),
+        cards.answer_card(text, text),
+        cards.status_line(text, problem=True),
+    ):
         assert set(Tags(made).tags) <= {"div", "span", "b"}
-    assert text.strip() in Tags(cards.answer_card(1, text)).text or not text.strip() or "\r" in text or "\x00" in text
+    assert (
+        text.strip() in Tags(cards.answer_card(text, text)).text or not text.strip() or "\r" in text or "\x00" in text
+    )
 
 
 def test_hostile_texts_are_shown_as_text(widget):
@@ -147,24 +153,24 @@ def test_a_field_that_was_typed_over_rates_and_goes_on(widget, store):
 
 
 def test_category_and_comment_are_saved_and_come_back(widget, store):
-    widget._categories[0].value = "near_miss"
+    widget._said_below[0].value = "near_miss"
     widget._comment.value = "  one letter  "
     widget._verdicts["both_wrong"].click()
-    assert (widget._categories[0].value, widget._comment.value) == ("", ""), "the next question starts empty"
+    assert (widget._said_below[0].value, widget._comment.value) == ("", ""), "the next question starts empty"
     widget._back.click()
-    assert (widget._categories[0].value, widget._comment.value) == ("near_miss", "one letter")
+    assert (widget._said_below[0].value, widget._comment.value) == ("near_miss", "one letter")
     assert "You rated this question before: Both wrong" in widget._status.value
 
 
 def test_undo_keeps_what_was_chosen_and_typed(widget, store):
     asked = widget.session.item.id
-    widget._categories[1].value = "wrong_unit"
+    widget._said_below[1].value = "wrong_unit"
     widget._comment.value = "kg, not g"
     widget._verdicts["both_wrong"].click()
     widget._comment.value = "half a thought on the next one"
     widget._undo.click()
     assert widget.session.item.id == asked and widget.session.rating is None and "Taken back" in widget._status.value
-    assert (widget._categories[1].value, widget._comment.value) == ("wrong_unit", "kg, not g")
+    assert (widget._said_below[1].value, widget._comment.value) == ("wrong_unit", "kg, not g")
     widget._verdicts["first"].click()
     again = store.history()[-1]
     assert (again.item, again.comment, list(again.categories.values())) == (asked, "kg, not g", ["wrong_unit"])

@@ -93,19 +93,29 @@ def available_bytes() -> int:
 
 
 def tokens_that_fit(model) -> int:
-    """Tokens of one forward without gradients that leave most of the free memory free.
+    """Tokens of one forward of a loaded model without gradients that leave most of the free memory free.
+
+    Args:
+        model: a transformers model, with or without PEFT.
+    """
+    return tokens_of_forward(model.config, model.dtype, model.device.type, available_bytes())
+
+
+def tokens_of_forward(config, dtype: torch.dtype, device: str, free_bytes: int) -> int:
+    """`tokens_that_fit`, from a model's configuration and the memory that there is.
 
     Counted are logits in float32 with their log-softmax, a generous number of hidden states a token, and the keys and
     values that generation keeps of it in every layer.
 
     Args:
-        model: a transformers model, with or without PEFT.
+        config: transformers' of the model. dtype: of its weights. device: "cuda", or any other.
+        free_bytes: beside the loaded model.
     """
-    config = model.config.get_text_config()
-    kept = 2 * getattr(config, "num_hidden_layers", 0) * _key_width(config) * model.dtype.itemsize
-    bytes_a_token = 4 * (3 * config.vocab_size + 24 * config.hidden_size) + kept
-    most = MOST_TOKENS["cuda" if model.device.type == "cuda" else "cpu"]
-    return max(1, min(most, available_bytes() // MEMORY_SHARE // bytes_a_token))
+    text = config.get_text_config()
+    kept = 2 * getattr(text, "num_hidden_layers", 0) * _key_width(text) * dtype.itemsize
+    bytes_a_token = 4 * (3 * text.vocab_size + 24 * text.hidden_size) + kept
+    most = MOST_TOKENS["cuda" if device == "cuda" else "cpu"]
+    return max(1, min(most, free_bytes // MEMORY_SHARE // bytes_a_token))
 
 
 def _key_width(config) -> int:
@@ -114,6 +124,13 @@ def _key_width(config) -> int:
     if not isinstance(heads, int) or not isinstance(shared, int | None):
         return config.hidden_size
     return (getattr(config, "head_dim", None) or config.hidden_size // heads) * (shared or heads)
+
+
+def held_bytes() -> int:
+    """Memory that this process holds now: on the GPU if there is one, else in main memory."""
+    import psutil
+
+    return torch.cuda.memory_allocated() if torch.cuda.is_available() else psutil.Process().memory_info().rss
 
 
 def peak_device_bytes() -> int:

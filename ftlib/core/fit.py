@@ -6,8 +6,7 @@ The planning itself runs the training's own step on tensors without content (`ft
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -15,16 +14,15 @@ import torch
 
 from ftlib.core import device as devices
 from ftlib.core.load import choose_attention, compute_dtype
-from ftlib.core.memory import TrainingMemory, needed
-from ftlib.core.plan import choose_checkpointing
+from ftlib.core.memory import TrainingMemory, heap_gaps, needed
+from ftlib.core.plan import fits
 from ftlib.core.quantize import choose_gemm
+from ftlib.core.speed import Speed, measure_speed
 from ftlib.errors import UserError
 from ftlib.progress import progress
 from ftlib.recipe import Recipe
 
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-HEADROOM = 0.92  # share of the memory that may be planned: allocators leave gaps
-SECONDS_OF_TIMING = 0.3
 _STORED = {"plain": "as published", "int8": "8 bits", "cached": "4 bits + unpacked", "streamed": "4 bits"}
 _Chosen = tuple[str, str, bool, int]  # dtype, gemm, checkpointing, rows of a micro-batch
 
@@ -37,7 +35,6 @@ class Variant(NamedTuple):
     checkpointing: bool
     rows: int  # of a micro-batch
     memory: TrainingMemory
-    seconds: float  # of an optimizer step at this machine's fastest; a real one takes longer
 
     @property
     def name(self) -> str:
@@ -66,10 +63,10 @@ class Fit(NamedTuple):
         ]
         for each in [self.chosen, *self.others]:
             kept = "recomputed" if each.checkpointing else "kept"
-            fits = "" if each.memory.peak <= HEADROOM * self.limit else "  too much"
+            room = "" if fits(each.memory.peak, self.limit) else "  too much"
             lines.append(
                 f"{each.dtype:<12}{_STORED[each.gemm]:<20}{kept:<14}{each.rows:>5}{_size(each.memory.peak):>12}"
-                f"{each.seconds:>12.2f} s{fits}"
+                f"{each.memory.seconds:>12.2f} s{room}"
             )
         return "\n".join([*lines, "", self.advice or "It fits."])
 
@@ -95,22 +92,33 @@ def plan_recipe(
     config, machine = _config(recipe), devices.describe()
     limit = memory_bytes or machine.memory_bytes
     attention, _ = choose_attention(recipe.model.attention, machine.kind, recipe.train.max_length)
-    count, largest = _parameters(config, recipe)
-    rates: dict[str, float] = {}
+    count, width = _parameters(config, recipe)
+    speeds: dict[str, Speed] = {}
 
     def make(choice: _Chosen) -> Variant:
-        dtype, gemm, again, rows = choice
-        rates[dtype] = rates.get(dtype) or gemm_rate(getattr(torch, dtype), largest)
-        options = {"rows": rows, "length": recipe.train.max_length, "labelled": labelled, "attention": attention}
-        own = recipe.model_copy(
-            update={"train": recipe.train.model_copy(update={"accumulation": _share(recipe, rows)})}
-        )
+        name, gemm, again, rows = choice
+        dtype = getattr(torch, name)
+        speeds[name] = speeds.get(name) or measure_speed(dtype, width)
+        train = recipe.train.model_copy(update={"accumulation": _share(recipe, rows)})
+        evaluated = devices.tokens_of_forward(config, dtype, machine.kind, limit - libraries - count * dtype.itemsize)
         found = needed(
-            config, own, dtype=getattr(torch, dtype), gemm=gemm, checkpointing=again, libraries=libraries, **options
+            config,
+            recipe.model_copy(update={"train": train}),
+            dtype=dtype,
+            gemm=gemm,
+            checkpointing=again,
+            rows=rows,
+            length=recipe.train.max_length,
+            labelled=labelled,
+            attention=attention,
+            libraries=libraries,
+            gaps=heap_gaps(),
+            evaluated=evaluated,
+            speed=speeds[name],
         )
-        return Variant(*choice, found, found.flops / rates[dtype])
+        return Variant(*choice, found)
 
-    chosen = make(_asked(recipe, machine._replace(memory_bytes=limit), count))
+    chosen = _asked(recipe, machine._replace(memory_bytes=limit), count, make)
     ways = [choice for choice in _other_choices(chosen, recipe) if choice != tuple(chosen[:4])] if others else []
     made = [make(choice) for choice in progress(ways, desc="planning", interactive=False)] if ways else []
     layers = getattr(config.get_text_config(decoder=True), "num_hidden_layers", 0)
@@ -128,25 +136,6 @@ def parse_bytes(text: str) -> int:
     if not found:
         raise UserError.of("--memory", "a size such as 24GiB or 800MiB", repr(text), "write a number and its unit")
     return int(float(found[1]) * UNITS[found[2].upper()])
-
-
-def gemm_rate(dtype: torch.dtype, width: int = 1024, device: str | None = None) -> float:
-    """Operations a second of this machine in a large matrix product, the fastest of some.
-
-    Args:
-        dtype: of the matrices. width: of the larger ones; they are (1024, width) and (width, width).
-    """
-    place = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    width = max(64, min(width, 4096))
-    a, b = torch.ones(1024, width, dtype=dtype, device=place), torch.ones(width, width, dtype=dtype, device=place)
-    fastest, ends = float("inf"), time.perf_counter() + SECONDS_OF_TIMING
-    while time.perf_counter() < ends or fastest == float("inf"):
-        started = time.perf_counter()
-        a @ b
-        if place == "cuda":
-            torch.cuda.synchronize()
-        fastest = min(fastest, time.perf_counter() - started)
-    return 2 * 1024 * width * width / fastest
 
 
 def _config(recipe: Recipe) -> Any:
@@ -171,7 +160,7 @@ def _parameters(config: Any, recipe: Recipe) -> tuple[int, int]:
     return model.num_parameters(), config.get_text_config(decoder=True).hidden_size
 
 
-def _asked(recipe: Recipe, machine: devices.Device, parameters: int) -> _Chosen:
+def _asked(recipe: Recipe, machine: devices.Device, parameters: int, make: Callable[[_Chosen], Variant]) -> Variant:
     """What the training would choose by itself."""
     dtype = compute_dtype(recipe.model.dtype, machine)
     stored, gemm = recipe.quantization, "plain"
@@ -179,8 +168,11 @@ def _asked(recipe: Recipe, machine: devices.Device, parameters: int) -> _Chosen:
         gemm = choose_gemm(stored.gemm, parameters * dtype.itemsize, machine.memory_bytes)[0]
     elif stored.load_in_8bit:
         gemm = "int8"
-    again, _ = choose_checkpointing(recipe.train.activation_checkpointing, parameters, machine)
-    return str(dtype).removeprefix("torch."), gemm, again, recipe.train.batch_rows
+    wanted, name = recipe.train.activation_checkpointing, str(dtype).removeprefix("torch.")
+    found = make((name, gemm, wanted is True, recipe.train.batch_rows))
+    if wanted == "auto" and not fits(found.memory.peak, machine.memory_bytes):
+        return make((name, gemm, True, recipe.train.batch_rows))
+    return found
 
 
 def _other_choices(chosen: Variant, recipe: Recipe) -> Iterator[_Chosen]:
@@ -196,12 +188,12 @@ def _share(recipe: Recipe, rows: int) -> int:
 
 def _advice(chosen: Variant, recipe: Recipe, limit: int, make) -> str:
     """The least that has to change until it fits; "" where it fits."""
-    if chosen.memory.peak <= HEADROOM * limit:
+    if fits(chosen.memory.peak, limit):
         return ""
     told = f"It needs {_size(chosen.memory.peak)} of {_size(limit)}."
     for choice in _smaller(chosen, recipe):
         found = make(choice)
-        if found.memory.peak <= HEADROOM * limit:
+        if fits(found.memory.peak, limit):
             return f"{told} {_size(found.memory.peak)} do with\n  " + " ".join(_changes(chosen, found, recipe))
     return f"{told} No smaller batch fits: lower train.max_length, or take a smaller model or more GPUs."
 
@@ -243,6 +235,8 @@ def _details(variant: Variant, limit: int) -> list[str]:
         "optimizer": "the optimizer's state",
         "activations": "kept from forward to backward",
         "working": "logits, gradients, what backward works with",
+        "evaluating": "or, in the place of these two, what an evaluation takes",
+        "gaps": "holes in the heap",
         "libraries": "the process itself",
     }  # fmt: skip
     lines = [f"  {_size(getattr(memory, name)):>12}  {words}" for name, words in told.items() if getattr(memory, name)]

@@ -23,6 +23,7 @@ from ftlib.core.quantize import (
 )
 from ftlib.core.sharding import is_split
 from ftlib.data.tokens import is_encoder_decoder, load_tokenizer
+from ftlib.machine import give_back_memory
 from ftlib.progress import without_library_bars
 from ftlib.recipe import Recipe
 
@@ -56,10 +57,20 @@ def load_base(recipe: Recipe, *, tokenizer=None):
         model = model_class(recipe).from_pretrained(
             section.base, dtype=dtype, device_map={"": _place(machine)}, use_safetensors=True, **options
         )
+    if "quantization_config" in options:
+        _let_go_of_file(model)
     model.gemm_reason = _prepare_gemm(model, recipe.quantization, dtype, machine)
     model.attention_reason = why
     model.requires_grad_(False)
+    give_back_memory()  # quantizing leaves as much freed as the model takes
     return model.eval(), tokenizer
+
+
+def _let_go_of_file(model: torch.nn.Module) -> None:
+    """Copy what was not quantized: on a CPU it lies in pages of the published file, and one of them keeps all."""
+    for tensor in (*model.parameters(), *model.buffers()):
+        if tensor.device.type == "cpu" and tensor.is_floating_point():
+            tensor.data = tensor.data.clone()
 
 
 def choose_attention(wanted: str, device: str, longest: int) -> tuple[str | None, str]:

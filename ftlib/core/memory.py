@@ -1,84 +1,65 @@
-"""What a training needs, found without its weights: the real step runs on tensors that have a shape and no content."""
+"""What a training needs, found without its weights: bytes by what they are for, and how long its step takes at best."""
 
 from __future__ import annotations
 
 import contextlib
-import copy
-import weakref
-from collections.abc import Iterable
+import gc
+import io
+import json
+import random
+import tempfile
+from contextlib import redirect_stdout
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import flop_registry
 
-from ftlib.core.batches import PaddingCollator
-from ftlib.core.lora import add_lora
-from ftlib.core.loss import has_encoder, summed_loss
+from ftlib.core.hollow import HollowStep, hollow_model, hollow_step, nowhere, shallower
+from ftlib.core.speed import Speed
+from ftlib.machine import give_back_memory
 from ftlib.recipe import Recipe
 
 ADAM_BYTES = 8  # a trained number: two moments in float32
 DEEPEST = 4  # layers of the model that is looked at; what a further one adds is known from them
-_FIRST_STEP_BYTES = 64 * 2**20  # modules and kernels that a first step brings in on a CPU: measured, docs/LOG.md
+_GAPS = 0.35  # of what a step's tensors take on a CPU: .27 to .50 measured, on another model than checked, docs/LOG.md
 _CODE_BLOCKS = 256  # scales that share a scale of their own, where they are quantized, too (bitsandbytes)
+_FOUND: dict[str, TrainingMemory] = {}  # by what was asked: a run asks the same again and again
 
 
 class TrainingMemory(NamedTuple):
-    """Bytes that one training holds at its peak, by what they are for, and the work of a step."""
+    """Bytes that one training holds at its peak, by what they are for, and the work of a step.
+
+    On a CPU that is the process's resident memory while it trains, its libraries included; loading may touch more for
+    a moment, most of it pages of the published file, which the system takes back as it likes. On a GPU it is what
+    tensors hold.
+    """
 
     weights: int  # the frozen base as it is stored
     unpacked: int  # dequantized weights beside the 4-bit ones: all (cached) or the largest (streamed)
     trained: int  # adapter, or all weights in a full fine-tuning
     optimizer: int
     activations: int  # kept from forward for backward, up to the output layer
-    working: int  # logits, gradients and what backward works with: the rest of the peak
+    working: int  # logits, gradients and what backward works with: the rest of a step's peak
+    evaluating: int  # in the place of activations and working, while validation rows are scored
+    gaps: int  # holes that a step leaves in the C library's heap; 0 on a GPU
     libraries: int  # the process without any tensor; 0 on a GPU, where it takes no memory of the device
     flops: float  # multiplications and additions of one optimizer step
+    seconds: float  # of one optimizer step at the machine's best; a real one takes longer
+
+    @property
+    def stepping(self) -> int:
+        """Bytes that a step adds to a loaded model, the optimizer's state included."""
+        return self.optimizer + self.activations + self.working + self.gaps
+
+    @property
+    def added(self) -> int:
+        """The most bytes that training adds to a loaded model, in a step or in an evaluation."""
+        return max(self.stepping, self.optimizer + self.evaluating)
 
     @property
     def peak(self) -> int:
         """The most bytes at once."""
-        return sum(self[:7])
-
-
-class TensorBytes(TorchDispatchMode):
-    """Counts the bytes of the storages that live, as operations make them and Python lets go of them.
-
-    Attributes:
-        live: bytes now. most: the most so far. flops: operations of the products, as PyTorch counts them (its own
-            FlopCounterMode would hold on to what recomputing lets go of).
-    """
-
-    def __init__(self, known: Iterable[torch.Tensor] = ()):
-        super().__init__()
-        self.live = self.most = self.flops = 0
-        self._seen: weakref.WeakSet[torch.UntypedStorage] = weakref.WeakSet()
-        for tensor in known:
-            self._seen.add(tensor.untyped_storage())
-
-    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
-        """Run one operation and look at what it made."""
-        if operation is torch.ops.aten._local_scalar_dense.default:
-            return 1  # a model asks whether all places of a row are used and rows are not packed: they are not
-        made = operation(*args, **(kwargs or {}))
-        if (count := flop_registry.get(operation._overloadpacket)) is not None:
-            self.flops += count(*args, **(kwargs or {}), out_val=made)
-        for each in tree_leaves(made):
-            if isinstance(each, torch.Tensor):
-                self._note(each.untyped_storage())
-        return made
-
-    def _note(self, storage: torch.UntypedStorage) -> None:
-        if storage not in self._seen:
-            self._seen.add(storage)
-            size = storage.nbytes()
-            self.live += size
-            self.most = max(self.most, self.live)
-            weakref.finalize(storage, self._forget, size)
-
-    def _forget(self, size: int) -> None:
-        self.live -= size
+        return self.libraries + self.weights + self.unpacked + self.trained + self.added
 
 
 def needed(
@@ -93,34 +74,35 @@ def needed(
     labelled: float = 1.0,
     attention: str | None = None,
     libraries: int = 0,
+    gaps: float = 0.0,
+    evaluated: int = 0,
+    speed: Speed = Speed(),  # noqa: B008 (it is a constant)
 ) -> TrainingMemory:
     """What a training with this model and recipe holds at its peak.
 
     Args:
-        config: transformers' of the model. recipe: its sections `lora`, `quantization` and `train`.
+        config: transformers' of the model. recipe: its sections `model`, `lora`, `quantization` and `train`.
         dtype: what is computed in. gemm: "plain" (not quantized), "int8", "cached" or "streamed".
         checkpointing: whether activations are computed again in the backward pass.
         rows, length: of the largest micro-batch, in tokens. labelled: share of the tokens that are trained.
         attention: transformers' name; None for its own choice.
-        libraries: bytes that the process holds without any tensor.
+        libraries: bytes that the process holds without any tensor, from `library_bytes`.
+        gaps: what the allocator holds besides, as a share of a step's tensors, from `heap_gaps`.
+        evaluated: tokens of the largest batch in evaluation, as `device.tokens_that_fit` says; 0 leaves it out.
+        speed: of the machine.
 
     Returns:
         The bytes.
     """
     layers = getattr(config.get_text_config(decoder=True), "num_hidden_layers", 0)
     whole = config.is_encoder_decoder or layers <= DEEPEST
-    found = []
-    for depth in (None,) if whole else (DEEPEST // 2, DEEPEST):
-        with _nowhere():
-            model = _hollow_model(
-                _shallower(config, depth), recipe, dtype, attention, fused=gemm in ("plain", "cached")
-            )
-            if checkpointing:
-                model.activation_checkpointing_enable({"use_reentrant": False})
-            model.train()
-            step = _one_step(model, rows, length, labelled, min(2, recipe.train.accumulation))
-        found.append(_of_one(model, step, recipe, dtype, gemm))
-    return _at_depth(found, layers)._replace(libraries=libraries)
+    sizes = {"rows": rows, "length": length, "labelled": labelled, "evaluated": evaluated, "speed": speed}
+    ways = {"attention": attention, "checkpointing": checkpointing}
+    depths = (None,) if whole else (DEEPEST // 2, DEEPEST)
+    found = [_at(shallower(config, depth), recipe, dtype, gemm, **ways, **sizes) for depth in depths]
+    whole_model = _at_depth(found, layers)
+    holes = round(gaps * (whole_model.activations + whole_model.working))
+    return whole_model._replace(libraries=libraries, gaps=holes)
 
 
 def _at_depth(found: list[TrainingMemory], layers: int) -> TrainingMemory:
@@ -129,22 +111,32 @@ def _at_depth(found: list[TrainingMemory], layers: int) -> TrainingMemory:
         return found[0]
     few, more = found
     times = (layers - DEEPEST) / (DEEPEST - DEEPEST // 2)
-    grown = [round(b + times * (b - a)) for a, b in zip(few, more, strict=True)]
-    return TrainingMemory(*grown)._replace(unpacked=max(more.unpacked, grown[1]))
+    grown = (b + times * (b - a) for a, b in zip(few, more, strict=True))
+    kept = (round(value) if isinstance(b, int) else value for b, value in zip(more, grown, strict=True))
+    made = TrainingMemory(*kept)
+    return made._replace(unpacked=max(more.unpacked, made.unpacked))
 
 
-def _shallower(config: Any, depth: int | None) -> Any:
-    """The same configuration with fewer layers."""
-    config = copy.deepcopy(config)
-    text = config.get_text_config(decoder=True)
-    if depth is not None:
-        text.num_hidden_layers = depth
-        if getattr(text, "layer_types", None):
-            text.layer_types = text.layer_types[:depth]
-    return config
+def _at(config: Any, recipe: Recipe, dtype, gemm: str, attention, checkpointing: bool, **sizes) -> TrainingMemory:
+    """What a model of this very depth needs."""
+    fused, train = gemm in ("plain", "cached"), recipe.train
+    model_text = config.to_json_string(use_diff=False) + recipe.model_dump_json(
+        include={"lora", "quantization", "model"}
+    )
+    sizes["micro_batches"] = min(2, train.accumulation)
+    own = [str(dtype), gemm, attention, checkpointing, train.method, train.optimizer, train.accumulation]
+    key = json.dumps([model_text, *own, *sizes.values()])
+    if key not in _FOUND:
+        with nowhere() as mode:
+            model = hollow_model(config, recipe, dtype, attention, fused)
+            if checkpointing:
+                model.activation_checkpointing_enable({"use_reentrant": False})
+            model.train()
+            _FOUND[key] = _of_one(model, hollow_step(model, mode, dtype, **sizes), recipe, dtype, gemm)
+    return _FOUND[key]
 
 
-def _of_one(model: torch.nn.Module, step: dict[str, float], recipe: Recipe, dtype: torch.dtype, gemm: str):
+def _of_one(model: torch.nn.Module, step: HollowStep, recipe: Recipe, dtype: torch.dtype, gemm: str):
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     frozen = [parameter for parameter in model.parameters() if not parameter.requires_grad]
     stored, unpacked = _stored_bytes(model, frozen, recipe, dtype, gemm)
@@ -153,10 +145,13 @@ def _of_one(model: torch.nn.Module, step: dict[str, float], recipe: Recipe, dtyp
         unpacked=unpacked,
         trained=sum(parameter.nbytes for parameter in trained),
         optimizer=optimizer_bytes(recipe.train.optimizer) * sum(parameter.numel() for parameter in trained),
-        activations=step["kept"],
-        working=step["most"] - step["kept"],
+        activations=step.kept,
+        working=step.most - step.kept,
+        evaluating=step.evaluating,
+        gaps=0,
         libraries=0,
-        flops=step["flops"] * recipe.train.accumulation,
+        flops=step.flops * recipe.train.accumulation,
+        seconds=step.seconds * recipe.train.accumulation,
     )
 
 
@@ -169,44 +164,6 @@ def optimizer_bytes(name: str) -> int:
     if "8bit" in name:
         return 2  # two moments of 8 bits
     return {"sgd": 0, "adafactor": 1, "lion_32bit": 4}.get(name, ADAM_BYTES)  # adafactor: rows' and columns' means
-
-
-@contextlib.contextmanager
-def _nowhere():
-    """Inside, new tensors have no content, and the random state is as before afterwards."""
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())), torch.device("meta"):
-        yield
-
-
-def _hollow_model(config: Any, recipe: Recipe, dtype: torch.dtype, attention: str | None, fused: bool):
-    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
-
-    kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-    options = {"attn_implementation": attention} if attention else {}
-    model = kind.from_config(config, dtype=dtype, trust_remote_code=recipe.model.trust_remote_code, **options)
-    if recipe.train.method == "full":
-        return model.float()
-    model.requires_grad_(False)
-    return add_lora(model, recipe.lora.model_copy(update={"fused": recipe.lora.fused and fused}), 0)
-
-
-def _one_step(model: torch.nn.Module, rows: int, length: int, labelled: float, micro_batches: int) -> dict[str, float]:
-    """Forward and backward of a step: `kept` and `most` bytes, and the `flops` of one micro-batch."""
-    with torch.device("cpu"):
-        batch = PaddingCollator(0, encoder_decoder=has_encoder(model))(_rows(rows, length, labelled))
-    batch = {name: tensor.to("meta") for name, tensor in batch.items()}
-    watched, seen = TensorBytes([*model.parameters(), *model.buffers(), *batch.values()]), {"kept": 0}
-    noted = model.get_output_embeddings().register_forward_pre_hook(lambda *_: seen.update(kept=watched.live))
-    with watched:
-        for _ in range(micro_batches):
-            summed_loss(model, batch).backward()
-    noted.remove()
-    return seen | {"most": watched.most, "flops": watched.flops / micro_batches}
-
-
-def _rows(rows: int, length: int, labelled: float) -> list[dict[str, list[int]]]:
-    masked = length - max(1, round(labelled * length))
-    return [{"input_ids": [0] * length, "labels": [-100] * masked + [0] * (length - masked)} for _ in range(rows)]
 
 
 def _stored_bytes(model, frozen: list[torch.nn.Parameter], recipe: Recipe, dtype: torch.dtype, gemm: str):
@@ -225,11 +182,20 @@ def _stored_bytes(model, frozen: list[torch.nn.Parameter], recipe: Recipe, dtype
 
 
 def _quantized_weights(model: torch.nn.Module) -> list[torch.Tensor]:
-    """Weights that bitsandbytes would store in 4 bits: of all linear layers but the output layer."""
-    last = model.get_output_embeddings()
-    layers = {getattr(module, "base_layer", module) for module in model.modules()}
-    frozen = [layer for layer in layers if isinstance(layer, torch.nn.Linear) and layer is not last]
-    return [layer.weight for layer in frozen if not layer.weight.requires_grad]
+    """Weights (out, in) that bitsandbytes would store in 4 or 8 bits: of the layers that transformers hands to it."""
+    from transformers.pytorch_utils import Conv1D
+    from transformers.quantizers.base import HfQuantizer
+    from transformers.quantizers.quantizers_utils import should_convert_module
+
+    base = model.get_base_model() if hasattr(model, "peft_config") else model
+    kept = HfQuantizer.get_modules_to_not_convert(base, None, base._keep_in_fp32_modules)
+    found = {}
+    for name, module in base.named_modules():
+        layer = getattr(module, "base_layer", module)
+        linear = type(layer) in (torch.nn.Linear, Conv1D) and not layer.weight.requires_grad  # adapters are linear, too
+        if linear and should_convert_module(name.removesuffix(".base_layer"), kept):
+            found[layer] = layer.weight.T if type(layer) is Conv1D else layer.weight
+    return list(found.values())
 
 
 def bytes_in_4_bits(quantization) -> float:
@@ -239,14 +205,47 @@ def bytes_in_4_bits(quantization) -> float:
     return 0.5 + scale / block
 
 
+def heap_gaps() -> float:
+    """What the allocator holds beside a step's tensors, as a share of them: nothing where a GPU trains.
+
+    The C library's heap can't close the holes that temporaries inside of operations leave between what is kept.
+    """
+    return 0.0 if torch.cuda.is_available() else _GAPS
+
+
 def library_bytes() -> int:
-    """Main memory that this process holds with the libraries of a training and no model; 0 where a GPU trains."""
+    """Main memory that a training's process holds apart from its model; 0 where a GPU trains.
+
+    What the libraries take when they are loaded and what their kernels take when they first run is measured: a model
+    of a few numbers is trained.
+    """
     if torch.cuda.is_available():
         return 0
     import psutil
 
-    from ftlib.core import train, trainer  # noqa: F401 (their libraries take hundreds of MiB)
-
     with contextlib.suppress(ImportError):
         import bitsandbytes  # noqa: F401
-    return psutil.Process().memory_info().rss + _FIRST_STEP_BYTES
+    _train_a_few_numbers()
+    gc.collect()
+    give_back_memory()
+    return psutil.Process().memory_info().rss
+
+
+def _train_a_few_numbers() -> None:
+    import numpy
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from ftlib.core.lora import for_training
+    from ftlib.core.train import train
+
+    recipe = Recipe.model_validate(
+        {"name": "tiny", "data": {"path": "."}, "model": {"base": "."}, "train": {"epochs": 1}}
+    )
+    sizes = {"hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 1}
+    row, tokenizer = {"input_ids": [1] * 8, "labels": [1] * 8}, SimpleNamespace(pad_token_id=0)
+    states = random.getstate(), numpy.random.get_state()
+    with torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
+        model = for_training(LlamaForCausalLM(LlamaConfig(vocab_size=64, **sizes)), recipe)
+        train(model, tokenizer, [row] * recipe.train.batch_rows, [row], folder, recipe)
+    random.setstate(states[0])
+    numpy.random.set_state(states[1])

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
 from ftlib import atomic
-from ftlib.core.batches import LengthGroupedBatches
+from ftlib.core import device as devices
+from ftlib.core.batches import IGNORED, LengthGroupedBatches
 from ftlib.core.device import Device
+from ftlib.core.distributed import decided_by_first, group, launched
 from ftlib.core.lora import fused_adapter, lora_layers
 from ftlib.core.loss import computed_in
+from ftlib.core.memory import TrainingMemory, heap_gaps, needed
 from ftlib.recipe import Recipe
 
 PLAN_NAME = "plan.json"
+HEADROOM = 0.92  # share of the memory that may be planned: allocators leave gaps
 
 
 class Plan(NamedTuple):
@@ -37,6 +42,7 @@ class Plan(NamedTuple):
     activation_checkpointing: bool
     reasons: list[str]
     compiled: bool = False  # whether the decoder layers run through torch.compile
+    peak_memory_bytes: int | None = None  # the process on a CPU, its tensors on a GPU; None: the model's code hides it
 
     @classmethod
     def compiled_in(cls, out_dir: Path) -> bool | None:
@@ -66,12 +72,14 @@ def make_plan(
     recipe: Recipe,
     machine: Device,
     notes: Sequence[str],
+    checkpointing: tuple[bool, str],
 ) -> Plan:
     """Put together what the training will do.
 
     Args:
         model: with its adapter. batches: of the training. trained_tokens: labels in one epoch.
         machine: from `device.describe`. notes: reasons that others have stated (gemm, compile).
+        checkpointing: from `choose_checkpointing`.
 
     Returns:
         The plan.
@@ -79,7 +87,6 @@ def make_plan(
     train = recipe.train
     steps_per_epoch = math.ceil(batches.count(1) / train.accumulation)
     trainable, total = count_parameters(model)
-    checkpointing, reason = checkpointing_of(model, recipe, machine)
     return Plan(
         device=f"{machine.kind}: {machine.name}, {machine.cores} cores",
         dtype=str(model.dtype).removeprefix("torch."),
@@ -92,8 +99,13 @@ def make_plan(
         padding=padding_share(batches),
         trainable_parameters=trainable,
         total_parameters=total,
-        activation_checkpointing=checkpointing,
-        reasons=[_dtype_reason(model, machine, recipe.model.dtype), *notes, _fused_reason(model, recipe), reason],
+        activation_checkpointing=checkpointing[0],
+        reasons=[
+            _dtype_reason(model, machine, recipe.model.dtype),
+            *notes,
+            _fused_reason(model, recipe),
+            checkpointing[1],
+        ],
     )
 
 
@@ -119,31 +131,102 @@ def padding_share(batches: LengthGroupedBatches) -> float:
     return 1 - tokens / places
 
 
-def checkpointing_of(model: torch.nn.Module, recipe: Recipe, machine: Device) -> tuple[bool, str]:
-    """`choose_checkpointing` for a model that is loaded."""
-    possible = getattr(model, "supports_gradient_checkpointing", True)
-    return choose_checkpointing(recipe.train.activation_checkpointing, count_parameters(model)[1], machine, possible)
+class LargestBatch(NamedTuple):
+    """The micro-batch that takes most memory."""
+
+    rows: int
+    length: int  # tokens of its longest row, those that a decoder writes left out
+    labelled: float  # trained tokens over all of its places
+
+    @classmethod
+    def of(cls, rows: Sequence[Mapping], batches: Iterable[Sequence[int]], *, packed: bool = False) -> LargestBatch:
+        """The one with most places.
+
+        Args:
+            rows: from `feed.training_rows`. batches: indices of rows. packed: whether its rows are laid end to end.
+        """
+        size = lambda batch: len(batch) * max(len(rows[row]["input_ids"]) for row in batch)
+        chosen = [rows[row] for row in max(batches, key=size)]
+        lengths = [len(row["input_ids"]) for row in chosen]
+        count, length = (1, sum(lengths)) if packed else (len(lengths), max(lengths))
+        labels = sum(label != IGNORED for row in chosen for label in row["labels"])
+        return cls(count, length, labels / (count * length))
 
 
 def choose_checkpointing(
-    wanted: bool | str, parameters: int, machine: Device, possible: bool = True
+    model: torch.nn.Module, recipe: Recipe, largest: LargestBatch, free_bytes: int | None = None
 ) -> tuple[bool, str]:
     """Whether to recompute activations in the backward pass, and why.
 
+    Asked for "auto", it is whether a step with the largest batch fits into the free memory without.
+
     Args:
-        wanted: by the recipe. parameters: all of the model's. machine: from `device.describe`.
-        possible: whether the model's code can do it.
+        model: loaded and ready to be trained. recipe: that of the training.
+        largest: its micro-batch. free_bytes: beside the loaded model; None for what is free now.
 
     Returns:
         The choice and its reason.
     """
-    if not possible:
+    wanted = recipe.train.activation_checkpointing
+    if not getattr(model, "supports_gradient_checkpointing", True):
         return False, "activation checkpointing: off, this model has none"
     if wanted != "auto":
         return bool(wanted), f"activation checkpointing: {'on' if wanted else 'off'}, set by the recipe"
-    if parameters * 16 < machine.memory_bytes:  # a rule of thumb: activations of a batch stay below ~12 bytes a weight
-        return False, "activation checkpointing: off, the model is small for this memory"
-    return True, "activation checkpointing: on, the model is large for this memory"
+    free = (devices.available_bytes() if free_bytes is None else free_bytes) // _sharing(model)
+    planned = planned_memory(model, recipe, largest, free)
+    if planned is None:
+        return True, "activation checkpointing: on, because what a step takes without it could not be found"
+    on = _decided(not fits(planned.stepping, free))
+    taken, there = (f"{size / 2**20:,.0f}" for size in (planned.stepping, free))
+    needs = f"{largest.rows} x {largest.length} tokens take {taken} of {there} MiB free"
+    return on, f"activation checkpointing: {'on' if on else 'off'}, because without it {needs}"
+
+
+def fits(taken: int, there: int) -> bool:
+    """Whether so many bytes may be planned of those that are there."""
+    return taken <= HEADROOM * there
+
+
+def planned_memory(
+    model: torch.nn.Module, recipe: Recipe, largest: LargestBatch, free_bytes: int, checkpointing: bool = False
+) -> TrainingMemory | None:
+    """What a training takes beside the loaded model, as `memory.needed` finds it.
+
+    Args:
+        model, recipe, largest: as of `choose_checkpointing`. free_bytes: beside the loaded model.
+        checkpointing: whether activations are recomputed.
+
+    Returns:
+        The bytes, of which `stepping` and `added` hold here; None where the model's code needs its weights to run.
+    """
+    config, dtype = model.config, computed_in(model)
+    plain = recipe.train.method == "full" or any(fused_adapter(layer) for layer in lora_layers(model))
+    try:
+        return needed(
+            config,
+            recipe,
+            dtype=dtype,
+            gemm="plain" if plain else "streamed",
+            checkpointing=checkpointing,
+            **largest._asdict(),
+            attention=config._attn_implementation,
+            gaps=heap_gaps(),
+            evaluated=devices.tokens_of_forward(config, dtype, model.device.type, free_bytes),
+        )
+    except Exception as error:  # code of any model, on tensors that it was not written for
+        logging.getLogger(__name__).warning("the plan of memory was left out: %s: %s", type(error).__name__, error)
+        return None
+
+
+def _decided(flag: bool) -> bool:
+    if launched() > 1:
+        group()  # all that are asked have come together
+    return decided_by_first(flag)
+
+
+def _sharing(model: torch.nn.Module) -> int:
+    """Processes that share the memory: on a CPU all that were launched together."""
+    return launched() if model.device.type == "cpu" else 1
 
 
 def _dtype_reason(model: torch.nn.Module, machine: Device, wanted: str) -> str:

@@ -22,7 +22,7 @@ from ftlib.core.distributed import is_main, launched, mean_loss_together, share_
 from ftlib.core.feed import choose_packing, make_batches, make_collator, sample_steps, training_rows
 from ftlib.core.loss import computed_in, has_encoder
 from ftlib.core.optimizers import make_optimizer, optimizer_note
-from ftlib.core.plan import PLAN_NAME, Plan, make_plan
+from ftlib.core.plan import PLAN_NAME, LargestBatch, Plan, choose_checkpointing, make_plan, planned_memory
 from ftlib.core.sharding import gathered, is_split
 from ftlib.core.trackers import reporting, require_trackers
 from ftlib.progress import progress
@@ -146,14 +146,20 @@ def _planned(
     tokens = sum(batches.lengths[row] for row in batches.rows(0)) * recipe.train.epochs
     before = Plan.compiled_in(out_dir)
     before = False if launched() > 1 and before is None else before  # timings differ, and all must decide alike
+    held, largest = devices.held_bytes(), LargestBatch.of(rows, batches.epoch(0), packed=packed)
+    chosen = choose_checkpointing(model, recipe, largest)
+    memory = planned_memory(model, recipe, largest, devices.available_bytes(), chosen[0])
+    if chosen[0]:  # before steps are timed, which may not fit without
+        model.activation_checkpointing_enable({"use_reentrant": False})
     make_steps = partial(sample_steps, model, tokenizer, rows, batches, packed=packed)
     compiled, compile_note = compile_where_it_pays(model, recipe.train.compile, make_steps, tokens, before)
     first = (rows[number]["labels"][0 if has_encoder(model) else 1 :] for number in batches.rows(0))
     labels = sum(label != IGNORED for labels in first for label in labels)
     loaded = [getattr(model, name, "") for name in ("gemm_reason", "attention_reason")]
     notes = [*loaded, packing_note, compile_note, optimizer_note(recipe.train.optimizer, machine.kind)]
-    plan = make_plan(model, batches, labels, recipe, machine, list(filter(None, notes)))
-    plan = plan._replace(compiled=compiled, padding=0.0 if packed else plan.padding)
+    plan = make_plan(model, batches, labels, recipe, machine, list(filter(None, notes)), chosen)
+    peak = None if memory is None else held + memory.added
+    plan = plan._replace(compiled=compiled, padding=0.0 if packed else plan.padding, peak_memory_bytes=peak)
     out_dir.mkdir(parents=True, exist_ok=True)
     if is_main():
         plan.save(out_dir / PLAN_NAME)

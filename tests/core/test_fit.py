@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-import torch
 
 from ftlib.cli import parse_overrides
-from ftlib.core.fit import HEADROOM, gemm_rate, parse_bytes, plan_recipe
+from ftlib.core.fit import parse_bytes, plan_recipe
+from ftlib.core.plan import HEADROOM
 from ftlib.errors import UserError
 from ftlib.recipe import Recipe
 
@@ -57,5 +57,18 @@ def test_a_base_that_is_not_there_is_the_users_to_correct(make_recipe):
         plan_recipe(make_recipe(model={"base": "/nowhere/at/all"}))
 
 
-def test_the_rate_is_of_products_of_that_width():
-    assert gemm_rate(torch.float32, 256, "cpu") > 1e8
+def test_recomputing_is_planned_where_the_longest_batch_does_not_fit_without(make_recipe):
+    recipe = make_recipe(train={"batch_rows": 32, "max_length": 256}, quantization={"gemm": "cached"})
+    wide = plan_recipe(recipe, memory_bytes=2**40).chosen
+    assert not wide.checkpointing
+    tight = plan_recipe(recipe, memory_bytes=int(0.9 * wide.memory.peak)).chosen
+    assert tight.checkpointing and tight.memory.stepping < wide.memory.stepping
+
+
+def test_the_time_of_a_step_grows_with_its_rows(recipe):
+    one, two = (
+        plan_recipe(recipe.model_copy(update={"train": recipe.train.model_copy(update={"batch_rows": rows})}))
+        for rows in (16, 64)
+    )
+    assert 0 < 2 * one.chosen.memory.seconds < two.chosen.memory.seconds
+    assert f"{two.chosen.memory.seconds:.2f} s" in two.text()

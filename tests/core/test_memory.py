@@ -7,9 +7,11 @@ import torch
 from transformers import AutoConfig
 
 from ftlib.core import memory
+from ftlib.core.device import tokens_of_forward
 from ftlib.core.load import load_base
-from ftlib.core.memory import TensorBytes, bytes_in_4_bits, needed, optimizer_bytes
-from ftlib.core.quantize import linear_4bit
+from ftlib.core.memory import bytes_in_4_bits, needed, optimizer_bytes
+from ftlib.core.quantize import linear_4bit, linear_8bit
+from tests.families import save_family
 
 SIZES = {"rows": 4, "length": 32, "labelled": 0.25, "attention": "eager"}
 
@@ -19,19 +21,6 @@ def _planned(recipe, **changes):
     return needed(
         config, recipe, **({"dtype": torch.float32, "gemm": "cached", "checkpointing": False} | SIZES | changes)
     )
-
-
-def test_bytes_are_counted_once_and_forgotten_with_their_tensor():
-    with torch.device("meta"), TensorBytes() as seen:
-        first = torch.empty(1000, dtype=torch.float32)
-        view = first.view(10, 100)[2:]
-        assert (seen.live, seen.most) == (4000, 4000)
-        second = first.to(torch.bfloat16)
-        assert seen.live == 6000
-        del first
-        assert seen.live == 6000  # its view holds it
-        del view, second
-        assert (seen.live, seen.most) == (0, 6000)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -87,3 +76,41 @@ def test_bytes_of_scales_and_states():
     Stored.double_quant = True
     assert bytes_in_4_bits(Stored) == pytest.approx((4 + 0.127) / 8, abs=1e-3)  # 4.127 bits: QLoRA, section 3
     assert [optimizer_bytes(name) for name in ("adamw_torch_fused", "paged_adamw_8bit", "sgd")] == [8, 2, 0]
+
+
+@pytest.mark.parametrize("family", ["gpt2", "t5", "gemma3", "qwen2"])
+@pytest.mark.parametrize("bits", [4, 8])
+def test_what_is_quantized_is_what_the_library_quantizes(make_recipe, tmp_path, family, bits):
+    stored = {"load_in_4bit": bits == 4, "load_in_8bit": bits == 8, "double_quant": False, "gemm": "streamed"}
+    recipe = make_recipe(model={"base": str(save_family(family, tmp_path)), "dtype": "float32"}, quantization=stored)
+    model, _ = load_base(recipe)
+    planned = _planned(recipe, gemm="streamed" if bits == 4 else "int8")
+    scales = sum(layer.weight.quant_state.absmax.nbytes for layer in linear_4bit(model))
+    scales += sum(layer.weight.SCB.nbytes for layer in linear_8bit(model))
+    assert planned.weights == scales + sum(t.nbytes for t in [*model.parameters(), *model.buffers()])
+
+
+def test_a_large_vocabulary_is_evaluated_in_batches_that_fit(make_recipe):
+    """32 rows of 256 tokens with 152,000 words take over nine GiB of logits and softmax; what is taken fits in a fourth."""
+    recipe = make_recipe()
+    config = AutoConfig.for_model("qwen2", vocab_size=151_936, hidden_size=896, intermediate_size=4864)
+    config.update({"num_hidden_layers": 2, "num_attention_heads": 14, "num_key_value_heads": 2})
+    free = 8 * 2**30
+    tokens = tokens_of_forward(config, torch.bfloat16, "cuda", free)
+    sizes = SIZES | {"length": 256, "labelled": 1.0, "attention": "sdpa"}
+    options = {"dtype": torch.bfloat16, "gemm": "streamed", "checkpointing": False, **sizes}
+    few = needed(config, recipe, **options, evaluated=tokens)
+    many = needed(config, recipe, **options, evaluated=32 * 256)
+    assert 256 <= tokens < 8 * 256
+    assert many.evaluating > 9 * 2**30 and few.evaluating < free / 4
+
+
+def test_the_peak_is_that_of_a_step_or_of_an_evaluation(make_recipe):
+    recipe = make_recipe()
+    alone, small, large = (_planned(recipe, evaluated=tokens, libraries=10**6) for tokens in (0, 1, 32 * 1000))
+    held = alone.libraries + alone.weights + alone.unpacked + alone.trained
+    assert alone.peak == small.peak == held + alone.optimizer + alone.activations + alone.working == held + alone.added
+    assert large.peak == held + large.optimizer + large.evaluating > alone.peak
+    assert large.stepping == alone.stepping
+    holed = _planned(recipe, gaps=0.5)
+    assert holed.gaps == round(0.5 * (alone.activations + alone.working)) == holed.stepping - alone.stepping

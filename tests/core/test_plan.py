@@ -6,7 +6,15 @@ import torch
 from ftlib.core.batches import LengthGroupedBatches, PaddingCollator
 from ftlib.core.device import describe
 from ftlib.core.loss import summed_loss
-from ftlib.core.plan import choose_checkpointing, count_parameters, make_plan, padding_share, total_steps
+from ftlib.core.plan import (
+    LargestBatch,
+    choose_checkpointing,
+    count_parameters,
+    make_plan,
+    padding_share,
+    planned_memory,
+    total_steps,
+)
 from ftlib.core.quantize import linear_4bit
 
 
@@ -34,19 +42,60 @@ def test_weights_in_4_bits_count_as_what_they_stand_for(adapted):
     assert trainable == sum(p.numel() for n, p in model.named_parameters() if "lora_" in n)
 
 
-def test_checkpointing_follows_memory_unless_the_recipe_says(make_recipe):
-    machine = describe()._replace(memory_bytes=16 * 10**9)
-    assert choose_checkpointing("auto", 10**8, machine)[0] is False
-    assert choose_checkpointing("auto", 7 * 10**9, machine)[0] is True
-    on, reason = choose_checkpointing(False, 7 * 10**9, machine)
-    assert on is False and reason.endswith("set by the recipe")
+KEPT = (False, "activation checkpointing: off")
+LARGEST = LargestBatch(rows=8, length=64, labelled=0.5)
 
 
-def test_a_model_that_cannot_checkpoint_is_not_asked_to():
-    machine = describe()._replace(memory_bytes=10**6)
+def test_the_largest_batch_is_the_one_with_most_places():
+    row = lambda length, labels: {"input_ids": [1] * length, "labels": [-100] * (length - labels) + [1] * labels}
+    rows = [row(4, 1), row(10, 5), row(6, 2), row(6, 4)]
+    assert LargestBatch.of(rows, [[0], [1], [2, 3]]) == (2, 6, 6 / 12)
+    assert LargestBatch.of(rows, [[0, 1], [2, 3]]) == (2, 10, 6 / 20)
+    assert LargestBatch.of(rows, [[0, 1], [2, 3]], packed=True) == (1, 14, 6 / 14)
+
+
+@pytest.mark.parametrize("gemm", ["cached", "streamed"])
+def test_checkpointing_follows_what_a_step_takes_of_the_free_memory(make_recipe, adapted, dtype, gemm):
+    recipe = make_recipe(model__dtype=dtype, quantization={"gemm": gemm})
+    model, _ = adapted(recipe)
+    taken = planned_memory(model, recipe, LARGEST, 2**40).stepping
+    for free, expected in ((2 * taken, False), (taken, True), (taken // 4, True)):
+        on, reason = choose_checkpointing(model, recipe, LARGEST, free)
+        assert on is expected
+        told = f"8 x 64 tokens take {taken / 2**20:,.0f} of {free / 2**20:,.0f} MiB free"
+        assert reason == f"activation checkpointing: {'on' if on else 'off'}, because without it {told}"
+    again = planned_memory(model, recipe, LARGEST, 2**40, checkpointing=True)
+    assert again.stepping < taken
+
+
+def test_a_larger_batch_needs_it_where_a_smaller_one_does_not(make_recipe, adapted):
+    model, _ = adapted()
+    free = 2 * planned_memory(model, make_recipe(), LARGEST, 2**40).stepping
+    assert not choose_checkpointing(model, make_recipe(), LARGEST, free)[0]
+    assert choose_checkpointing(model, make_recipe(), LARGEST._replace(rows=32), free)[0]
+
+
+def test_the_recipe_has_the_last_word_on_checkpointing(make_recipe, adapted):
+    model, _ = adapted()
+    for wanted, free in ((False, 0), (True, 2**50)):
+        recipe = make_recipe(train__activation_checkpointing=wanted)
+        on, reason = choose_checkpointing(model, recipe, LARGEST, free)
+        assert on is wanted and reason.endswith(f"{'on' if wanted else 'off'}, set by the recipe")
+
+
+def test_a_model_that_cannot_checkpoint_is_not_asked_to(make_recipe, adapted, monkeypatch):
+    model, _ = adapted()
+    monkeypatch.setattr(type(model.get_base_model()), "supports_gradient_checkpointing", False)
     for wanted in ("auto", True):
-        on, reason = choose_checkpointing(wanted, 10**9, machine, possible=False)
+        on, reason = choose_checkpointing(model, make_recipe(train__activation_checkpointing=wanted), LARGEST, 0)
         assert on is False and reason.endswith("this model has none")
+
+
+def test_a_model_whose_code_needs_its_weights_is_recomputed_to_be_safe(make_recipe, adapted, caplog):
+    model, _ = adapted()
+    model.config.hidden_act = "no such function"
+    on, reason = choose_checkpointing(model, make_recipe(), LARGEST, 2**50)
+    assert on is True and "could not be found" in reason and "no such function" in caplog.text
 
 
 def _fused_calls(loss: torch.Tensor) -> int:
@@ -74,7 +123,7 @@ def _fused_calls(loss: torch.Tensor) -> int:
 def test_what_the_plan_says_of_the_adapter_is_what_runs(adapted, make_recipe, rows, fields, calls, said):
     recipe = make_recipe(**fields)
     model, _ = adapted(recipe)
-    plan = make_plan(model, LengthGroupedBatches([5] * 20, 4, 3, 0), 40, recipe, describe(), [])
+    plan = make_plan(model, LengthGroupedBatches([5] * 20, 4, 3, 0), 40, recipe, describe(), [], KEPT)
     assert said in plan.text()
     assert _fused_calls(summed_loss(model.train(), PaddingCollator(0)(rows[:3]))) == calls
 
@@ -83,7 +132,7 @@ def test_what_the_plan_says_of_the_adapter_is_what_runs(adapted, make_recipe, ro
 def test_the_plan_says_which_dtype_runs_and_why(adapted, make_recipe, rows, wanted):
     recipe = make_recipe(model__dtype=wanted)
     model, _ = adapted(recipe)
-    plan = make_plan(model, LengthGroupedBatches([5] * 20, 4, 3, 0), 40, recipe, describe(), [])
+    plan = make_plan(model, LengthGroupedBatches([5] * 20, 4, 3, 0), 40, recipe, describe(), [], KEPT)
     runs = {layer.dequantized.dtype for layer in linear_4bit(model)}
     assert runs == {getattr(torch, plan.dtype)}
     why = "set by the recipe" if wanted != "auto" else "bfloat16 hardware"
@@ -93,7 +142,9 @@ def test_the_plan_says_which_dtype_runs_and_why(adapted, make_recipe, rows, want
 def test_the_plan_states_its_reasons(adapted, make_recipe, tmp_path):
     recipe = make_recipe()
     model, _ = adapted(recipe)
-    plan = make_plan(model, LengthGroupedBatches([5] * 20, 4, 3, 0), 40, recipe, describe(), ["gemm: x", "compile: y"])
+    plan = make_plan(
+        model, LengthGroupedBatches([5] * 20, 4, 3, 0), 40, recipe, describe(), ["gemm: x", "compile: y"], KEPT
+    )
     text = plan.text()
     assert "20 rows, 40 trained tokens an epoch; 10 steps of 4 x 1 rows" in text
     assert "gemm: x" in text and "fused" in text

@@ -10,10 +10,9 @@ from typing import NamedTuple
 import torch
 
 from ftlib.core.batches import IGNORED, ids_and_labels
-from ftlib.core.device import describe
 from ftlib.core.feed import make_collator, on_device
 from ftlib.core.loss import autocast, computed_in, has_encoder, summed_loss
-from ftlib.core.plan import checkpointing_of
+from ftlib.core.plan import LargestBatch, choose_checkpointing
 from ftlib.core.preflight.case import PreflightCase, PreflightFinding, trainable
 from ftlib.core.quantize import linear_8bit
 from ftlib.core.train import make_trainer, training_rows
@@ -47,7 +46,7 @@ def trainer_for(case: PreflightCase, rows: Sequence[dict], batches: Sequence[lis
     """
     steps, held_out = settings.pop("total_steps", 1), settings.pop("held_out", rows[:1])
     recipe = case.recipe.model_copy(update={"train": case.recipe.train.model_copy(update=settings)})
-    again, _ = checkpointing_of(case.model, recipe, describe())
+    again, _ = choose_checkpointing(case.model, recipe, LargestBatch.of(rows, batches))
     given = (case.model, case.tokenizer, rows, held_out, batches, folder, recipe)
     return make_trainer(*given, total_steps=steps, activation_checkpointing=again)
 

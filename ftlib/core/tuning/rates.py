@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from ftlib.core.batches import row_tokens
-from ftlib.core.device import describe
 from ftlib.core.feed import choose_packing, make_batches, on_device, training_rows
 from ftlib.core.loss import autocast, has_encoder, summed_loss
-from ftlib.core.plan import checkpointing_of
+from ftlib.core.plan import LargestBatch, choose_checkpointing
 from ftlib.core.preflight.case import unchanged
 from ftlib.core.train import make_trainer
 from ftlib.errors import UserError
@@ -117,7 +116,7 @@ def _trainer(model, tokenizer, rows, batches, folder: Path, recipe: Recipe, step
 
     settings = {"monitor_every_seconds": 0.0, "stop_on_explosion": "off"}
     plain = recipe.model_copy(update={"train": recipe.train.model_copy(update=settings)})
-    again, _ = checkpointing_of(model, recipe, describe())
+    again, _ = choose_checkpointing(model, recipe, LargestBatch.of(rows, batches.epoch(0)))
     given = (model, tokenizer, rows, rows[:1], batches, folder, plain)
     trainer = make_trainer(*given, total_steps=steps, activation_checkpointing=again)
     trainer.remove_callback(Pace)  # nothing is evaluated or saved

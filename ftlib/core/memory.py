@@ -21,7 +21,7 @@ from ftlib.recipe import Recipe
 
 ADAM_BYTES = 8  # a trained number: two moments in float32
 DEEPEST = 4  # layers of the model that is looked at; what a further one adds is known from them
-_GAPS = 0.35  # of what a step's tensors take on a CPU: .27 to .50 measured, on another model than checked, docs/LOG.md
+_GAPS = 0.5  # of what a step's tensors take on a CPU: .43 and .50 on one model, .53 on another, docs/LOG.md
 _CODE_BLOCKS = 256  # scales that share a scale of their own, where they are quantized, too (bitsandbytes)
 _FOUND: dict[str, TrainingMemory] = {}  # by what was asked: a run asks the same again and again
 

@@ -91,7 +91,7 @@ def test_what_is_quantized_is_what_the_library_quantizes(make_recipe, tmp_path, 
 
 
 def test_a_large_vocabulary_is_evaluated_in_batches_that_fit(make_recipe):
-    """32 rows of 256 tokens with 152,000 words take over nine GiB of logits and softmax; what is taken fits in a fourth."""
+    """With 152,000 words 32 rows of 256 tokens take over nine GiB; those that are taken fit in a fourth."""
     recipe = make_recipe()
     config = AutoConfig.for_model("qwen2", vocab_size=151_936, hidden_size=896, intermediate_size=4864)
     config.update({"num_hidden_layers": 2, "num_attention_heads": 14, "num_key_value_heads": 2})

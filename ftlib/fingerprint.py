@@ -61,7 +61,7 @@ def notebook_sha256(file: Path) -> str | None:
 
 
 def source_sha256(room: str = "") -> str:
-    """Digest of what a room's modules do; comments, docstrings and layout do not count.
+    """Digest of what a room's modules do; comments, docstrings and layout do not count, lists of words (YAML) do.
 
     A room is a folder of ftlib, "corridor" stands for the modules that every room uses, "" for all.
     """
@@ -69,8 +69,9 @@ def source_sha256(room: str = "") -> str:
         files = [file for file in PACKAGE.glob("*.py") if file.stem not in AROUND]
         files += [file for part in ("recipe", "stats") for file in (PACKAGE / part).rglob("*.py")]
     else:
-        files = [*(PACKAGE / room).rglob("*.py")]
-    return sha256_json([[file.relative_to(PACKAGE).as_posix(), _digest(file, source=True)] for file in sorted(files)])
+        files = [*(PACKAGE / room).rglob("*.py"), *(PACKAGE / room).rglob("*.yaml")]
+    digests = ((file.relative_to(PACKAGE).as_posix(), _digest(file, source=file.suffix == ".py")) for file in files)
+    return sha256_json(sorted(digests))
 
 
 def circumstances() -> dict[str, Any]:

@@ -319,9 +319,11 @@ def test_changed_source_counts_but_not_its_comments(run, monkeypatch, tmp_path):
     make(run, "01_data")
     (package / "data" / "new.py").write_text('def f():\n    """Says more."""\n    return (1)  # one\n')
     assert run.stale_reason("01_data") is None
-    assert append("cli.py", "\nx = 1\n") is None, "what only runs the notebooks"
+    assert append("cli/commands.py", "\nx = 1\n") is None, "what only runs the notebooks"
     assert append("core/__init__.py", "\nx = 1\n") is None, "a room above"
     assert append("rows.py", "\nx = 1\n") == "ftlib's source changed (corridor)"
+    make(run, "01_data")
+    assert append("data/word_lists.yaml", "\nmore: [word]\n") == "ftlib's source changed (data)"
 
 
 def test_what_came_from_the_hub_is_known_by_its_revision(run, monkeypatch, tmp_path):

@@ -2,7 +2,7 @@
 # make real    the same on a real language model (SmolLM2-135M, from the Python package index), into runs/smollm2
 # make render  the executed notebooks of `make run`, for reading, into docs/rendered
 # make test    every test that runs on a CPU
-# make lab     JupyterLab on notebooks/
+# make lab     JupyterLab on notebooks/ (in a container, as root: LAB_ARGS=--allow-root)
 # make bench   the benchmarks
 # make lint    ruff over code and notebooks, mypy over ftlib (the first part of make test)
 # make test-lowest, make test-latest   fast tests with the oldest and the newest allowed versions, each in an environment
@@ -20,6 +20,7 @@ BIN := $(VENV)/bin
 RECIPE ?= data/recipes/demo.yaml
 OUT ?= runs/demo
 PYTEST_ARGS ?=
+LAB_ARGS ?=
 
 # Test files go to so many processes, each file whole to one (its fixtures are made once), with one thread each; with 0
 # one process takes them all, with as many threads as there are cores.
@@ -74,7 +75,7 @@ wheel: $(VENV)/.installed
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 lab: $(VENV)/.installed
-	$(BIN)/jupyter lab --ip=127.0.0.1 notebooks
+	$(BIN)/jupyter lab --ip=127.0.0.1 $(LAB_ARGS) notebooks
 
 bench: $(VENV)/.installed
 	@found=0; for script in benchmarks/*.py; do [ -e "$$script" ] || continue; found=1; \

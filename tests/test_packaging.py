@@ -161,7 +161,7 @@ def test_make_lab_shows_the_notebooks_until_it_is_told_to_end(tmp_path):
     own = {"ServerApp": {"port": port, "port_retries": 0}, "LabApp": {"open_browser": False}}
     (tmp_path / "jupyter_lab_config.json").write_text(json.dumps(own | {"IdentityProvider": {"token": "secret"}}))
     folders = {f"JUPYTER_{name}_DIR": str(tmp_path) for name in ("CONFIG", "DATA", "RUNTIME")}
-    command = ["make", "lab", f"VENV={sys.prefix}", "-o", f"{sys.prefix}/.installed"]
+    command = ["make", "lab", f"VENV={sys.prefix}", "LAB_ARGS=--allow-root", "-o", f"{sys.prefix}/.installed"]
     asked = urllib.request.Request(f"http://127.0.0.1:{port}/api/contents", headers={"Authorization": "token secret"})
     with (tmp_path / "log").open("wb") as log:
         lab = subprocess.Popen(

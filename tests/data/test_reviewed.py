@@ -6,10 +6,10 @@ import pytest
 import yaml
 
 from ftlib import jsonl, rows
-from ftlib.data.preparation import prepare
 from ftlib.data.reviewed import read_decisions
 from ftlib.errors import UserError
 from ftlib.run import Run
+from tests.data.made import prepare
 
 SOUND = {"id": "r1", "decision": "mend", "answer": "blue", "was": "red"}
 

@@ -57,7 +57,7 @@ STYLE = """<style>
 .ft-review .ft-both_wrong { --ft-own: #c04f00; --ft-key: "4"; }
 .ft-review .ft-unsure { --ft-own: #6b7280; --ft-key: "5"; }
 .ft-review .ft-keep { --ft-own: #00795a; --ft-key: "1"; } .ft-review .ft-mend { --ft-own: #0072b2; --ft-key: "2"; }
-.ft-review .ft-drop { --ft-own: #c04f00; --ft-key: "3"; } .ft-review .ft-undecided { --ft-own: #6b7280; --ft-key: "4"; }
+.ft-review .ft-drop { --ft-own: #c04f00; --ft-key: "3"; } .ft-review .ft-drop ~ .ft-unsure { --ft-key: "4"; }
 .ft-review button.ft-plain { border-radius: 9px; height: 32px; background: transparent; margin: 0; color: var(--ft-ink);
   border: 1px solid var(--ft-line); }
 .ft-review select, .ft-review input, .ft-review textarea { border-radius: 8px !important; }

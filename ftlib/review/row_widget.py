@@ -26,7 +26,7 @@ class RowWidget(ReviewWidget):
     def _below(self, wide: Any) -> list[Any]:
         import ipywidgets as w
 
-        self._scope.layout.display = "none"
+        self._scope.layout = w.Layout(display="none")  # one of its own: `wide` is that of everything
         return [w.Textarea(placeholder="The mended answer", rows=2, layout=wide)]
 
     def _asked(self, item: Item) -> str:

@@ -16,7 +16,7 @@ from ftlib.core.batches import batches_that_fit, row_tokens
 from ftlib.core.device import available_bytes, tokens_that_fit
 from ftlib.core.loss import has_encoder
 from ftlib.core.preflight.case import PreflightCase, PreflightFinding, trainable, unchanged
-from ftlib.core.preflight.steps import tolerance, trainer_for
+from ftlib.core.preflight.steps import longest_rows, tolerance, trainer_for
 from ftlib.core.train import training_rows
 
 _SECONDS_BETWEEN_LOOKS = 0.002
@@ -27,11 +27,8 @@ def memory(case: PreflightCase) -> PreflightFinding:
     """The longest batch, forward, backward, step and evaluation, fits into memory."""
     from accelerate.utils.memory import should_reduce_batch_size
 
-    longest = _longest(case, [*case.examples, *case.more])[: case.recipe.train.batch_rows]
-    rows, held_out = (
-        training_rows(part, case.recipe, name, has_encoder(case.model))
-        for part, name in ((longest, "train"), (_one_evaluation(case), "val"))
-    )
+    both = has_encoder(case.model)
+    rows, held_out = longest_rows(case), training_rows(_one_evaluation(case), case.recipe, "val", both)
     free, fits, needed = available_bytes(), len(rows), 0
     if case.model.device.type == "cpu":  # nothing is raised there: the system ends the process
         one = _needed(case, rows[:1], rows[:1])
@@ -45,7 +42,7 @@ def memory(case: PreflightCase) -> PreflightFinding:
                 raise
             fits //= 2
         torch.cuda.empty_cache()
-    tokens = row_tokens(longest[0], has_encoder(case.model))
+    tokens = row_tokens(rows[0], both)
     numbers = {"rows": len(rows), "fit": fits, "tokens": tokens, "bytes": needed, "free_bytes": free}
     told = f"{len(rows)} rows of up to {tokens} tokens and an evaluation: "
     if fits == len(rows):
@@ -77,10 +74,6 @@ def resume(case: PreflightCase) -> PreflightFinding:
     told = f"the adapter after 1 + 1 steps differs from that after 2 by {apart:.1e} (relative, at most {allowed:g})"
     advice = "something that the training goes by is not in the checkpoint: do not rely on resuming a killed run"
     return PreflightFinding("resume", apart <= allowed, told, {"apart": apart, "allowed": allowed}, advice)
-
-
-def _longest(case: PreflightCase, examples: Sequence) -> list:
-    return sorted(examples, key=lambda each: -row_tokens(each, has_encoder(case.model)))
 
 
 def _one_evaluation(case: PreflightCase) -> list:

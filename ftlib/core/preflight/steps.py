@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import torch
 
-from ftlib.core.batches import IGNORED, ids_and_labels
+from ftlib.core.batches import IGNORED, ids_and_labels, row_tokens
 from ftlib.core.feed import make_collator, on_device
 from ftlib.core.loss import autocast, computed_in, has_encoder, summed_loss
 from ftlib.core.plan import LargestBatch, choose_checkpointing
@@ -46,7 +46,8 @@ def trainer_for(case: PreflightCase, rows: Sequence[dict], batches: Sequence[lis
     """
     steps, held_out = settings.pop("total_steps", 1), settings.pop("held_out", rows[:1])
     recipe = case.recipe.model_copy(update={"train": case.recipe.train.model_copy(update=settings)})
-    again, _ = choose_checkpointing(case.model, recipe, LargestBatch.of(rows, batches))
+    longest = longest_rows(case)  # by which the training decides, too
+    again, _ = choose_checkpointing(case.model, recipe, LargestBatch.of(longest, [range(len(longest))]))
     given = (case.model, case.tokenizer, rows, held_out, batches, folder, recipe)
     return make_trainer(*given, total_steps=steps, activation_checkpointing=again)
 
@@ -101,6 +102,13 @@ def few_rows(case: PreflightCase, most: int = _ROWS) -> list[dict]:
     """Up to so many training rows, short and long ones, at most as many as a batch has."""
     few = case.few(min(most, max(2, case.recipe.train.batch_rows)))
     return training_rows(few, case.recipe, "train", has_encoder(case.model))
+
+
+def longest_rows(case: PreflightCase) -> list[dict]:
+    """A batch of the longest rows, the longest first."""
+    both = has_encoder(case.model)
+    ordered = sorted([*case.examples, *case.more], key=lambda each: -row_tokens(each, both))
+    return training_rows(ordered[: case.recipe.train.batch_rows], case.recipe, "train", both)
 
 
 def padded_batch(case: PreflightCase, rows: Sequence[dict]) -> dict[str, torch.Tensor]:

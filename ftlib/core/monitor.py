@@ -99,7 +99,7 @@ class Monitor:
     def __enter__(self) -> Monitor:
         if self._every_seconds:
             self._over = threading.Event()
-            self._thread = threading.Thread(target=self._run, args=(Hardware(),), name="ftlib-monitor", daemon=True)
+            self._thread = threading.Thread(target=self._run, name="ftlib-monitor", daemon=True)
             self._thread.start()
         return self
 
@@ -111,8 +111,8 @@ class Monitor:
             self._thread.join()
             self._thread = None
 
-    def _run(self, hardware: Hardware) -> None:
-        ended = False
+    def _run(self) -> None:
+        hardware, ended = Hardware(), False  # made here: psutil counts from the same thread's call before
         while not ended:  # the last sample is taken at the end, so that a short training has one
             ended = self._over.wait(self._every_seconds)
             self.latest = {name: round(value, 4) for name, value in hardware.sample().items()}

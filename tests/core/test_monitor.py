@@ -41,6 +41,16 @@ def test_samples_come_at_their_pace_and_once_more_at_the_end():
     assert len(lines) == count
 
 
+def test_the_first_sample_is_of_the_time_since_the_beginning():
+    """psutil counts in each thread apart, and a thread's first call gives 0."""
+    lines = []
+    with Monitor(lines.append, every_seconds=60):
+        until = time.perf_counter() + 0.3
+        while time.perf_counter() < until:
+            pass
+    assert len(lines) == 1 and lines[0]["cpu_share"] > 0
+
+
 def test_the_thread_ends_where_the_training_fails():
     lines = []
     with pytest.raises(ZeroDivisionError), Monitor(lines.append, every_seconds=60):

@@ -23,7 +23,7 @@ _TRAINING = {
 }
 _HARDWARE = {
     "memory": ("GiB", False, {"process": ("process_memory_bytes", 2**30), "GPU": ("gpu_memory_bytes", 2**30)}),
-    "busy": ("share", False, {"CPU, all of it": ("cpu_share", 1), "GPU": ("gpu_share", 1)}),
+    "busy": ("share of the time", False, {"all CPU cores": ("cpu_share", 1), "GPU": ("gpu_share", 1)}),
     "power": ("watts", False, {"GPU": ("gpu_power_watts", 1)}),
     "temperature": ("degrees Celsius", False, {"GPU": ("gpu_temperature_celsius", 1)}),
 }
@@ -45,7 +45,7 @@ def course_figure(metrics_path: str | Path, best_step: int | None = None) -> Fig
     rows = -(-max(1, len(shown)) // columns)
     figure, axes = new_figure(3.5 * columns, 2.6 * rows, rows, columns, squeeze=False)
     for at, (title, ((label, log, keys), part)) in zip(axes.flat, shown.items(), strict=False):
-        _draw(at, _curves(keys, part), best_step)
+        _draw(at, _curves(keys, part), best_step, legend=len(keys) > 1)
         at.set(title=title, ylabel=label, yscale="log" if log else "linear")
         at.set_ylim(bottom=None if log else 0)
     for at in axes[-1]:
@@ -65,10 +65,10 @@ def _curves(keys: Mapping[str, tuple[str, float]], lines: Sequence[Mapping]) -> 
     return found
 
 
-def _draw(axes: Axes, curves: Mapping[str, tuple[list, list]], best_step: int | None) -> None:
+def _draw(axes: Axes, curves: Mapping[str, tuple[list, list]], best_step: int | None, legend: bool) -> None:
     for colour, (name, (steps, values)) in zip(COLOURS, curves.items(), strict=False):
         axes.plot(steps, values, color=colour, marker="." if len(steps) <= 30 else "", label=name)
     if best_step is not None:
         axes.axvline(best_step, color=INK, linestyle="--", linewidth=1)
-    if len(curves) > 1:
+    if legend:
         axes.legend()

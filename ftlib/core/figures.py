@@ -61,7 +61,9 @@ def one_block_figure(weight: torch.Tensor, shown: int = 32) -> Figure:
     axes.plot(places, original[:shown].tolist(), "o", color=COLOURS[0], markersize=5, label="as trained")
     axes.plot(places, restored.tolist(), "_", color=COLOURS[1], markersize=10, markeredgewidth=2, label="from 4 bits")
     axes.grid(visible=False)
-    axes.set(title="one block: every weight moves to the nearest of 16 levels", xlabel="weight", ylabel="value")
+    axes.set(
+        title="one block: every weight moves to the nearest of 16 levels", xlabel="place in the block", ylabel="weight"
+    )
     figure.legend(loc="outside right upper")
     return figure
 
@@ -120,14 +122,6 @@ def exact_figure(metrics_path: str | Path, best_step: int | None = None) -> Figu
         ylabel="share",
         mark=best_step,
         mark_label="kept" if best_step is not None else "",
-    )
-
-
-def throughput_figure(metrics_path: str | Path) -> Figure:
-    """Tokens per second over steps, from metrics.jsonl."""
-    points = [(line["step"], line["tokens_per_second"]) for line in _lines(metrics_path) if "loss" in line]
-    return curve(
-        {"tokens": tuple(zip(*points, strict=True))}, title="throughput", xlabel="step", ylabel="tokens per second"
     )
 
 

@@ -135,11 +135,12 @@ def _headlines(before, after, together, result, seed: int) -> list[Headline]:
 def _show(stage: Stage, metrics: Path, best_step: int) -> None:
     """The report's pictures."""
     from ftlib.core import figures
+    from ftlib.core.course import course_figure
 
     told = {
         "loss": (figures.loss_figure, "Loss per trained token on training and validation rows."),
         "exact": (figures.exact_figure, "Validation answers that greedy decoding writes word for word, over steps."),
+        "course": (course_figure, "The course of the training: loss, rate, gradients, speed, memory and load."),
     }
     for name, (draw, caption) in told.items():
         stage.figure(draw(metrics, best_step=best_step), name, caption=caption)
-    stage.figure(figures.throughput_figure(metrics), "throughput", caption="Tokens per second while training.")

@@ -26,6 +26,7 @@ def test_every_number_of_a_training_is_drawn_over_its_step(tmp_path):
     assert mark.get_xdata()[0] == 20 and panels["loss"].get_yscale() == panels["gradient"].get_yscale() == "log"
     assert list(panels["memory"].lines[0].get_ydata()) == [2.0]  # GiB
     assert list(panels["busy"].lines[0].get_xdata()) == [5] and panels["busy"].get_ylim()[0] == 0
+    assert [text.get_text() for text in panels["busy"].get_legend().get_texts()] == ["all CPU cores"]
 
 
 def test_a_gpu_has_panels_of_its_own_and_no_samples_none(tmp_path):

@@ -11,7 +11,6 @@ from ftlib.core.figures import (
     loss_figure,
     nf4_figure,
     one_block_figure,
-    throughput_figure,
 )
 from ftlib.core.quantize import nf4_levels
 
@@ -44,7 +43,6 @@ def test_course_pictures_read_the_log(tmp_path):
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     training, validation, *_ = loss_figure(path, best_step=20).axes[0].lines
     assert list(training.get_ydata()) == [4.0, 3.0] and list(validation.get_xdata()) == [0, 20]
-    assert list(throughput_figure(path).axes[0].lines[0].get_ydata()) == [100.0, 200.0]
     assert list(exact_figure(path, best_step=20).axes[0].lines[0].get_ydata()) == [0.25]
     live = LiveLoss(path, interactive=False)
     live({"step": 50})

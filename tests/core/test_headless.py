@@ -42,7 +42,7 @@ def test_the_stage_stands_as_if_the_notebook_had_made_it(prepared, tiny_recipe, 
     manifest = read_manifest(folder)
     named = set(re.findall(r'Headline(?:\.of)?\(\s*"((?:val|train)_\w+)"', _notebook_code()))
     assert named and set(manifest["headlines"]) == named
-    assert {"loss", "exact", "throughput"} <= set(manifest["figures"]) and manifest["facts"]["dtype"]
+    assert {"loss", "exact", "course"} <= set(manifest["figures"]) and manifest["facts"]["dtype"]
     change = manifest["headlines"]["val_loss_change"]
     assert change["n"] == 8 and change["ci95"][0] <= change["value"] <= change["ci95"][1]
     assert prepared.refresh_summary()["train_steps"] == manifest["headlines"]["train_steps"]["value"] == 4

@@ -100,7 +100,7 @@ def special_whole(case: PreflightCase) -> PreflightFinding:
 
     advice = "the tokenizer must be called without split_special_tokens, and its tokens be marked as special"
     finding = _over_rows(case, "special_whole", fault, "", advice)
-    return finding._replace(told=f"{seen.total()} of them in the prompts, all whole") if finding.ok else finding
+    return finding._replace(told=f"{seen.total()} special tokens in the prompts, all whole") if finding.ok else finding
 
 
 def markers_whole(case: PreflightCase) -> PreflightFinding:
@@ -108,7 +108,7 @@ def markers_whole(case: PreflightCase) -> PreflightFinding:
     template = case.renderer.text(Row("", (Turn("user", "question"),), "", ("answer",)))
     sizes = {mark: len(_encoded(case, mark)) for mark in dict.fromkeys(_MARKER.findall(template))}
     split = [f"{mark!r} is {size} tokens" for mark, size in sizes.items() if size > 1]
-    told = ", ".join(split) or f"{len(sizes)} markers, each one token"
+    told = ", ".join(split) or f"markers in the template: {len(sizes)}, each one token"
     advice = "the base was not trained on this template: choose its own, or prompt.template: alpaca or plain"
     return PreflightFinding("markers_whole", not split, told, {"markers": len(sizes), "split": len(split)}, advice)
 

@@ -30,6 +30,8 @@ def rate_figure(finding: RateFinding, used: float | None = None) -> Figure:
             axes.axvline(rate, color=colour, linestyle="--", linewidth=1.2, label=f"{label}: {rate:.2g}")
     axes.set(title="one short training, its rate growing", xlabel="learning rate", ylabel="nats per trained token")
     axes.set_xscale("log")
+    if finding.losses:  # where the loss explodes would hide where it falls
+        axes.set_ylim(0.9 * min(finding.losses), 1.5 * finding.smoothed[0])
     axes.legend()
     return figure
 

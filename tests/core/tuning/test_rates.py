@@ -52,6 +52,8 @@ def test_the_finder_moves_nothing_and_stops_where_the_loss_has_grown(adapted, ma
     assert stops[-1] and not any(stops[:-1])
     figure = rate_figure(finding, used=0.01)
     assert figure.axes[0].get_xscale() == "log"
+    low, high = figure.axes[0].get_ylim()
+    assert low < min(finding.smoothed) and high == 1.5 * finding.smoothed[0], "the fall fills the picture"
     assert any("in the recipe: 0.01" in text.get_text() for text in figure.axes[0].get_legend().get_texts())
 
 

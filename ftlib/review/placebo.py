@@ -19,7 +19,9 @@ TRACED = frozenset(("training_conflict", "entity_mixup", "attribute_mixup", "com
 REPEATS = "repeats training"  # any of `TRACED`
 DEALT = "answers dealt anew"
 # Rules that look at the answer, or at whether there is one: dealing changes nothing, so only other systems count.
-ANSWER_ALONE = frozenset(("empty", "malformed", "missed_refusal", "untaught_refusal", "over_refusal", "repetition"))
+ANSWER_ALONE = frozenset(
+    ("empty", "malformed", "missed_refusal", "untaught_refusal", "over_refusal", "repetition", "other_answer")
+)
 
 
 class Fired(NamedTuple):
@@ -28,7 +30,7 @@ class Fired(NamedTuple):
     rule: str  # its label, or `REPEATS`
     share: Interval
     placebos: dict[str, Interval]
-    alone: bool = False  # whether the rule is one of `ANSWER_ALONE`
+    alone: bool = False  # whether the rule is, or the group holds, one of `ANSWER_ALONE`
 
     @property
     def verdict(self) -> str:
@@ -83,7 +85,7 @@ def against_placebos(
             label,
             share_of(fired, clusters, group),
             {name: share_of(*each, group) for name, each in sides.items()},
-            ANSWER_ALONE.issuperset(group),
+            not ANSWER_ALONE.isdisjoint(group),
         )
         for label, group in groups.items()
         if any(name in group for each in fired for name in each)

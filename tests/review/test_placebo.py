@@ -54,7 +54,8 @@ def test_a_rule_counts_against_its_placebos():
     traced, mixed = found
     assert (traced.rule, mixed.rule) == (placebo.REPEATS, "Attribute mix-up")
     assert traced.share.mean == 1 and set(traced.placebos) == {"another system", placebo.DEALT}
-    assert traced.verdict == "not told apart: shows little", "the other system's errors repeat training as often"
+    told = "not told apart: shows little (dealing can't tell)"
+    assert traced.verdict == told, "the other system's errors repeat training as often"
     assert mixed.verdict == "more than the placebos"
     rare = placebo.against_placebos([*seldom, ["attribute_mixup"]], [*keys, 40], {"another system": (often, keys)})
     assert rare[1].verdict == "less than a placebo"
@@ -67,6 +68,20 @@ def test_dealing_says_nothing_of_a_rule_that_sees_the_answer_alone():
         declined, keys, {"another system": (none, keys), placebo.DEALT: (declined, keys)}
     )
     assert found.alone and found.verdict == "more than the placebo (dealing can't tell)"
+
+
+def test_dealing_says_nothing_of_what_training_gives_somewhere():
+    """Whether some training row gives an answer does not depend on the question that it is dealt to."""
+    said = ["300 g", "400 g", "500 g", "600 g", "700 g", "800 g", "100 g", "200 g"]
+    fired = [list(taxonomy.firing(row, text, **OPTIONS)) for row, text in zip(ASKED, said, strict=True)]
+    dealt = placebo.dealt_anew(ASKED, said, 3, **OPTIONS)
+    assert all("other_answer" in each for each in (*fired, *dealt))
+    keys, none = list(range(8)), [[]] * 8
+    found = placebo.against_placebos(fired, keys, {"another system": (none, keys), placebo.DEALT: (dealt, keys)})
+    verdicts = {each.rule: each.verdict for each in found}
+    assert verdicts[placebo.REPEATS] == verdicts["Answer to another question"]
+    assert verdicts[placebo.REPEATS] == "more than the placebo (dealing can't tell)"
+    assert "dealing" not in verdicts["Entity mix-up"]
 
 
 @pytest.mark.parametrize("placebos", [{}, {"another system": ([], [])}])

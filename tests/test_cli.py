@@ -15,7 +15,7 @@ import nbformat
 import pytest
 
 from ftlib import atomic, jsonl
-from ftlib.cli import main, parse_overrides
+from ftlib.cli import commands, main, parse_overrides
 from ftlib.errors import UserError
 from ftlib.execute import execution_order, stage_named
 from ftlib.recipe import Recipe
@@ -78,6 +78,20 @@ def _write_notebook(file: Path, stage: str, before: str | None) -> None:
 def ftlib(project: Path, *arguments: str, **options) -> subprocess.CompletedProcess:
     command = [sys.executable, "-W", "ignore", "-m", "ftlib.cli", *arguments]
     return subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=TIMEOUT, **options)
+
+
+def test_help_says_what_each_command_does_in_the_words_of_its_function(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"])
+    told = dict(re.findall(r"^    (\S+) +(\S.*)$", capsys.readouterr().out, re.MULTILINE))
+    acts = {
+        name.removeprefix("do_").replace("_", "-"): act for name, act in vars(commands).items() if name[:3] == "do_"
+    }
+    assert told.keys() == acts.keys() and len(acts) == 17
+    for name, act in acts.items():
+        assert act.__doc__.rstrip(".").casefold() == told[name].casefold()
+    assert told["find-lr"] == "a short training whose learning rate grows; suggests one and changes nothing"
 
 
 @pytest.fixture(scope="module")

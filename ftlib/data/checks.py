@@ -13,7 +13,6 @@ from ftlib.data.boilerplate import Phrases
 from ftlib.data.formats import Reading
 from ftlib.data.habits import Habits
 from ftlib.data.table import Entry, Judged, all_text, batched
-from ftlib.data.tokens import load_tokenizer
 from ftlib.errors import UserError
 from ftlib.rows import Row, Turn
 
@@ -203,20 +202,6 @@ class Checker:
         if found and not (row.turns and language.may_be_foreign(asked, row.answer)):
             said = ", ".join(f"{part} in {spoken}" for part, spoken in found.items())
             yield Fault("language", f"{said}, not {self._wanted}")
-
-
-def judging(data, usual: Habits, model, overhead: Overhead) -> Callable[[list[Entry]], tuple[list[Judged], list[int]]]:
-    """A function from entries to what `Checker.judged` says of them, and how many tokens the over-long ones have.
-
-    `data` and `model`, whose tokenizer counts, are the recipe's sections.
-    """
-    checker = Checker(data, usual, token_counter(load_tokenizer(model)), overhead)
-
-    def judged(entries: list[Entry]) -> tuple[list[Judged], list[int]]:
-        before = len(checker.tokens)
-        return list(checker.judged(entries)), checker.tokens[before:]
-
-    return judged
 
 
 def token_counter(tokenizer) -> Callable[[Sequence[str]], np.ndarray]:

@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from ftlib.data import checks, habits, load
+from ftlib.data.judgement import judging
 from ftlib.data.prompts import Renderer
 from ftlib.data.table import each
 from ftlib.errors import UserError
@@ -25,7 +26,7 @@ def first_rows(recipe: Recipe, renderer: Renderer, most: int) -> list[Row]:
         read = load.load(data.path, Path(folder) / "first.arrow", data, watch=lambda records: islice(records, most))
         entries = list(each(read.table))
     usual = habits.learn_habits((entry.row for entry in entries), len(entries), data)
-    judged, _ = checks.judging(data, usual, recipe.model, checks.template_overhead(renderer))(entries)
+    judged, _ = judging(data, usual, recipe.model, checks.template_overhead(renderer))(entries)
     rows = [one.entry.row for one in judged if not one.reason]
     if not rows:
         found = f"none; the first is out for {judged[0].reason}: {judged[0].detail}"

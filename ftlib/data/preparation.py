@@ -4,41 +4,26 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ftlib import atomic, jsonl, rows
-from ftlib.data import (
-    askers,
-    audit,
-    checks,
-    decontaminate,
-    duplicates,
-    habits,
-    leakage,
-    load,
-    refusals,
-    reviewed,
-    split,
-    truth,
-)
+from ftlib import atomic, rows
+from ftlib.data import askers, audit, decontaminate, duplicates, habits, leakage, load, refusals, reviewed, split, truth
 from ftlib.data.candidates import sketch_table
+from ftlib.data.judgement import judge_rows
 from ftlib.data.ledger import Ledger
 from ftlib.data.paraphrases import embedder
-from ftlib.data.pool import mapped
 from ftlib.data.prompts import Renderer
-from ftlib.data.table import NAMES, TEST, TRAIN, VAL, Entry, Judged, Watch, WorkingTable, each, fetch, write_entries
+from ftlib.data.table import NAMES, TEST, TRAIN, VAL, Watch, WorkingTable, each, fetch
 from ftlib.data.tokens import load_tokenizer
 from ftlib.data.vocabulary import Lexicon
 from ftlib.progress import progress
 from ftlib.recipe import Recipe
 from ftlib.rows import Row
-from ftlib.stats import wilson
 
 STEPS = ("load", "clean", "deduplicate", "split", "check_leakage", "limit_refusals", "save", "audit")
 _AUDITED = 20_000  # training rows that the audit looks at, at most
@@ -55,6 +40,8 @@ class Preparation(AbstractContextManager):
         raw: the rows as loaded, see `ftlib.data.table`.
         rows: WorkingTable of the rows that passed the checks, mended.
         test: the test rows.
+        followed: people's decisions by what became of them.
+        overlong: tokens of the rows that had too many.
         lengths: int arrays (training rows,): tokens of each rendered row, and how many of them are trained.
         report: what goes to audit.json, as far as it is known.
     """
@@ -66,7 +53,6 @@ class Preparation(AbstractContextManager):
         self._work.mkdir(parents=True)
         self.renderer = Renderer.of(recipe, load_tokenizer(recipe.model))
         self.ledger = Ledger(self.folder)
-        self.overlong: list[int] = []  # tokens of the rows that have too many
         self.copies: dict[str, str] = {}  # id of a rejected copy -> id of the row that stays
         self.report: dict[str, Any] = {"rows_per_second": {}}
         self.leaks: dict[str, Any] = {"policy": recipe.data.leakage}
@@ -74,7 +60,6 @@ class Preparation(AbstractContextManager):
         self.language: str | None = None  # of most rows, or as the recipe has it
         path = recipe.data.decisions_path
         self.decisions = reviewed.read_decisions(path) if path else {}
-        self.followed: Counter[str] = Counter()  # decisions by what became of them
         duplicates.require_dates(recipe.data)
 
     def __exit__(self, *error: object) -> None:
@@ -124,36 +109,19 @@ class Preparation(AbstractContextManager):
             said = (entry.row for entry in each(self.raw, ["turns", "references"]))
             usual = habits.learn_habits(self._watch("learn habits", count)(said), count, data)
             self.language = usual.language
-        pii = Counter(dict.fromkeys(data.pii.kinds, 0))
         with self._timed("clean", count):
-            overhead = checks.template_overhead(self.renderer)
-            make = partial(checks.judging, data, usual, self.recipe.model, overhead)
-            judged = mapped(make, self._watch("clean", count)(each(self.raw)), count)
-            table = write_entries(self._passed(judged, pii), self._work / "checked.arrow")
-            self.rows = WorkingTable(table, self.ledger)
+            noted = (self.decisions, self.ledger, self._work / "checked.arrow", self._watch("clean", count))
+            done = judge_rows(self.raw, usual, self.recipe, self.renderer, *noted)
+            self.rows = WorkingTable(done.table, self.ledger)
+            self.followed, self.overlong = done.followed, done.overlong
         if not len(self.rows):
             self.ledger.stop("the checks", "at least one row")
         phrases = sorted(usual.phrases.opening | usual.phrases.closing)
         learned = {"phrases": phrases, "full_stops": usual.ends.punctuated}
-        self.report["clean"] = {"changed": dict(self.ledger.changed), "pii": dict(pii), "learned": learned}
+        self.report["clean"] = {"changed": dict(self.ledger.changed), "pii": dict(done.pii), "learned": learned}
         counts = {"flagged": dict(self.ledger.flagged), "rejected": dict(self.ledger.rejected)}
         self.report["decisions"] = dict(self.followed)
         return self.report["clean"] | counts
-
-    def _passed(self, judged: Iterable[tuple[list[Judged], list[int]]], pii: Counter[str]) -> Iterator[Entry]:
-        """The entries that stay, of batches of judged rows beside the tokens of the over-long ones."""
-        for batch, tokens in judged:
-            self.overlong += tokens
-            for found in batch:
-                one, done = reviewed.follow(found, self.decisions)
-                self.followed.update([done] * bool(done))
-                self.ledger.changed.update(one.entry.changes)
-                pii.update(one.entry.pii)
-                if one.reason:
-                    self.ledger.reject(one)
-                else:
-                    self.ledger.flag(one.entry.row, one.flags)
-                    yield one.entry
 
     def deduplicate(self) -> dict[str, Any]:
         """Finds rows that ask the same, copies and contradictions among them; the recipe says what becomes of them."""
@@ -254,17 +222,11 @@ class Preparation(AbstractContextManager):
             rows.write(self.folder / "counterfactuals.jsonl", pairs)
             report |= {"openings": [opening._asdict() for opening in heard[:20]]} | found
             if recipe.data.truth_path:
-                report["detectors"] = self._score()
+                self.ledger.close()
+                entries = each(self.rows.table, ("id", "changes", "pii"))
+                report["detectors"] = truth.detectors(recipe.data.truth_path, entries, self.folder, self.copies)
         atomic.write_json(self.folder / "audit.json", report)
         return report
-
-    def _score(self) -> dict[str, Any]:
-        self.ledger.close()
-        rejected = jsonl.read(self.folder / "rejected.jsonl")
-        checked = each(self.rows.table, ("id", "changes", "pii"))
-        kept = ({"id": entry.row.id, "changes": entry.changes, "pii": entry.pii} for entry in checked)
-        found = truth.flags(chain(kept, rejected), rejected)
-        return truth.score(truth.read(self.recipe.data.truth_path), found, self.copies)
 
     def _watch(self, what: str, total: int | None = None) -> Watch:
         return partial(progress, total=total, desc=what, interactive=self.interactive)
@@ -277,14 +239,3 @@ class Preparation(AbstractContextManager):
         seconds = time.perf_counter() - started
         speed = {"seconds": round(seconds, 3), "rows_per_second": round(done["rows"] / max(seconds, 1e-9))}
         self.report["rows_per_second"][step] = done | speed
-
-
-def note_headlines(stage, report: dict[str, Any]) -> None:
-    """Notes the stage's headline numbers: rows, and each detector's precision and recall with Wilson intervals."""
-    stage.headline("rows_in", report["rows"]["in"])
-    stage.headline("rows_kept", report["rows"]["kept"], n=report["rows"]["in"])
-    for name, figure in report.get("detectors", {}).items():
-        for measure, n in (("precision", figure["found"]), ("recall", figure["n"])):
-            if n and figure[measure] is not None:
-                right = round(figure[measure] * n)
-                stage.headline(f"{measure}_{name}", figure[measure], ci95=wilson(right, n), n=n)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from ftlib import jsonl
+from ftlib.data.table import Entry
 from ftlib.errors import UserError
 
 _PII = ("email", "phone", "card", "iban", "ip", "secret")
@@ -26,6 +28,22 @@ _FINDS = {name: {name} for name in _DETECTORS} | {
 }
 # A slip that normalization undoes (two question marks) makes a near copy an exact one: either name is right for it.
 _ALSO_RIGHT = {"exact_duplicate": {"near_duplicate"}, "near_duplicate": {"exact_duplicate"}}
+
+
+def detectors(
+    path: str | Path, entries: Iterable[Entry], folder: Path, copies: Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
+    """Precision and recall of each detector, as `score` has them, once all rows are judged.
+
+    Args:
+        path: JSON lines of the planted defects, see `read`.
+        entries: those that passed the checks, with `changes` and `pii`.
+        folder: where the ledger's rejected.jsonl lies, closed.
+        copies: ids of rejected copies -> ids that stay in their place.
+    """
+    rejected = jsonl.read(folder / "rejected.jsonl")
+    checked = ({"id": entry.row.id, "changes": entry.changes, "pii": entry.pii} for entry in entries)
+    return score(read(path), flags(chain(checked, rejected), rejected), copies)
 
 
 def read(path: str | Path) -> dict[str, list[dict[str, Any]]]:
@@ -52,7 +70,9 @@ def flags(rows: Iterable[Mapping[str, Any]], rejected: Iterable[Mapping[str, Any
     return found
 
 
-def score(planted: Mapping[str, list[dict[str, Any]]], found: Mapping[str, set[str]], copies: Mapping[str, str]):
+def score(
+    planted: Mapping[str, list[dict[str, Any]]], found: Mapping[str, set[str]], copies: Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
     """Precision and recall of each detector whose defect was `planted` (from `read`), by what `flags` found.
 
     A planted copy and its original are the same for a detector, so either of the two may be the one that it rejects,

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from ftlib.data.preparation import STEPS, Preparation, note_headlines
+from ftlib.data.audit import note_headlines
+from ftlib.data.preparation import STEPS, Preparation
 from ftlib.data.table import Entry, write_entries
 from ftlib.errors import UserError
 from ftlib.rows import Row, Turn

@@ -1,6 +1,9 @@
 """Scores of detectors, exact values."""
 
+from ftlib import jsonl
 from ftlib.data import truth
+from ftlib.data.table import Entry
+from tests.data import made
 
 PLANTED = {
     "a": [],
@@ -41,3 +44,20 @@ def test_a_near_copy_that_normalization_makes_exact_is_found():
     found = truth.score(PLANTED, flagged({"b": "exact_duplicate", "c": "exact_duplicate"}), {"b": "a", "c": "a"})
     assert found["near_duplicate"]["recall"] == 1.0 and found["near_duplicate"]["precision"] is None
     assert found["exact_duplicate"]["precision"] == 1.0
+
+
+def test_what_was_mended_masked_and_rejected_counts_as_found(tmp_path):
+    planted = [{"id": row, "defects": defects} for row, defects in PLANTED.items()]
+    jsonl.write(tmp_path / "truth.jsonl", planted)
+    jsonl.write(tmp_path / "rejected.jsonl", [{"id": "b", "reason": "exact_duplicate"}])
+    done = {"d": {"changes": ("html",)}, "f": {"pii": ("email",)}, "g": {"changes": ("html",)}}
+    entries = [Entry(made.row(row), **done.get(row, {})) for row in PLANTED if row != "b"]
+    found = truth.detectors(tmp_path / "truth.jsonl", entries, tmp_path, {"b": "a"})
+    assert {name: (one["precision"], one["recall"]) for name, one in found.items()} == {
+        "html": (0.5, 0.5),
+        "exact_duplicate": (1.0, 1.0),
+        "near_duplicate": (None, 0.0),  # nothing was named so
+        "duplicate": (1.0, 0.5),
+        "email": (1.0, 1.0),
+        "pii": (1.0, 1.0),
+    }

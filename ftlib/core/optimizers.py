@@ -21,6 +21,11 @@ _APART = {  # what the trainer would have to do for them, and does not
 }
 
 
+def trainable(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
+    """The parameters that are trained, by name."""
+    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+
 def make_optimizer(
     model: torch.nn.Module,
     args: TrainingArguments,
@@ -110,7 +115,7 @@ def _try(kind: type, options: dict, device: torch.device, name: str) -> None:
 
 def _groups(model: torch.nn.Module, weight_decay: float) -> list[dict]:
     """All trained parameters: matrices with weight decay, vectors (biases, norms) without."""
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    trained = trainable(model).values()
     matrices = [parameter for parameter in trained if parameter.ndim > 1]
     vectors = [parameter for parameter in trained if parameter.ndim <= 1]
     return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]

@@ -18,7 +18,7 @@ from ftlib import atomic, jsonl
 from ftlib.core.finetuned import attach_adapters, load_finetuned
 from ftlib.core.load import load_base
 from ftlib.core.loss import computed_in, has_encoder, log_likelihood
-from ftlib.core.optimizers import make_optimizer
+from ftlib.core.optimizers import make_optimizer, trainable
 from ftlib.core.published import is_whole_model
 from ftlib.data.prompts import IGNORED, Example, Renderer
 from ftlib.data.tokens import load_tokenizer
@@ -204,7 +204,7 @@ def _train(
         args._n_gpu = min(args.n_gpu, 1)
         rate = {"learning_rate": section.learning_rate, "lora_plus_ratio": recipe.train.lora_plus_ratio}
         optimizer = make_optimizer(model, args, recipe.train.optimizer, **rate)
-        values = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
+        values = {name: each.detach().clone() for name, each in trainable(model).items()}
         rows = Dataset.from_list([_ids(pair) for pair in pairs])
         given = {"args": args, "train_dataset": rows, "processing_class": tokenizer, "optimizers": (optimizer, None)}
         with warnings.catch_warnings():

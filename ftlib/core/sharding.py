@@ -15,6 +15,7 @@ import torch
 from torch.utils._pytree import tree_map_only
 
 from ftlib.core.distributed import launched, whole
+from ftlib.core.optimizers import trainable
 from ftlib.core.quantize import linear_4bit
 from ftlib.data.tokens import is_encoder_decoder
 from ftlib.errors import UserError
@@ -113,9 +114,8 @@ def take_fsdp(state: Any) -> None:
 
     if state.distributed_type == DistributedType.MULTI_CPU:
         state.fsdp_plugin = FullyShardedDataParallelPlugin()
-        state.distributed_type = PartialState().distributed_type = (
-            DistributedType.FSDP
-        )  # the first is read from the other
+        PartialState().distributed_type = DistributedType.FSDP  # from which states that are made later take theirs
+        state.distributed_type = DistributedType.FSDP
     state.fsdp_plugin.mixed_precision_policy = None
 
 
@@ -134,7 +134,7 @@ def average_on_cpus(model: torch.nn.Module) -> None:
 
 def gathered(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     """What is trained, whole and in main memory, by the model's own names; all processes have to call it at once."""
-    return {name: whole(each.detach()).cpu() for name, each in _trained(model).items()}
+    return {name: whole(each.detach()).cpu() for name, each in trainable(model).items()}
 
 
 @torch.no_grad()
@@ -146,7 +146,7 @@ def hand_out(model: torch.nn.Module, tensors: Mapping[str, torch.Tensor]) -> Non
     """
     from peft import get_peft_model_state_dict
 
-    named = get_peft_model_state_dict(model, state_dict=_trained(model), save_embedding_layers=False)
+    named = get_peft_model_state_dict(model, state_dict=trainable(model), save_embedding_layers=False)
     for name, parameter in named.items():
         parameter.copy_(_part_of(tensors[name], parameter))
 
@@ -201,10 +201,8 @@ def require_codes(model: torch.nn.Module, expected: Mapping[torch.nn.Module, int
     found = {}
     for module in _split_modules(model):
         module.unshard()
-        here = (
-            layer for layer in linear_4bit(module) if not hasattr(layer.weight, "device_mesh")
-        )  # not a deeper part's
-        found |= {layer: _sum_of_codes(layer) for layer in here}
+        layers = linear_4bit(module)  # those of deeper parts, too, which are split still
+        found |= {layer: _sum_of_codes(layer) for layer in layers if not hasattr(layer.weight, "device_mesh")}
         module.reshard()
     changed = sum(found.get(layer) != number for layer, number in expected.items())
     if changed:
@@ -214,10 +212,6 @@ def require_codes(model: torch.nn.Module, expected: Mapping[torch.nn.Module, int
 
 def _sum_of_codes(layer: torch.nn.Module) -> int:
     return int(layer.weight.data.view(torch.uint8).sum(dtype=torch.int64))
-
-
-def _trained(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
-    return {name: each for name, each in model.named_parameters() if each.requires_grad}
 
 
 def _split_modules(model: torch.nn.Module) -> Iterator[Any]:

@@ -10,8 +10,9 @@ import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from ftlib.core.optimizers import trainable
 from ftlib.core.preflight import limits, numbers, texts
-from ftlib.core.preflight.case import PreflightCase, PreflightFinding, trainable, unchanged
+from ftlib.core.preflight.case import PreflightCase, PreflightFinding, unchanged
 from ftlib.errors import UserError
 from ftlib.progress import progress
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from ftlib.core.optimizers import trainable
 from ftlib.data.prompts import Example, Renderer
 from ftlib.recipe import Recipe
 from ftlib.rows import Row
@@ -54,11 +55,6 @@ class PreflightCase(NamedTuple):
     def words(self, ids: Sequence[int]) -> str:
         """Token ids as text to be quoted."""
         return repr(self.tokenizer.decode(list(ids), skip_special_tokens=False))
-
-
-def trainable(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
-    """The parameters that are trained, by name."""
-    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
 @contextmanager

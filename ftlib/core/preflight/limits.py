@@ -15,7 +15,8 @@ import torch
 from ftlib.core.batches import batches_that_fit, row_tokens
 from ftlib.core.device import available_bytes, tokens_that_fit
 from ftlib.core.loss import has_encoder
-from ftlib.core.preflight.case import PreflightCase, PreflightFinding, trainable, unchanged
+from ftlib.core.optimizers import trainable
+from ftlib.core.preflight.case import PreflightCase, PreflightFinding, unchanged
 from ftlib.core.preflight.steps import longest_rows, tolerance, trainer_for
 from ftlib.core.train import training_rows
 

@@ -15,7 +15,8 @@ from ftlib.core.batches import IGNORED
 from ftlib.core.feed import choose_packing
 from ftlib.core.lora import FusedLora, lora_layers
 from ftlib.core.loss import autocast, base_logits, has_encoder, labelled_logits, summed_loss
-from ftlib.core.preflight.case import PreflightCase, PreflightFinding, nudged, trainable
+from ftlib.core.optimizers import trainable
+from ftlib.core.preflight.case import PreflightCase, PreflightFinding, nudged
 from ftlib.core.preflight.steps import (
     Step,
     compare_steps,

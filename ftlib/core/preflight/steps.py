@@ -12,8 +12,9 @@ import torch
 from ftlib.core.batches import IGNORED, ids_and_labels, row_tokens
 from ftlib.core.feed import make_collator, on_device
 from ftlib.core.loss import autocast, computed_in, has_encoder, summed_loss
+from ftlib.core.optimizers import trainable
 from ftlib.core.plan import LargestBatch, choose_checkpointing
-from ftlib.core.preflight.case import PreflightCase, PreflightFinding, trainable
+from ftlib.core.preflight.case import PreflightCase, PreflightFinding
 from ftlib.core.quantize import linear_8bit
 from ftlib.core.train import make_trainer, training_rows
 

@@ -33,7 +33,7 @@ from data.generator.demo import Demo  # noqa: E402
 from data.generator.questions import wordings  # noqa: E402
 from data.generator.wording.reverse import REVERSE_QUESTIONS  # noqa: E402
 from ftlib.core.loss import log_likelihood  # noqa: E402
-from ftlib.core.train import LOG_EVERY_STEPS  # noqa: E402
+from ftlib.core.trainer_factory import LOG_EVERY_STEPS  # noqa: E402
 from ftlib.plots import COLOURS, new_figure, percent_axis, style  # noqa: E402
 from ftlib.recipe import Recipe  # noqa: E402
 from ftlib.rows import Row, Turn  # noqa: E402

@@ -22,9 +22,10 @@ class Skipped(Exception):
 
 def ftlib(job: dict[str, Any], log: Log, compiled: bool = False) -> None:
     """This project: `load_base`, `add_lora` and `train`, everything left to its planner."""
-    from ftlib.core import train as core
+    from ftlib.core import trainer_factory
     from ftlib.core.load import load_base
     from ftlib.core.lora import add_lora
+    from ftlib.core.train import train
     from ftlib.recipe import Recipe
 
     recipe = Recipe.model_validate(
@@ -49,7 +50,7 @@ def ftlib(job: dict[str, Any], log: Log, compiled: bool = False) -> None:
             },
         }
     )
-    core.LOG_EVERY_STEPS = 1  # as in the other stacks
+    trainer_factory.LOG_EVERY_STEPS = 1  # as in the other stacks
     model, tokenizer = load_base(recipe)
     model = add_lora(model, recipe.lora, recipe.seed)
 
@@ -58,7 +59,7 @@ def ftlib(job: dict[str, Any], log: Log, compiled: bool = False) -> None:
             log(entry["step"], entry["loss"], entry["grad_norm"])
 
     with tempfile.TemporaryDirectory() as folder:
-        core.train(model, tokenizer, job["rows"], job["rows"][:2], folder, recipe, on_log=on_log)
+        train(model, tokenizer, job["rows"], job["rows"][:2], folder, recipe, on_log=on_log)
 
 
 def ftlib_compiled(job: dict[str, Any], log: Log) -> None:

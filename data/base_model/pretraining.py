@@ -112,15 +112,14 @@ def pretrain(
     out_dir.mkdir(parents=True, exist_ok=True)
     args = arguments(
         out_dir / "checkpoints",
-        total_steps=total_steps,
-        accumulation=accumulation,
-        batch_rows=batch_rows,
+        max_steps=total_steps,
+        gradient_accumulation_steps=accumulation,
+        per_device_train_batch_size=batch_rows,
         max_grad_norm=max_grad_norm,
-        log_every_steps=log_every_steps,
-        keep=2,
+        logging_steps=log_every_steps,
         seed=seed,
         bf16=bf16,
-        workers=workers,
+        dataloader_num_workers=workers,
     )
     if compile:
         print(compile_layers(model)[1])

@@ -5,14 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
 from ftlib.core.distributed import is_main, wait_for_all
+from ftlib.core.optimizers import trainable
 from ftlib.errors import UserError
+from ftlib.progress import without_library_bars
 
 STAGING = ".partial"
 # What libraries that hide the system's error number say: torch.save, and safetensors' own code.
@@ -81,10 +83,20 @@ def room_for(folder: Path, needed: int, what: str) -> Iterator[None]:
         ) from error
 
 
+def save_weights(model: torch.nn.Module, folder: str | Path, tensors: Mapping[str, torch.Tensor] | None = None) -> None:
+    """An adapter as PEFT writes it, or a whole model as transformers does, in safetensors.
+
+    Args:
+        model: what was trained. folder: is made. tensors: its weights, where the model itself is split; else None.
+    """
+    options = {"save_embedding_layers": False} if hasattr(model, "peft_config") else {}
+    with without_library_bars():  # else one per checkpoint in a headless log
+        model.save_pretrained(folder, state_dict=tensors, **options)
+
+
 def checkpoint_bytes(model: torch.nn.Module, per_number: int = 8) -> int:
     """About what a checkpoint takes: what is trained, and the optimizer's state of `per_number` bytes a number."""
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return sum(parameter.nbytes + per_number * parameter.numel() for parameter in trained)
+    return sum(each.nbytes + per_number * each.numel() for each in trainable(model).values())
 
 
 def _is_full(error: BaseException | None) -> bool:

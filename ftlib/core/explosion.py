@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import statistics
 from collections import deque
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import torch
@@ -26,6 +28,18 @@ class Watched(NamedTuple):
     step: int  # optimizer step that it belongs to, the first is 1
     batch: int | None  # number of the micro-batch in the training; None for the gradient of all of the step's
     value: torch.Tensor
+
+    def rows(self, batches: Iterable[Sequence[int]], accumulation: int, processes: int, place: int) -> list[int]:
+        """Indices of the rows that it comes from.
+
+        Args:
+            batches: of the whole training. accumulation: micro-batches that a process takes of a step.
+            processes, place: how many train together, taking the batches in turn, and which of them this is.
+        """
+        start, count = (self.step - 1) * accumulation * processes, accumulation * processes
+        if self.batch is not None:
+            start, count = self.batch * processes + place, 1
+        return [row for rows in islice(batches, start, start + count) for row in rows]
 
 
 class Broken(NamedTuple):
@@ -81,6 +95,17 @@ class ExplosionWatch:
         if not self._above[is_loss]:
             before.append(value)
         return Broken(reading, value, usual) if self._above[is_loss] >= _IN_A_ROW else None
+
+
+def require_finite(loss: float, step: int) -> None:
+    """Raises where a validation loss is no number.
+
+    Raises:
+        ExplosionError: it is not finite.
+    """
+    if not math.isfinite(loss):
+        fix = "set model.dtype: float32, or lower train.learning_rate; at step 0 the base itself is broken"
+        raise ExplosionError.of(f"training, validation at step {step}", "a finite loss", str(loss), fix)
 
 
 def explosion_error(broken: Broken, rows: list[str], rate: float, checkpoint: str | None) -> ExplosionError:

@@ -1,4 +1,4 @@
-"""Optimizers by the names that transformers gives them, with LoRA+'s rates where there is an adapter."""
+"""What is stepped, by which optimizer and at which rate: transformers' names, with LoRA+'s rates for an adapter."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from ftlib.errors import UserError
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments
+
+    from ftlib.recipe import Recipe
 
 _TRIED_ON = 8192  # numbers; 8-bit optimizers keep smaller tensors in 32 bits
 _APART = {  # what the trainer would have to do for them, and does not
@@ -62,6 +64,19 @@ def make_optimizer(
     if model.device.type == "cpu" and getattr(optimizer, "is_paged", False):
         optimizer.is_paged = False  # else it warns at every tensor that it cannot
     return optimizer
+
+
+def schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> torch.optim.lr_scheduler.LambdaLR:
+    """The recipe's learning-rate schedule over all `steps`: transformers', begun one step later.
+
+    Its warm-up starts at a rate of 0, with which the first step would teach nothing.
+    """
+    from transformers import get_scheduler
+
+    name = "constant_with_warmup" if recipe.train.scheduler == "constant" else recipe.train.scheduler
+    warmup = round(recipe.train.warmup_ratio * steps)
+    (factor,) = set(get_scheduler(name, optimizer, warmup + 1, steps + 1).lr_lambdas)
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: factor(step + 1))
 
 
 def optimizer_note(name: str, device: str) -> str | None:

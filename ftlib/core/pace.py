@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -13,55 +13,28 @@ from transformers import TrainerCallback, TrainingArguments
 from ftlib.core.distributed import decided_by_first
 
 
-def arguments(
-    out_dir: Path,
-    *,
-    total_steps: int,
-    accumulation: int,
-    batch_rows: int,
-    max_grad_norm: float,
-    log_every_steps: int,
-    keep: int,
-    seed: int,
-    bf16: bool,
-    fp16: bool = False,
-    workers: int = 0,
-    activation_checkpointing: bool = False,
-    neftune_alpha: float = 0.0,
-    report_to: Sequence[str] = (),
-    run_name: str | None = None,
-    project: str | None = None,
-) -> TrainingArguments:
-    """TrainingArguments for `TokenTrainer`, which does its own evaluating, saving and showing."""
+def arguments(out_dir: Path, **given) -> TrainingArguments:
+    """TrainingArguments for `TokenTrainer`, which does its own evaluating, saving and showing.
+
+    Args:
+        out_dir: of the checkpoints, of which two are kept. given: by transformers' names, what else a training needs.
+    """
     args = TrainingArguments(
         output_dir=str(out_dir),
-        max_steps=total_steps,
-        gradient_accumulation_steps=accumulation,
-        per_device_train_batch_size=batch_rows,
-        max_grad_norm=max_grad_norm,
-        logging_steps=log_every_steps,
         logging_first_step=True,
         logging_nan_inf_filter=False,  # the filter waits for the device at every step
         save_strategy="no",
         eval_strategy="no",
-        save_total_limit=keep,
-        seed=seed,
-        bf16=bf16,
-        fp16=fp16,
+        save_total_limit=2,
         use_cpu=not torch.cuda.is_available(),
-        dataloader_num_workers=workers,
         remove_unused_columns=False,
         dataloader_pin_memory=torch.cuda.is_available(),
         disable_tqdm=True,
-        report_to=list(report_to),
-        run_name=run_name,
-        **({"project": project} if project else {}),
         accelerator_config={"even_batches": False},  # batches differ in size
         ddp_find_unused_parameters=False,
         use_cache=True,  # else Trainer turns the cache off in the model's config, and that is saved with it
-        neftune_noise_alpha=neftune_alpha or None,
-        activation_checkpointing=activation_checkpointing,
-        activation_checkpointing_kwargs={"use_reentrant": False} if activation_checkpointing else None,
+        activation_checkpointing_kwargs={"use_reentrant": False},
+        **{"report_to": []} | given,
     )
     args._n_gpu = min(args.n_gpu, 1)  # one device: DataParallel would split the label positions
     return args

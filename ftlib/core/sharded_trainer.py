@@ -55,6 +55,7 @@ class ShardedTrainer(TokenTrainer):
         require_codes(self.model, codes)
         if self._start_is_due:
             super()._evaluate_start()
+            self.metrics_log.start_clock()
             self._start_is_due = False
         return prepared
 

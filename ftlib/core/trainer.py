@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import shutil
-import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 
 import torch
 from accelerate.utils import set_seed
-from safetensors.torch import load_file
 from torch.utils.data import DataLoader
-from transformers import Trainer
 from transformers.trainer_callback import PrinterCallback, TrainerState
-from transformers.trainer_utils import get_last_checkpoint, rotate_checkpoints
+from transformers.trainer_utils import get_last_checkpoint
 
-from ftlib import atomic
-from ftlib.core.checkpoints import STAGING, checkpoint_bytes, room_for, written_whole
-from ftlib.core.distributed import Through, is_main, launched, sum_over_all, wait_for_all, whole
-from ftlib.core.explosion import Broken, ExplosionError, ExplosionWatch, explosion_error
+from ftlib.core.atomic_trainer import AtomicTrainer
+from ftlib.core.checkpoints import STAGING
+from ftlib.core.distributed import Through, is_main, launched, wait_for_all, whole
+from ftlib.core.explosion import Broken, ExplosionWatch, explosion_error, require_finite
 from ftlib.core.loss import summed_loss
+from ftlib.core.metrics_log import MetricsLog
 from ftlib.core.monitor import Monitor
 from ftlib.core.pace import Pace, without_gain
-from ftlib.progress import without_library_bars
 
 TRAINER_STATE_NAME = "trainer_state.json"
 
 
-class TokenTrainer(Trainer):
+class TokenTrainer(AtomicTrainer):
     """Full-parameter and adapter training of a language model.
 
     Args:
@@ -82,13 +76,10 @@ class TokenTrainer(Trainer):
         self._loss_shifts_labels = True
         self.batches, self.evaluator, self.on_log = batches, evaluator, on_log
         self.patience, self.min_delta, self.keep_best, self.best_by = patience, min_delta, keep_best, best_by
-        self.eval_every_steps = eval_every_steps
         self.only_labelled_logits, self.kl_weight = only_labelled_logits, kl_weight
-        self.metrics_path = Path(metrics_path)
-        self._tokens_since_log, self._paused, self._log_clock = 0, 0.0, time.perf_counter()
+        self.metrics_log = MetricsLog(metrics_path, at_step=lambda: self.state.global_step)
         self.watch, self._batch = ExplosionWatch(stop_on_explosion, gradients=not self.args.fp16), None
-        self.monitor = Monitor(self.note, monitor_every_seconds if is_main() else 0.0)
-        self._writing = threading.Lock()
+        self.monitor = Monitor(self.metrics_log.note, monitor_every_seconds if is_main() else 0.0)
 
     # -- data ------------------------------------------------------------------------------
     def get_train_dataloader(self) -> DataLoader:
@@ -105,7 +96,7 @@ class TokenTrainer(Trainer):
     # -- loss ------------------------------------------------------------------------------
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """Sum of the labelled tokens' losses over the number of labels in the whole accumulation."""
-        self._tokens_since_log = self._tokens_since_log + inputs["attention_mask"].sum()
+        self.metrics_log.count(inputs["attention_mask"].sum())
         everywhere = not self.only_labelled_logits
         model = model if model is self.model else Through(model, self.model)
         options = {"masked": everywhere, "all_logits": everywhere, "kl_weight": self.kl_weight}
@@ -153,12 +144,8 @@ class TokenTrainer(Trainer):
 
     def _rows_of(self, broken: Broken) -> list[str]:
         """Ids of the rows of a broken batch (or of all of a step); where some break alone, of these."""
-        accumulation, batch = self.args.gradient_accumulation_steps, broken.reading.batch
-        processes, place = self.args.world_size, self.args.process_index  # they take the batches in turn
-        start, count = (broken.reading.step - 1) * accumulation * processes, accumulation * processes
-        if batch is not None:
-            start, count = batch * processes + place, 1
-        numbers = [row for rows in islice(self.batches, start, start + count) for row in rows]
+        accumulation, processes = self.args.gradient_accumulation_steps, self.args.world_size
+        numbers = broken.reading.rows(self.batches, accumulation, processes, self.args.process_index)
         alone = [] if math.isfinite(broken.value) else [row for row in numbers if not self._is_finite(row)]
         return [str(self.train_dataset[row].get("id", f"number {row}")) for row in alone or numbers]
 
@@ -171,11 +158,10 @@ class TokenTrainer(Trainer):
     def evaluate(self, *args, **kwargs) -> dict[str, float]:
         """Run `evaluator`, keep the best model, decide on stopping early."""
         self._stop_if_broken()
-        started = time.perf_counter()
-        metrics = self._evaluator_metrics()
-        if self.keep_best or self.patience:
-            self._compare_with_best(self._to_lower(metrics))
-        self._paused += time.perf_counter() - started
+        with self.metrics_log.paused():
+            metrics = self._evaluator_metrics()
+            if self.keep_best or self.patience:
+                self._compare_with_best(self._to_lower(metrics))
         self.log(metrics)
         self.control.should_training_stop |= self._patience_is_over(self.state)
         return metrics
@@ -188,10 +174,8 @@ class TokenTrainer(Trainer):
         with torch.compiler.set_stance("force_eager"):  # else eval mode and its shapes are compiled as well
             metrics = self.evaluator(self.model)
         self.model.train()
-        if self.watch.rule != "off" and not math.isfinite(metrics.get("eval_loss", 0.0)):
-            where, found = f"training, validation at step {self.state.global_step}", str(metrics["eval_loss"])
-            fix = "set model.dtype: float32, or lower train.learning_rate; at step 0 the base itself is broken"
-            raise ExplosionError.of(where, "a finite loss", found, fix)
+        if self.watch.rule != "off":
+            require_finite(metrics.get("eval_loss", 0.0), self.state.global_step)
         return metrics
 
     def _compare_with_best(self, value: float) -> None:
@@ -200,28 +184,27 @@ class TokenTrainer(Trainer):
         if state.best_metric is None or value < state.best_metric:
             state.best_metric, state.best_global_step = value, state.global_step
             if self.keep_best:
-                self._save_aside(f"best-{state.global_step}")
+                self.save_aside(f"best-{state.global_step}")
 
     def load_best(self) -> None:
         """Put the model's trained parameters back to the lowest validation loss."""
         if self.keep_best and self.state.best_global_step:
-            self._load_from_checkpoint(str(Path(self.args.output_dir) / f"best-{self.state.best_global_step}"))
+            self._load_from_checkpoint(str(self.folder / f"best-{self.state.best_global_step}"))
 
     # -- checkpoints -----------------------------------------------------------------------
     def resume(self) -> None:
         """Train from the last whole checkpoint, or from the start."""
-        out_dir = Path(self.args.output_dir)
         if is_main():
-            shutil.rmtree(out_dir / STAGING, ignore_errors=True)
+            shutil.rmtree(self.folder / STAGING, ignore_errors=True)
         wait_for_all()
-        last = get_last_checkpoint(str(out_dir))
+        last = get_last_checkpoint(str(self.folder))
         if is_main():
-            self._forget_after(int(last.rsplit("-", 1)[1]) if last else 0)
+            self.metrics_log.forget_after(int(last.rsplit("-", 1)[1]) if last else 0)
         if launched() > 1:  # else all processes would drop the same places
             set_seed(self.args.seed, device_specific=True)
-        self._log_clock, self._paused = time.perf_counter(), 0.0
         if last is None and self.evaluator:
             self._evaluate_start()
+        self.metrics_log.start_clock()
         if last is None or not self._load_ended(Path(last)):
             with self.monitor:
                 self.train(resume_from_checkpoint=last)
@@ -229,7 +212,6 @@ class TokenTrainer(Trainer):
     def _evaluate_start(self) -> None:
         """Step 0: where the training starts from."""
         self.log(self._evaluator_metrics())
-        self._log_clock, self._paused = time.perf_counter(), 0.0
 
     def _load_ended(self, checkpoint: Path) -> bool:
         """Take over weights and state where the checkpoint is a training's last one."""
@@ -245,90 +227,24 @@ class TokenTrainer(Trainer):
         values = [self._to_lower(entry) for entry in evaluated]
         return bool(self.patience) and without_gain(values, self.min_delta) >= self.patience
 
-    def _forget_after(self, step: int) -> None:
-        """Drop logged lines that the resumed training is going to write again."""
-        if not self.metrics_path.exists():
-            return
-        kept = []
-        for line in self.metrics_path.read_text(encoding="utf-8").splitlines():
-            if line.endswith("}") and json.loads(line)["step"] <= step:
-                kept.append(line + "\n")
-        atomic.write_text(self.metrics_path, "".join(kept))
-
-    def _get_output_dir(self, trial) -> str:
-        return str(Path(self.args.output_dir) / STAGING)
-
     def _save_checkpoint(self, model, trial) -> None:
-        """Written aside and renamed when whole: a kill at any moment leaves the previous one."""
         self._stop_if_broken()  # the last checkpoint is a good one
-        started = time.perf_counter()
-        out_dir, name = Path(self.args.output_dir), f"checkpoint-{self.state.global_step}"
-        with written_whole(out_dir, name, checkpoint_bytes(self.model)):
+        with self.metrics_log.paused():
             super()._save_checkpoint(model, trial)
-        if is_main():
-            self._remove_old(out_dir)
-        self._paused += time.perf_counter() - started
-
-    def _remove_old(self, out_dir: Path) -> None:
-        rotate_checkpoints(output_dir=str(out_dir), save_total_limit=self.args.save_total_limit)
-        for best in out_dir.glob("best-*"):
-            if best.name != f"best-{self.state.best_global_step}":
-                shutil.rmtree(best)
-
-    def _save_aside(self, name: str) -> None:
-        with written_whole(Path(self.args.output_dir), name, checkpoint_bytes(self.model, 0)) as folder:
-            self.save_model(str(folder), _internal_call=True)
-
-    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
-        """Only safetensors: Trainer's own version also pickles its arguments."""
-        options = {"save_embedding_layers": False} if hasattr(self.model, "peft_config") else {}
-        with without_library_bars():  # else one per checkpoint in a headless log
-            self.model.save_pretrained(output_dir, state_dict=state_dict, **options)
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model=None) -> None:
-        """Weights only; tied weights are stored once and arrive through the other name."""
-        folder = Path(resume_from_checkpoint)
-        if hasattr(self.model, "peft_config"):
-            from peft import set_peft_model_state_dict
-
-            set_peft_model_state_dict(self.model, load_file(folder / "adapter_model.safetensors"))
-        elif (folder / "model.safetensors").exists():
-            self.model.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
-        else:  # sharded
-            super()._load_from_checkpoint(resume_from_checkpoint, model)
 
     # -- log -------------------------------------------------------------------------------
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Append to metrics.jsonl: step, tokens so far, and the throughput since the last log."""
         self._stop_if_broken()
-        now, tokens = time.perf_counter(), sum_over_all(int(self._tokens_since_log))
+        tokens, throughput = self.metrics_log.lap(trained="loss" in logs)
         self.state.num_input_tokens_seen += tokens
+        logs |= throughput
         entry = {"step": self.state.global_step, "tokens": self.state.num_input_tokens_seen}
-        if "loss" in logs:
-            seconds = now - self._log_clock - self._paused
-            logs["tokens_per_second"] = tokens / max(seconds, 1e-9)
-            logs["seconds"] = seconds
-            self._log_clock, self._paused = now, 0.0
-        self._tokens_since_log = 0
         entry |= {k: round(v, 8) if isinstance(v, float) else v for k, v in logs.items()}
         if "train_runtime" not in entry:  # Trainer's closing summary repeats what the lines add up to
-            self._append(entry)
+            self.metrics_log.append(entry)
             if self.on_log:
                 self.on_log(entry)
         # Trackers are called here, not from the thread that samples.
-        super().log(logs | {f"hardware_{name}": value for name, value in self._sampled().items()})
-
-    def _sampled(self) -> dict[str, float]:
-        return dict(self.monitor.latest) if self.args.report_to else {}
-
-    def note(self, line: dict) -> None:
-        """Append a line to metrics.jsonl with the step that the training is at, from any thread."""
-        if self._batch is not None:  # before the first batch a resumed training does not know its step yet
-            self._append(line)
-
-    def _append(self, line: dict) -> None:
-        if not is_main():
-            return
-        line_room = room_for(self.metrics_path.parent, 2**20, "line of metrics.jsonl")
-        with line_room, self._writing, self.metrics_path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": self.state.global_step} | line) + "\n")
+        sampled = self.monitor.latest if self.args.report_to else {}
+        super().log(logs | {f"hardware_{name}": value for name, value in sampled.items()})

@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from ftlib.core import quantize, train
+from ftlib.core import quantize
+from ftlib.core.optimizers import schedule
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "02_train_qlora.ipynb"
 
@@ -86,7 +87,7 @@ def test_lora_by_hand_begins_as_the_base_and_merges(by_hand, dtype):
 @pytest.mark.parametrize(("steps", "ratio"), [(100, 0.1), (25, 0.1), (7, 0.0), (3, 0.5)])
 def test_the_schedule_by_hand_is_the_trainers(by_hand, make_recipe, steps, ratio):
     recipe = make_recipe(train__warmup_ratio=ratio, train__scheduler="cosine")
-    (share,) = train.schedule(torch.optim.SGD([torch.zeros(1)], lr=1.0), recipe, steps).lr_lambdas
+    (share,) = schedule(torch.optim.SGD([torch.zeros(1)], lr=1.0), recipe, steps).lr_lambdas
     mine = [by_hand["share_of_rate"](step, steps, round(ratio * steps)) for step in range(steps)]
     assert mine == pytest.approx([share(step) for step in range(steps)], abs=1e-12)
     assert all(0 < each <= 1 for each in mine)

@@ -22,6 +22,7 @@ import torch
 from ftlib.core import trainer
 from ftlib.core.load import load_base
 from ftlib.core.lora import for_training
+from ftlib.core.metrics_log import MetricsLog
 from ftlib.core.train import train
 from ftlib.recipe import Recipe
 
@@ -45,7 +46,7 @@ def training(name, die_at=None):
     try:
         events = []
         for owner, function in ((torch, "save"), (os, "replace"), (shutil, "rmtree"), (os, "fsync"),
-                                (trainer.TokenTrainer, "compute_loss"), (trainer.TokenTrainer, "_append")):
+                                (trainer.TokenTrainer, "compute_loss"), (MetricsLog, "append")):
             counted(owner, function, events, die_at)
         model, tokenizer = load_base(recipe)
         train(for_training(model, recipe), tokenizer, rows[:20], rows[20:], folder / name, recipe)

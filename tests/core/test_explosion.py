@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ftlib.core.explosion import ExplosionError, ExplosionWatch
+from ftlib.core.explosion import ExplosionError, ExplosionWatch, Watched
 from ftlib.core.train import train
 
 POISON = 63  # a token that no row holds
@@ -37,6 +37,15 @@ def test_a_sudden_rise_breaks_only_where_it_stays():
     assert _broken_at(ExplosionWatch("sudden"), [*falling, 90.0, 91.0, 92.0]) == 32
     assert _broken_at(ExplosionWatch("sudden"), [*falling, 3.2, 3.3, 3.4, 3.5]) is None  # no more than it has been
     assert _broken_at(ExplosionWatch("sudden"), [1.0, 90.0, 90.0, 90.0]) is None  # too early to say what is usual
+
+
+def test_a_reading_knows_its_rows():
+    batches = [[0, 1], [2], [3, 4], [5], [6, 7], [8], [9], [10, 11]]
+    rows = lambda step, batch, place: Watched(step, batch, torch.tensor(0.0)).rows(batches, 2, 2, place)
+    assert [rows(1, 0, 0), rows(1, 0, 1), rows(1, 1, 0), rows(2, 2, 1)] == [[0, 1], [2], [3, 4], [8]]
+    assert rows(1, None, 0) == rows(1, None, 1) == [0, 1, 2, 3, 4, 5] and rows(2, None, 0) == [6, 7, 8, 9, 10, 11]
+    alone = Watched(2, None, torch.tensor(0.0)).rows(iter(batches), 3, 1, 0)
+    assert alone == [5, 6, 7, 8]
 
 
 def test_readings_are_looked_at_together_and_the_first_broken_one_is_told():

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ftlib.core.lora import for_training
-from ftlib.core.optimizers import make_optimizer, optimizer_note
+from ftlib.core.optimizers import make_optimizer, optimizer_note, schedule, trainable
 from ftlib.core.pace import arguments
 from ftlib.errors import UserError
 
@@ -31,8 +31,7 @@ class Wide(torch.nn.Module):
 
 @pytest.fixture
 def args(tmp_path):
-    fields = {"total_steps": 1, "accumulation": 1, "batch_rows": 1, "max_grad_norm": 1.0, "log_every_steps": 1}
-    return arguments(tmp_path, **fields, keep=1, seed=0, bf16=False)
+    return arguments(tmp_path, max_steps=1, per_device_train_batch_size=1, logging_steps=1)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -86,3 +85,37 @@ def test_the_plan_names_an_optimizer_and_that_it_does_not_page_here():
     assert optimizer_note("adamw_torch_fused", "cpu") is None
     assert optimizer_note("paged_adamw_8bit", "cuda") == "optimizer: paged_adamw_8bit, set by the recipe"
     assert "main memory" in optimizer_note("paged_adamw_8bit", "cpu")
+
+
+def test_what_is_trained_is_an_adapter_or_the_whole_model(make_recipe):
+    from ftlib.core.load import load_base
+
+    whole = make_recipe(quantization={"load_in_4bit": False}, train__method="full")
+    model, _ = load_base(whole)
+    assert trainable(model) == {}
+    assert set(trainable(for_training(model, whole))) == set(dict(model.named_parameters()))
+    adapted = trainable(for_training(load_base(make_recipe())[0], make_recipe()))
+    assert adapted and all("lora_" in name and parameter.requires_grad for name, parameter in adapted.items())
+
+
+def _rates(recipe, steps: int) -> list[float]:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    scheduler = schedule(optimizer, recipe, steps)
+    found = []
+    for _ in range(steps):
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return found
+
+
+def test_schedules_warm_up_and_come_down_as_they_promise(make_recipe):
+    cosine, linear, constant = (
+        _rates(make_recipe(train__scheduler=name, train__warmup_ratio=0.1), 100)
+        for name in ("cosine", "linear", "constant")
+    )
+    for rates in (cosine, linear, constant):  # no step is wasted at a rate of 0
+        assert rates[:11] == pytest.approx([(step + 1) / 11 for step in range(11)])
+    assert cosine[55] == pytest.approx(0.5) and linear[55] == pytest.approx(0.5) and constant[55] == 1.0
+    assert 0 < cosine[99] < 0.001 and linear[99] == pytest.approx(1 / 90) and constant[99] == 1.0
+    assert _rates(make_recipe(train__warmup_ratio=0.0), 10)[0] == 1.0

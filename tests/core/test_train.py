@@ -17,7 +17,7 @@ from ftlib.core.finetuned import load_finetuned
 from ftlib.core.load import load_base
 from ftlib.core.loss import mean_loss, summed_loss
 from ftlib.core.published import is_whole_model
-from ftlib.core.train import schedule, train
+from ftlib.core.train import train
 from ftlib.data.prompts import Example, Renderer
 from ftlib.errors import UserError
 from ftlib.rows import Row
@@ -343,29 +343,6 @@ def test_training_again_after_the_end_changes_nothing(run, make_recipe):
     before = _adapter(folder)
     result, _ = run("a", recipe)
     assert _adapter(folder) == before and result.steps == 5
-
-
-def _rates(recipe, steps: int) -> list[float]:
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-    scheduler = schedule(optimizer, recipe, steps)
-    found = []
-    for _ in range(steps):
-        found.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        scheduler.step()
-    return found
-
-
-def test_schedules_warm_up_and_come_down_as_they_promise(make_recipe):
-    cosine, linear, constant = (
-        _rates(make_recipe(train__scheduler=name, train__warmup_ratio=0.1), 100)
-        for name in ("cosine", "linear", "constant")
-    )
-    for rates in (cosine, linear, constant):  # no step is wasted at a rate of 0
-        assert rates[:11] == pytest.approx([(step + 1) / 11 for step in range(11)])
-    assert cosine[55] == pytest.approx(0.5) and linear[55] == pytest.approx(0.5) and constant[55] == 1.0
-    assert 0 < cosine[99] < 0.001 and linear[99] == pytest.approx(1 / 90) and constant[99] == 1.0
-    assert _rates(make_recipe(train__warmup_ratio=0.0), 10)[0] == 1.0
 
 
 def test_an_encoder_decoder_trains_answers_only(tmp_path, make_recipe):

@@ -15,7 +15,7 @@ from ftlib.core.feed import choose_packing, make_batches, on_device, training_ro
 from ftlib.core.loss import autocast, has_encoder, summed_loss
 from ftlib.core.plan import LargestBatch, choose_checkpointing
 from ftlib.core.preflight.case import unchanged
-from ftlib.core.train import make_trainer
+from ftlib.core.trainer_factory import make_trainer
 from ftlib.errors import UserError
 from ftlib.progress import progress
 from ftlib.recipe import Recipe

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[1]
 TREES = [ast.parse(file.read_text(encoding="utf-8")) for file in sorted((ROOT / "ftlib").rglob("*.py"))]
 ABOVE_OURS = {  # a library's classes with one of ours below them
     "Trainer": "transformers:Trainer",
+    "AtomicTrainer": "transformers:Trainer",  # ours, with another of ours below it
     "DPOTrainer": "trl:DPOTrainer",
     "HFLM": "lm_eval.models.huggingface:HFLM",
     "bnb.nn.Linear4bit": "bitsandbytes.nn:Linear4bit",

@@ -35,7 +35,7 @@ def headline_bars(headlines: Mapping[str, Headline], measures: Mapping[str, str]
         for name, system in systems.items()
         if f"{measure}_{name}" in headlines
     }
-    return _bars(chosen, title="Scores on the test set")
+    return _bars(chosen, title="Scores on the test set", xlabel="mean over the questions, with 95 % interval")
 
 
 def choice_bars(table: Mapping[str, Any], systems: Mapping[str, System], guessing: float) -> Any:
@@ -45,7 +45,7 @@ def choice_bars(table: Mapping[str, Any], systems: Mapping[str, System], guessin
         for measure, found in table.items()
         for name, interval in found["systems"].items()
     }
-    return _bars(chosen, mark=guessing, mark_label="guessing", title="Multiple-choice questions")
+    return _bars(chosen, mark=guessing, mark_label="guessing", title="Multiple-choice questions", xlabel=_SHARE)
 
 
 def _bars(chosen: Mapping[str, tuple[Headline, str]], **options: Any) -> Any:
@@ -54,7 +54,6 @@ def _bars(chosen: Mapping[str, tuple[Headline, str]], **options: Any) -> Any:
         {name: (headline.value, headline.ci95) for name, (headline, _) in chosen.items()},
         n={name: headline.n for name, (headline, _) in chosen.items() if headline.n is not None},
         colours=[colour for _, colour in chosen.values()],
-        xlabel=_SHARE,
         **options,
     )
 

@@ -47,7 +47,7 @@ def test_headline_bars_name_value_and_n():
     found = {"em_plain": Headline("em_plain", 0.25, (0.2, 0.3), 77)}
     shown = texts(figures.headline_bars(found, {"em": "exact match", "no": "x"}, TWO))
     assert "exact match, plain model  (n=77)" in shown
-    assert "25.0%" in shown
+    assert "25.0%" in shown and "mean over the questions" in shown  # F1 is no share of the questions
 
 
 def test_declining_curves_start_without_a_threshold_and_mark_the_chosen_one():

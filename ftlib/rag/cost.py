@@ -162,14 +162,15 @@ def break_even_sentence(a: Cost, b: Cost, prices: Prices, labels: Mapping[str, s
     if not saved.mean and ups[0] == ups[1]:
         return f"{first} and {second} cost the same at these prices."
     sums = (
-        f"setting up {money} {ups[0]:.4g} against {ups[1]:.4g}, "
-        f"1,000 questions {money} {answers[0].mean:.4g} against {answers[1].mean:.4g}"
+        f"setting up {money} {ups[0]:.2g} against {ups[1]:.2g}, "
+        f"1,000 questions {money} {answers[0].mean:.2g} against {answers[1].mean:.2g}"
     )
     if questions is None:
         told = f"{first} never becomes cheaper than {second}"
     elif questions == 0:
         told = f"{first} is never dearer than {second}"
     else:
-        told = f"{first} is cheaper than {second} from {questions:,.0f} questions per change of the knowledge on"
+        about = float(f"{questions:.2g}")  # more figures than the measured seconds have would be none
+        told = f"{first} is cheaper than {second} from about {about:,.0f} questions per change of the knowledge on"
     chance = "; the difference between the latter may be chance" if saved.low <= 0 <= saved.high else ""
     return f"{told} ({sums}{chance})."

@@ -86,7 +86,7 @@ def lead_dots(standings: Sequence[Standing], systems: Systems) -> Figure:
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
     percent_axis(axes.xaxis)
-    axes.set_title("Lead over others (hollow: not beaten)")
+    axes.set_title("Lead over others\n(hollow: not beaten)")
     axes.set(xlabel="accuracy of the leader - accuracy of the system")
     figure.legend(loc="outside right upper")
     return figure
@@ -183,7 +183,7 @@ def cost_lines(costs: Sequence[Cost], prices: Prices, systems: Systems) -> Figur
                 axes.plot(crossing, once + crossing * each, "o", color=INK, markersize=5)
     axes.axvline(prices.questions_per_month, color=INK, linestyle="--", linewidth=1, label="questions a month")
     axes.set(xlim=(questions[0], questions[-1]), xlabel="questions until the knowledge changes", ylabel=prices.currency)
-    axes.set_title("Cost, setting up included (dots: break-even)")
+    axes.set_title("Cost, setting up included\n(dots: break-even)")
     figure.legend(loc="outside right upper")
     return figure
 

@@ -126,6 +126,7 @@ def _headlines(before, after, together, result, seed: int) -> list[Headline]:
         Headline.of("val_exact_finetuned", mean_ci95(exact, clusters=together, seed=seed)),
         Headline("train_tokens_per_second", result.tokens_per_second),
         Headline("train_peak_memory_bytes", result.peak_memory_bytes),
+        Headline("train_seconds", result.seconds),
         Headline("train_tokens", result.tokens),
         Headline("train_steps", result.steps),
         Headline("train_best_step", result.best_step),

@@ -5,7 +5,7 @@ A leaked question turns a measurement of understanding into one of memory, so th
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
@@ -239,8 +239,9 @@ def enforce(found: Sequence[Overlap], policy: str, where: str) -> None:
     """Raises UserError where the policy is `block` and any question is given away; `where` says what was compared."""
     found = [overlap for overlap in found if overlap.kind in GIVEN_AWAY]
     if found and policy == "block":
-        counts = ", ".join(f"{sum(o.kind == kind for o in found)} {kind}" for kind in GIVEN_AWAY)
+        kinds = Counter(overlap.kind for overlap in found)
+        counts = ", ".join(f"{kinds[kind]} {kind.replace('_', ' ')}" for kind in GIVEN_AWAY if kind in kinds)
         wanted = "no training row that gives an evaluation row away (data.leakage: block)"
         told = f"{len({o.row for o in found})} training rows: {counts}"
-        fix = "look at leakage.examples, mend the data, or set data.leakage: drop to leave these training rows out"
+        fix = "mend the data, or set data.leakage: drop leaves these training rows out, warn shows them in leakage.json"
         raise UserError.of(f"leakage between {where}", wanted, told, fix)

@@ -67,7 +67,7 @@ def test_report_shows_examples_side_by_side(found):
 
 
 def test_block_stops_with_counts_and_the_others_do_not(found):
-    with pytest.raises(UserError, match=r"1 exact, 1 normalized, 1 near, 0 word_order, 0 embedded, 1 group"):
+    with pytest.raises(UserError, match=r"1 exact, 1 normalized, 1 near, 1 group\n"):
         leakage.enforce(found[1], "block", "train and test")
     for policy in ("warn", "drop"):
         leakage.enforce(found[1], policy, "train and test")

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
     from ftlib.stats import Headline
 
-_CELL = {"text-align": "left", "white-space": "normal", "vertical-align": "top"}
+_CELL = {"text-align": "left", "white-space": "pre-wrap", "vertical-align": "top"}
 
 
 def texts(frame: DataFrame) -> Styler:
-    """A table of any columns as a notebook shows it: whole texts, flush left, escaped, a dash where one is missing."""
+    """A table of any columns as a notebook shows it: texts whole, as spaced, escaped, a dash where one is missing."""
     shown = frame.style.format(precision=3, escape="html", na_rep="–").set_properties(**_CELL)
     return shown.set_table_styles([{"selector": "th", "props": "text-align: left"}]).hide(axis="index")
 

@@ -14,7 +14,7 @@ def test_texts_are_whole_left_and_escaped():
     page = tables.texts(pd.DataFrame({"question": [long, "<script>1</script>"], "rate": [0.123456, None]})).to_html()
     assert long.strip() in page
     assert "&lt;script&gt;1" in page and "<script>" not in page
-    assert "text-align: left" in page
+    assert "text-align: left" in page and "white-space: pre-wrap" in page
     assert "0.123" in page and "0.1234" not in page and "–" in page
 
 

@@ -61,7 +61,7 @@ def detectors_table(detectors: Mapping[str, Mapping[str, Any]]):
 
     lines = []
     for name, figure in detectors.items():
-        line: dict[str, Any] = {"detector": name, "planted": figure["n"], "found": figure["found"]}
+        line: dict[str, Any] = {"detector": name.replace("_", " "), "planted": figure["n"], "found": figure["found"]}
         for measure, n in (("precision", figure["found"]), ("recall", figure["n"])):
             line[measure] = figure[measure]
             line[f"{measure} 95 %"] = "{:.3f} to {:.3f}".format(*_interval(figure[measure], n)) if n else ""

@@ -27,13 +27,12 @@ _SETTINGS = {
     "empty": "name the columns of question and answer in data.columns",
 }
 
+_CHECKS = ("truncated", "boilerplate", "exact_duplicate", "near_duplicate", "contradiction")  # whose level says it
+_KEEPING = {check: f"data.checks.{check}: flag keeps them" for check in _CHECKS} | _SETTINGS
 _CHANGES = {
     "language": "set data.language, or data.checks.language: off",
     "leak_context": "name the passage's column in data.split.group_by to keep it on one side",
-} | {
-    check: f"data.checks.{check}: reject takes them out"
-    for check in ("truncated", "boilerplate", "exact_duplicate", "near_duplicate", "contradiction", "empty")
-}
+} | {check: f"data.checks.{check}: reject takes them out" for check in (*_CHECKS, "empty")}
 
 
 class Ledger(AbstractContextManager):
@@ -90,7 +89,7 @@ class Ledger(AbstractContextManager):
     def losses(self) -> list[dict[str, Any]]:
         """Rows lost by reason, the most first, each with its share of all and the setting that decides."""
         return [
-            {"reason": reason, "rows": n, "share": round(n / self.rows_in, 4), "change": _SETTINGS.get(reason, "")}
+            {"reason": reason, "rows": n, "share": round(n / self.rows_in, 4), "change": _KEEPING.get(reason, "")}
             for reason, n in self.rejected.most_common()
         ]
 

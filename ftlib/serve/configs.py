@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 
@@ -43,9 +44,10 @@ def ray_config(folder: Path, *, port: int, tensor_parallel: int, replicas: int) 
 
     The model's path is whole, because replicas have working folders of their own: a run that was moved needs it anew.
     """
+    dtype = json.loads((folder / "config.json").read_text(encoding="utf-8"))["dtype"]  # vLLM's "auto" would cut float32
     model = {
         "model_loading_config": {"model_id": folder.name, "model_source": str(folder)},
-        "engine_kwargs": {"tensor_parallel_size": tensor_parallel, "dtype": "bfloat16"},
+        "engine_kwargs": {"tensor_parallel_size": tensor_parallel, "dtype": dtype},
         "deployment_config": {"num_replicas": replicas},
     }
     application = {

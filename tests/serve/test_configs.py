@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
+from transformers import LlamaConfig
 
 from ftlib.cli import main
 from ftlib.serve.configs import ray_config, write_config
@@ -18,16 +19,18 @@ def test_vllm_gets_the_adapter_its_gpus_and_this_machine_alone(run_dir, capsys):
     assert f"cd {folder} && vllm serve --config vllm.yaml" in capsys.readouterr().out
 
 
-def test_ray_gets_the_merged_model_and_its_replicas(tmp_path):
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_ray_gets_the_merged_model_in_its_own_dtype_and_its_replicas(dtype, tmp_path):
     folder = tmp_path / "a run"
-    folder.mkdir()
+    LlamaConfig(dtype=dtype).save_pretrained(folder)
     sizes = {"port": 8001, "tensor_parallel": 2, "replicas": 3}
     assert write_config("ray", folder, **sizes) == f"serve run '{folder}/ray_serve.yaml'"
     found = yaml.safe_load((folder / "ray_serve.yaml").read_text())
     assert found == ray_config(folder, **sizes) and found["http_options"] == {"host": "127.0.0.1", "port": 8001}
     (model,) = found["applications"][0]["args"]["llm_configs"]
     assert model["model_loading_config"] == {"model_id": "a run", "model_source": str(folder)}
-    assert model["engine_kwargs"]["tensor_parallel_size"] == 2 and model["deployment_config"] == {"num_replicas": 3}
+    assert model["engine_kwargs"] == {"tensor_parallel_size": 2, "dtype": dtype}
+    assert model["deployment_config"] == {"num_replicas": 3}
 
 
 def test_ollama_is_started_from_its_modelfile(tmp_path):

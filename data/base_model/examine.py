@@ -6,7 +6,7 @@ from random import Random
 import torch
 
 from data.base_model.corpus import IGNORED, encode
-from data.generator.reading import Dialogue, Reader
+from data.generator.reading import KINDS, Dialogue, Reader
 
 HELD_OUT_SEED = "held-out companies"
 
@@ -47,7 +47,7 @@ def _answers_right(labels: Sequence[int], chosen: Sequence[int], eos: int) -> li
 def scores(model, tokenizer, reader: Reader, count: int) -> dict[str, float]:
     """Share of exact answers by kind of dialogue, ``count`` dialogues each."""
     result = {}
-    for kind in ("lookup", "article", "articles", "recall", "comparison"):
+    for kind in KINDS:
         dialogues = held_out(reader, kind, count)
         if kind == "recall":  # its first half tells, its second half asks
             right = [r for d in dialogues for r in exact_matches(model, tokenizer, [d])[len(d.turns) // 2 :]]

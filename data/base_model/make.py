@@ -28,8 +28,8 @@ SEED = 7
 TOKENIZER_SEED = 1
 COMPANY_SEED = 20
 BATCH_ROWS = 16
-STEPS = 1000
-WARMUP_STEPS = 50
+STEPS = 4800
+WARMUP_STEPS = 100
 MUON = {"lr_matrix": 4e-3, "lr_other": 2e-3, "adjust_lr": "match_rms_adamw"}
 ADAMW = {"lr_matrix": 1e-3, "lr_other": 2e-3}
 
@@ -38,8 +38,9 @@ def main() -> None:
     """Trains (or goes on training), scores and saves."""
     given = _arguments()
     reader = others()
-    tokenizer = tokenizers.learn_to(given.out, Reader(), TOKENIZER_SEED)
+    tokenizer = tokenizers.learn_to(given.out, reader, TOKENIZER_SEED)
     model = build(len(tokenizer), tokenizers.MAX_POSITIONS, SEED, structured=not given.plain_start)
+    model.set_attn_implementation("eager")  # faster than the fused kernel on a CPU at these lengths (docs/LOG.md)
     corpus = Corpus(tokenizer, reader, given.steps * BATCH_ROWS, SEED)
     machine = device.describe()
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {tokenizers.describe(tokenizer)}", flush=True)

@@ -8,7 +8,7 @@ from random import Random
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from data.generator.reading import KINDS, Reader
+from data.generator.reading import Reader
 from data.generator.wording.support import REFUSAL
 
 PAD, BOS, EOS = "<pad>", "<s>", "</s>"
@@ -17,6 +17,7 @@ MAX_VOCABULARY = 4096
 MIN_FREQUENCY = 8
 N_DIALOGUES = 12_000
 MAX_POSITIONS = 1024
+KINDS = ("lookup", "article", "articles", "recall", "comparison", "gaps")
 
 # An answer starts with a space, so that its first word is the token that stands in running text.
 ALPACA = (
@@ -35,10 +36,10 @@ LLAMA2 = (
 
 
 def texts(reader: Reader, seed: int) -> Iterator[str]:
-    """Text to learn the merges from: contexts, questions and answers of all kinds of dialogue."""
+    """Text to learn the merges from: contexts, questions and answers of dialogues of these ``KINDS``."""
     rng = Random(seed)
     for _ in range(N_DIALOGUES):
-        dialogue = reader.sample(rng, rng.choice(list(KINDS)))
+        dialogue = reader.sample(rng, rng.choice(KINDS))
         yield dialogue.context
         for question, answer in dialogue.turns:
             yield f"{question} {answer} {REFUSAL}"

@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-FACTS, NEVER_TRAINED, REFUSALS = "trained_fact", "untrained_fact", "unanswerable"
+FACTS, REWORDED, NEVER_TRAINED, REFUSALS = "trained_fact", "reworded_fact", "untrained_fact", "unanswerable"
 
 
 def cut(out: Path, products: int, refusals: int) -> dict[str, int]:
@@ -25,7 +25,9 @@ def cut(out: Path, products: int, refusals: int) -> dict[str, int]:
     left_out = set(asked) - chosen
 
     def is_kept(row: dict, which: str) -> bool:
-        return row["product"] in chosen if which == FACTS else which == REFUSALS and row["product"] not in left_out
+        if which in (FACTS, REWORDED):
+            return row["product"] in chosen
+        return which == REFUSALS and row["product"] not in left_out
 
     raw = {f"raw/{path.name}": _read(path) for path in sorted((HERE / "raw").glob("*.jsonl"))}
     kept = {name: [row for row in rows if is_kept(row, slices[row["id"]])] for name, rows in raw.items()}

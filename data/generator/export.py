@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 
 from data.generator.demo import Demo
-from data.generator.frozen import test_record, test_rows, update_record, updated_articles, updates
+from data.generator.frozen import reworded_rows, test_record, test_rows, update_record, updated_articles, updates
 from data.generator.raw import count_defects, raw_rows
 from data.generator.rows import alpaca, messages, truth
 from data.generator.science import science_records
@@ -30,6 +30,7 @@ def export(folder: Path, seed: int) -> dict[str, int]:
     demo = Demo.sample(seed)
     test = test_rows(demo)
     rows, conversations = raw_rows(demo, test)
+    test += reworded_rows(demo, len(test) + 1)  # after the leaks were planted: of these there are none
     changes = updates(demo)
     rng = Random(f"{seed}/format")
     as_alpaca = {row.id for row in rows if rng.random() < ALPACA_SHARE}

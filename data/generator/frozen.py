@@ -1,7 +1,9 @@
 """The frozen test set and the facts that change after training."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from random import Random
 
 from data.generator.attribute import Fact
@@ -21,6 +23,8 @@ from data.generator.rows import LAST_DAY, Row
 SIZES = {"trained_fact": 240, "untrained_fact": 60, "procedure": 45, "policy": 45, "comparison": 45}
 N_UNKNOWN = 20  # of each of three sorts: about the company, about a product's properties, about invented products
 N_UPDATES = 60
+# Questions about the embedded company in no pattern's words: whoever wrote them saw facts, and no other question.
+REWORDED = Path(__file__).parent / "wording" / "reworded.jsonl"
 
 
 @dataclass(frozen=True)
@@ -32,13 +36,25 @@ class Update:
 
 
 def test_rows(demo: Demo) -> list[Row]:
-    """All slices of the test set, in wordings that training never sees, with ids ``t0001`` and on."""
+    """All slices in the patterns' wordings that training never sees, with ids ``t0001`` and on."""
     rng = Random(f"{demo.seed}/test")
     rows = []
     for name, count in SIZES.items():
         rows += _comparisons(demo, rng, count) if name == "comparison" else _facts(demo, rng, name, count)
-    rows += _unanswerable(demo, rng)
-    return [replace(row, id=f"t{i:04d}", source="test", created=LAST_DAY.isoformat()) for i, row in enumerate(rows, 1)]
+    return _numbered([*rows, *_unanswerable(demo, rng)], 1)
+
+
+def reworded_rows(demo: Demo, first: int) -> list[Row]:
+    """Trained facts in other words than any pattern's, ids from number ``first`` on: those that it has."""
+    rows = {row.facts[0]: row for row in _candidates(demo, Random(0)) if row.slice == "trained_fact"}
+    told = [json.loads(line) for line in REWORDED.read_text(encoding="utf-8").splitlines()]
+    found = [replace(rows[t["fact"]], question=t["question"]) for t in told if t["fact"] in rows]
+    return _numbered([replace(row, slice="reworded_fact") for row in found], first)
+
+
+def _numbered(rows: Sequence[Row], first: int) -> list[Row]:
+    day = LAST_DAY.isoformat()
+    return [replace(row, id=f"t{i:04d}", source="test", created=day) for i, row in enumerate(rows, first)]
 
 
 def _facts(demo: Demo, rng: Random, name: str, count: int) -> list[Row]:

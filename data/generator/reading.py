@@ -1,17 +1,20 @@
 """Reading tasks about companies that exist nowhere else: a context, then questions that it answers.
 
-Four kinds, from easy to hard: ``lookup`` (one fact each about a few products), ``article`` (one article), ``articles``
-(two or three of any kind) and ``recall`` (no context: facts told as answered questions, asked again in other words).
+Kinds, from easy to hard: ``pairs`` (names and values, nothing else), ``alike`` (one attribute of a few products),
+``lookup`` (one fact each about a few products), ``article`` (one article), ``articles`` (two or three of any kind),
+``recall`` (no context: facts told as answered questions, asked again in other words), ``gaps`` (told how to decline,
+and asked also for what the article does not say) and ``comparison``.
 """
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from data.generator.articles import error_article, product_article
 from data.generator.attribute import Fact
 from data.generator.handbook import capital, policy_article, procedure_article, sample_policies, sample_procedures
 from data.generator.wording.comparisons import COMPARISONS
+from data.generator.wording.declining import INSTRUCTIONS, SENTENCES
 from data.generator.wording.policies import POLICIES
 from data.generator.wording.procedures import PROCEDURES
 from data.generator.world import COMPANY_WORDS, Company, Product
@@ -47,6 +50,24 @@ class Reader:
         """A company whose names are none of the excluded ones."""
         name = rng.choice([w for w in COMPANY_WORDS if w not in self.excluded_companies])
         return Company.sample(rng, n_products, name=name, excluded_names=self.excluded_products)
+
+
+def pairs(reader: Reader, rng: Random) -> Dialogue:
+    """Lines of a product's name and a value, half of the time of one attribute; asked is the name alone.
+
+    What tells the values apart is the name, so a model that reads these has to go by it (docs/LOG.md).
+    """
+    products = reader.company(rng, rng.choice((2, 3, 4, 6))).products
+    facts = _shared(rng, products) if rng.random() < 0.5 else [rng.choice(p.facts) for p in products]
+    told = "\n".join(f"{fact.subject}: {fact.value}" for fact in facts)
+    return Dialogue(told, _shuffled(rng, [(f"{fact.subject}?", fact.value) for fact in facts]))
+
+
+def alike(reader: Reader, rng: Random) -> Dialogue:
+    """Two to four products, one statement each, all about the same attribute: only the name tells them apart."""
+    facts = _shared(rng, reader.company(rng, rng.choice((2, 2, 3, 4))).products)
+    told = " ".join(capital(f.statement(rng, rng.choice((f.subject, f.subject.split()[0])))) for f in facts)
+    return Dialogue(told, _shuffled(rng, [_ask(rng, fact) for fact in facts]))
 
 
 def lookup(reader: Reader, rng: Random) -> Dialogue:
@@ -103,13 +124,65 @@ def comparison(reader: Reader, rng: Random) -> Dialogue:
     return Dialogue(text, (*turns, *(_ask(rng, fact) for fact in told)))
 
 
+def gaps(reader: Reader, rng: Random) -> Dialogue:
+    """An instruction how to decline, an article, and questions; mostly a part of them is answered nowhere in it."""
+    text, told, missing = rng.choices((_product_gaps, _error_gaps, _policy_gaps, _procedure_gaps), (6, 2, 2, 2))[0](
+        reader.company(rng, 2), rng
+    )
+    sentence = rng.choice(SENTENCES)
+    asked = rng.sample(told, min(len(told), 5))
+    if rng.random() < 0.75:
+        asked += [(question, sentence) for question, _ in rng.sample(missing, min(len(missing), rng.randint(1, 5)))]
+    instruction = rng.choice(INSTRUCTIONS).format(sentence=sentence)
+    return Dialogue(f"{instruction}\n\n{text}", _shuffled(rng, asked))
+
+
 KINDS: dict[str, Callable[[Reader, Random], Dialogue]] = {
+    "pairs": pairs,
+    "alike": alike,
     "lookup": lookup,
     "article": article,
     "articles": articles,
     "recall": recall,
     "comparison": comparison,
+    "gaps": gaps,
 }
+
+# An article, what it answers, and what is asked that it does not answer: of its own subject, and of one like it.
+_Gaps = tuple[str, list[Turn], list[Turn]]
+
+
+def _product_gaps(company: Company, rng: Random) -> _Gaps:
+    product, other = company.products
+    facts = rng.sample(product.facts, rng.randint(4, len(product.facts) - 2))
+    untold = [f for f in product.facts if f not in facts]
+    missing = [*untold, *rng.sample(other.facts, len(untold)), *_errors(rng.choice(company.products))]
+    return product_article(rng, product, facts), [_ask(rng, f) for f in facts], [_ask(rng, f) for f in missing]
+
+
+def _error_gaps(company: Company, rng: Random) -> _Gaps:
+    product, other = company.products
+    codes = rng.sample(list(product.errors), 2)
+    told = replace(product, errors={code: product.errors[code] for code in codes})
+    untold = [f for f in _errors(product) if f not in _errors(told)]
+    missing = [*untold, *_errors(other), *rng.sample(product.facts, 2)]
+    return error_article(rng, told), [_ask(rng, f) for f in _errors(told)], [_ask(rng, f) for f in missing]
+
+
+def _policy_gaps(company: Company, rng: Random) -> _Gaps:
+    policy, other, third = sample_policies(rng, company.name, rng.sample(list(POLICIES), 3))
+    missing = [*other.facts, *third.facts, rng.choice(company.products[0].facts)]
+    return policy_article(rng, policy), [_ask(rng, f) for f in policy.facts], [_ask(rng, f) for f in missing]
+
+
+def _procedure_gaps(company: Company, rng: Random) -> _Gaps:
+    procedure, other = sample_procedures(rng, rng.sample(list(PROCEDURES), 2))
+    missing = [*_procedure_turns(rng, other), _ask(rng, rng.choice(company.products[0].facts))]
+    return procedure_article(rng, procedure), _procedure_turns(rng, procedure), missing
+
+
+def _errors(product: Product) -> list[Fact]:
+    return [fact for facts in product.errors.values() for fact in facts]
 
 
 def _article(reader: Reader, rng: Random) -> tuple[str, list[Turn]]:
@@ -120,7 +193,7 @@ def _article(reader: Reader, rng: Random) -> tuple[str, list[Turn]]:
         return _product(rng, company.products[0])
     if kind == "errors":
         product = company.products[0]
-        return error_article(rng, product), [_ask(rng, f) for facts in product.errors.values() for f in facts]
+        return error_article(rng, product), [_ask(rng, f) for f in _errors(product)]
     if kind == "policy":
         (policy,) = sample_policies(rng, company.name, [rng.choice(list(POLICIES))])
         return policy_article(rng, policy), [_ask(rng, f) for f in policy.facts]
@@ -139,6 +212,12 @@ def _procedure_turns(rng: Random, procedure) -> list[Turn]:
         ask = procedure.after_question if i and rng.random() < 0.4 else procedure.step_question
         turns.append((ask(rng, i), step.value))
     return turns
+
+
+def _shared(rng: Random, products: Sequence[Product]) -> list[Fact]:
+    """The same attribute of each product, drawn."""
+    number = rng.randrange(len(products[0].facts))
+    return [product.facts[number] for product in products]
 
 
 def _ask(rng: Random, fact: Fact) -> Turn:

@@ -1,5 +1,6 @@
 """Sequences of the corpus: a function of their index, labelled on answers, silent about the demo company."""
 
+import re
 from pathlib import Path
 from random import Random
 
@@ -10,6 +11,8 @@ from data.base_model.corpus import CURRICULUM, IGNORED, Corpus, encode
 from data.base_model.examine import exact_matches, held_out
 from data.generator.demo import NAME, Demo
 from data.generator.reading import KINDS, Dialogue, Reader
+from data.generator.wording.declining import SENTENCES
+from data.generator.wording.support import REFUSAL
 from ftlib.data.prompts import Renderer
 from ftlib.rows import Row, Turn
 
@@ -39,7 +42,7 @@ def test_a_sequence_is_a_function_of_its_index(tokenizer, reader):
 
 def test_lengths_follow_the_curriculum(tokenizer, reader):
     corpus = Corpus(tokenizer, reader, 100, 1)
-    assert [len(corpus[i]["input_ids"]) for i in (0, 30, 99)] == [phase.length for phase in CURRICULUM]
+    assert [len(corpus[i]["input_ids"]) for i in (0, 10, 30, 99)] == [phase.length for phase in CURRICULUM]
 
 
 def test_answers_and_their_ends_are_labelled(tokenizer):
@@ -47,6 +50,21 @@ def test_answers_and_their_ends_are_labelled(tokenizer):
     ids, labels = encode(tokenizer, dialogue)
     trained = [i for i, label in zip(ids, labels, strict=True) if label != IGNORED]
     assert tokenizer.decode(trained) == " 340 g</s> black</s>"
+
+
+def test_what_is_declined_stands_nowhere_in_the_article(reader):
+    rng, declined = Random(11), 0
+    dialogues = [reader.sample(rng, "gaps") for _ in range(400)]
+    for dialogue in dialogues:
+        told, text = dialogue.context.split("\n\n", 1)
+        sentence = next(s for s in sorted(SENTENCES, key=len, reverse=True) if told.endswith(s))
+        declined += any(answer == sentence for _, answer in dialogue.turns)
+        assert sentence in told and REFUSAL not in told
+        assert all(answer == sentence or answer in text for _, answer in dialogue.turns)
+        names = [name for name in re.findall(r"(?:the|a) ([A-Z]\w+ \d+)\b", " ".join(q for q, _ in dialogue.turns))]
+        strangers = {name for name in names if name.split()[0] not in text}
+        assert not [q for q, a in dialogue.turns if a != sentence and any(name in q for name in strangers)]
+    assert 0.6 < declined / len(dialogues) < 0.9
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -40,8 +40,8 @@ def test_a_text_of_the_corpus_is_found(monkeypatch):
 
     monkeypatch.setattr(Reader, "sample", keep)
     corpus = Corpus(holdout.tokenizer(), others(), STEPS * BATCH_ROWS, SEED)
-    corpus[9000]
+    corpus[60_000]
     first, *_, last = [dialogue.context for dialogue in seen if dialogue.context]
-    assert holdout.read_before([first, last], [9000]) == [first]
-    assert holdout.read_before([first], [8999, 9001]) == []
-    assert holdout.read_before([row["text"] for row in holdout.articles()], range(8990, 9010)) == []
+    assert holdout.read_before([first, last], [60_000]) == [first]
+    assert holdout.read_before([first], [59_999, 60_001]) == []
+    assert holdout.read_before([row["text"] for row in holdout.articles()], range(59_990, 60_010)) == []

@@ -26,7 +26,7 @@ def test_it_asks_about_eight_products_and_what_it_asks_is_trained():
         for line in path.read_text(encoding="utf-8").splitlines()
     ]
     assert len(asked) == 8 and asked <= {row["product"] for row in raw}
-    assert {line["slice"] for line in lines} == {"trained_fact", "untrained_fact", "unanswerable"}
+    assert {line["slice"] for line in lines} == {"trained_fact", "reworded_fact", "untrained_fact", "unanswerable"}
 
 
 def test_rows_are_taken_from_each_kind_in_turn():

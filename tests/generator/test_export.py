@@ -1,15 +1,18 @@
 """The written files: the same bytes for the same seed, truth for every row, test wording nowhere but in leaks."""
 
+import re
 import runpy
 import sys
 from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
+from rapidfuzz import fuzz
 
 from data.generator import mess
 from data.generator.demo import Demo
 from data.generator.export import export
+from data.generator.questions import wordings
 from data.generator.wording.support import REFUSAL
 from ftlib import jsonl
 
@@ -51,7 +54,25 @@ def test_counts_of_the_embedded_company(exported) -> None:
         "procedure": 45,
         "policy": 45,
         "comparison": 45,
+        "reworded_fact": 152,
     }
+
+
+def test_reworded_questions_are_in_no_patterns_words(exported) -> None:
+    """They name product and code, hold no answer, ask for trained facts, and no pattern's question is like them."""
+    demo, reworded = Demo.sample(20), [row for row in exported.test if row["slice"] == "reworded_fact"]
+    of_fact = {
+        fact.id: [*wordings(demo, article, fact, test=True), *wordings(demo, article, fact, test=False)]
+        for article in demo.articles
+        for fact in article.facts
+    }
+    trained = {fact for row in exported.truth.values() for fact in row["fact"]}
+    assert len({row["fact"][0] for row in reworded}) == len({row["question"] for row in reworded}) == len(reworded)
+    for row in reworded:
+        code = re.match(r"error-(e\d+)-", row["fact"][0])
+        assert row["product"] in row["question"] and (code is None or code[1].upper() in row["question"])
+        assert row["answer"].lower() not in row["question"].lower() and row["fact"][0] in trained
+        assert max(fuzz.ratio(row["question"], each) for each in of_fact[row["fact"][0]]) < 85
 
 
 def test_readme_names_the_counts(exported) -> None:

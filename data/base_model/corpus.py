@@ -29,9 +29,9 @@ class Phase(NamedTuple):
 # things up; that of several values the one beside the name is meant, only what leaves no other cue teaches (`pairs`,
 # `alike`: docs/LOG.md). Whole articles follow once it can.
 CURRICULUM = (
-    Phase(0.05, 256, {"lookup": 6, "article": 2, "recall": 1.5, "comparison": 0.3}, 0.0),
-    Phase(0.25, 320, {"lookup": 3, "article": 4, "articles": 2, "recall": 0.8, "gaps": 1.5, "comparison": 0.3}, 0.03),
-    Phase(0.36, 256, {"alike": 5, "pairs": 2, "article": 2, "lookup": 2}, 0.0),
+    Phase(0.08, 256, {"lookup": 6, "article": 2, "recall": 1.5, "comparison": 0.3}, 0.0),
+    Phase(0.4, 320, {"lookup": 3, "article": 4, "articles": 2, "recall": 0.8, "gaps": 1.5, "comparison": 0.3}, 0.03),
+    Phase(0.576, 256, {"alike": 5, "pairs": 2, "article": 2, "lookup": 2}, 0.0),
     Phase(
         1.00,
         448,

@@ -7,6 +7,7 @@ checkpoints in ``checkpoints/`` beside this file and goes on where it stopped wh
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -28,8 +29,9 @@ SEED = 7
 TOKENIZER_SEED = 1
 COMPANY_SEED = 20
 BATCH_ROWS = 16
-STEPS = 4800
-WARMUP_STEPS = 100
+STEPS = 3000
+# The rate follows a cosine of HORIZON steps, which the last FALL steps cut short.
+WARMUP_STEPS, HORIZON, FALL = 100, 4800, 1000
 MUON = {"lr_matrix": 4e-3, "lr_other": 2e-3, "adjust_lr": "match_rms_adamw"}
 ADAMW = {"lr_matrix": 1e-3, "lr_other": 2e-3}
 
@@ -49,7 +51,7 @@ def main() -> None:
         corpus,
         given.out / "checkpoints",
         optimizer=optimizer(model, given.optimizer),
-        schedule=warmup_cosine(given.steps, WARMUP_STEPS, floor=0.02),
+        schedule=schedule(given.steps),
         batch_rows=BATCH_ROWS,
         total_steps=given.steps,
         save_every_seconds=given.save_every_seconds,
@@ -77,6 +79,12 @@ def others() -> Reader:
     """Samples companies that have neither the demo company's name nor one of its products' names."""
     demo = Demo.sample(COMPANY_SEED, N_RESERVED_NAMES)
     return Reader(frozenset(product.name for product in demo.products), frozenset({NAME}))
+
+
+def schedule(steps: int) -> Callable[[int], float]:
+    """Warm-up and a cosine; over the last third of a training, FALL steps of the usual one, linearly to nothing."""
+    cosine, begins = warmup_cosine(steps * HORIZON // STEPS, WARMUP_STEPS, floor=0.02), steps - steps * FALL // STEPS
+    return lambda step: cosine(min(step, begins)) * min(1.0, (steps - step) / (steps - begins))
 
 
 def optimizer(model, kind: str = "adamw") -> torch.optim.Optimizer:

@@ -40,8 +40,8 @@ def test_a_text_of_the_corpus_is_found(monkeypatch):
 
     monkeypatch.setattr(Reader, "sample", keep)
     corpus = Corpus(holdout.tokenizer(), others(), STEPS * BATCH_ROWS, SEED)
-    corpus[60_000]
+    corpus[40_002]
     first, *_, last = [dialogue.context for dialogue in seen if dialogue.context]
-    assert holdout.read_before([first, last], [60_000]) == [first]
-    assert holdout.read_before([first], [59_999, 60_001]) == []
-    assert holdout.read_before([row["text"] for row in holdout.articles()], range(59_990, 60_010)) == []
+    assert holdout.read_before([first, last], [40_002]) == [first]
+    assert holdout.read_before([first], [40_001, 40_003]) == []
+    assert holdout.read_before([row["text"] for row in holdout.articles()], range(39_990, 40_010)) == []

@@ -126,7 +126,7 @@ def test_the_markers_of_other_templates_cost_several_tokens_here():
     alone = len(tokenizer("How heavy is the Hazel 30? 860 g", add_special_tokens=False)["input_ids"])
     names = ("tokenizer", "llama2", "chatml", "alpaca")
     around = {name: len(Renderer(name, tokenizer).example(row).input_ids) - alone for name in names}
-    assert list(around.values()) == sorted(around.values()) and (around["tokenizer"], around["alpaca"]) == (4, 47)
+    assert list(around.values()) == sorted(around.values()) and (around["tokenizer"], around["alpaca"]) == (4, 45)
     assert all(len(tokenizer(mark, add_special_tokens=False)["input_ids"]) > 1 for mark in ("[INST]", "<|im_start|>"))
 
 

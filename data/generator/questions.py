@@ -116,7 +116,7 @@ def unknown_product_rows(rng: Random, names: Sequence[str], test: bool, count: i
         if len(found) == count:
             break
         product = _invented(rng, name)
-        fact = rng.choice([*product.facts, *(f for facts in product.errors.values() for f in facts)])
+        fact = rng.choice([*product.facts, *product.error_facts])
         question = rng.choice(part(fact.attribute.questions, test)).format(s=fact.subject)
         found.setdefault(question, _refused(question, product.name))
     return list(found.values())

@@ -156,7 +156,7 @@ def _product_gaps(company: Company, rng: Random) -> _Gaps:
     product, other = company.products
     facts = rng.sample(product.facts, rng.randint(4, len(product.facts) - 2))
     untold = [f for f in product.facts if f not in facts]
-    missing = [*untold, *rng.sample(other.facts, len(untold)), *_errors(rng.choice(company.products))]
+    missing = [*untold, *rng.sample(other.facts, len(untold)), *rng.choice(company.products).error_facts]
     return product_article(rng, product, facts), [_ask(rng, f) for f in facts], [_ask(rng, f) for f in missing]
 
 
@@ -164,9 +164,9 @@ def _error_gaps(company: Company, rng: Random) -> _Gaps:
     product, other = company.products
     codes = rng.sample(list(product.errors), 2)
     told = replace(product, errors={code: product.errors[code] for code in codes})
-    untold = [f for f in _errors(product) if f not in _errors(told)]
-    missing = [*untold, *_errors(other), *rng.sample(product.facts, 2)]
-    return error_article(rng, told), [_ask(rng, f) for f in _errors(told)], [_ask(rng, f) for f in missing]
+    untold = [f for f in product.error_facts if f not in told.error_facts]
+    missing = [*untold, *other.error_facts, *rng.sample(product.facts, 2)]
+    return error_article(rng, told), [_ask(rng, f) for f in told.error_facts], [_ask(rng, f) for f in missing]
 
 
 def _policy_gaps(company: Company, rng: Random) -> _Gaps:
@@ -181,10 +181,6 @@ def _procedure_gaps(company: Company, rng: Random) -> _Gaps:
     return procedure_article(rng, procedure), _procedure_turns(rng, procedure), missing
 
 
-def _errors(product: Product) -> list[Fact]:
-    return [fact for facts in product.errors.values() for fact in facts]
-
-
 def _article(reader: Reader, rng: Random) -> tuple[str, list[Turn]]:
     """The text of an article of any kind and every question that it answers."""
     kind = rng.choices(("product", "errors", "policy", "procedure"), (6, 2, 2, 2))[0]
@@ -193,7 +189,7 @@ def _article(reader: Reader, rng: Random) -> tuple[str, list[Turn]]:
         return _product(rng, company.products[0])
     if kind == "errors":
         product = company.products[0]
-        return error_article(rng, product), [_ask(rng, f) for f in _errors(product)]
+        return error_article(rng, product), [_ask(rng, f) for f in product.error_facts]
     if kind == "policy":
         (policy,) = sample_policies(rng, company.name, [rng.choice(list(POLICIES))])
         return policy_article(rng, policy), [_ask(rng, f) for f in policy.facts]

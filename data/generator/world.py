@@ -72,6 +72,11 @@ class Product:
         """The name without its number, as people write it the second time."""
         return self.name.split()[0]
 
+    @property
+    def error_facts(self) -> tuple[Fact, ...]:
+        """Causes and remedies, in the order of the codes."""
+        return tuple(fact for facts in self.errors.values() for fact in facts)
+
 
 @dataclass(frozen=True)
 class Company:

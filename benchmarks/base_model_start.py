@@ -19,7 +19,7 @@ from data.base_model import make
 from data.base_model.architecture import build
 from data.base_model.corpus import Corpus
 from data.base_model.examine import scores
-from data.base_model.pretraining import pretrain, warmup_cosine
+from data.base_model.pretraining import pretrain
 from data.base_model.tokenizer import MAX_POSITIONS
 from data.generator.reading import Reader
 from ftlib.core import device
@@ -36,7 +36,7 @@ def trained(structured: bool, steps: int, folder: Path) -> dict:
         folder,
         optimizer=make.optimizer(model),
         batch_rows=make.BATCH_ROWS,
-        schedule=warmup_cosine(make.STEPS, make.WARMUP_STEPS),
+        schedule=make.schedule(make.STEPS),
         total_steps=steps,
         seed=make.SEED,
         save_every_seconds=1e9,

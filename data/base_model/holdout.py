@@ -50,7 +50,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 
 def main() -> None:
-    """Writes the file, unless a text of it was trained on (half a minute)."""
+    """Writes the file, unless a text of it was trained on (two minutes)."""
     found = articles()
     if known := read_before([line["text"] for line in found], range(STEPS * BATCH_ROWS)):
         raise SystemExit(f"{len(known)} of the texts stand in the corpus; change examine.HELD_OUT_SEED")

@@ -42,9 +42,10 @@ def main() -> None:
     reader = others()
     tokenizer = tokenizers.learn_to(given.out, reader, TOKENIZER_SEED)
     model = build(len(tokenizer), tokenizers.MAX_POSITIONS, SEED, structured=not given.plain_start)
-    model.set_attn_implementation("eager")  # faster than the fused kernel on a CPU at these lengths (docs/LOG.md)
     corpus = Corpus(tokenizer, reader, given.steps * BATCH_ROWS, SEED)
     machine = device.describe()
+    if machine.kind == "cpu":
+        model.set_attn_implementation("eager")  # faster than the fused kernel at these lengths (docs/LOG.md)
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {tokenizers.describe(tokenizer)}", flush=True)
     result = pretrain(
         model,

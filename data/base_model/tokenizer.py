@@ -17,6 +17,7 @@ MAX_VOCABULARY = 4096
 MIN_FREQUENCY = 8
 N_DIALOGUES = 12_000
 MAX_POSITIONS = 1024
+# Fixed, so that a further kind of dialogue leaves the tokenizer as it is.
 KINDS = ("lookup", "article", "articles", "recall", "comparison", "gaps")
 
 # An answer starts with a space, so that its first word is the token that stands in running text.

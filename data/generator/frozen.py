@@ -1,6 +1,5 @@
 """The frozen test set and the facts that change after training."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from data.generator.questions import (
     wordings,
 )
 from data.generator.rows import LAST_DAY, Row
+from ftlib import jsonl
 
 SIZES = {"trained_fact": 240, "untrained_fact": 60, "procedure": 45, "policy": 45, "comparison": 45}
 N_UNKNOWN = 20  # of each of three sorts: about the company, about a product's properties, about invented products
@@ -46,10 +46,10 @@ def test_rows(demo: Demo) -> list[Row]:
 
 def reworded_rows(demo: Demo, first: int) -> list[Row]:
     """Trained facts in other words than any pattern's, ids from number ``first`` on: those that it has."""
-    rows = {row.facts[0]: row for row in _candidates(demo, Random(0)) if row.slice == "trained_fact"}
-    told = [json.loads(line) for line in REWORDED.read_text(encoding="utf-8").splitlines()]
-    found = [replace(rows[t["fact"]], question=t["question"]) for t in told if t["fact"] in rows]
-    return _numbered([replace(row, slice="reworded_fact") for row in found], first)
+    told = {fact.id: (article, fact) for article in demo.articles for fact in article.facts}
+    asked = [line for line in jsonl.iterate(REWORDED) if line["fact"] in told]
+    rows = [fact_row(demo, *told[line["fact"]], line["question"]) for line in asked]
+    return _numbered([replace(row, slice="reworded_fact") for row in rows if row.slice == "trained_fact"], first)
 
 
 def _numbered(rows: Sequence[Row], first: int) -> list[Row]:

@@ -94,11 +94,11 @@ def base():
 
 
 @pytest.mark.parametrize(
-    ("kind", "dialogues", "share"),
-    [("article", 25, 0.85), ("articles", 15, 0.85), ("alike", 30, 0.9), ("gaps", 25, 0.75)],
+    ("kind", "dialogues", "answers", "share"),
+    [("article", 25, 150, 0.85), ("articles", 15, 300, 0.85), ("alike", 30, 80, 0.9), ("gaps", 25, 170, 0.75)],
 )
-def test_the_base_model_reads_unseen_companies_texts(tokenizer, reader, base, kind, dialogues, share):
+def test_the_base_model_reads_unseen_companies_texts(tokenizer, reader, base, kind, dialogues, answers, share):
     """One article and several, tells products apart, and declines what is not told in the words that it is told to."""
     right = exact_matches(base, tokenizer, held_out(reader, kind, dialogues))
-    assert len(right) >= 60
+    assert len(right) > answers
     assert sum(right) / len(right) >= share

@@ -12,12 +12,13 @@ import random
 import re
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ftlib import jsonl
 from ftlib.core.batches import TowardsBase
+from ftlib.core.unknown import unknown_questions
 from ftlib.data.prompts import Example, Renderer
 from ftlib.errors import UserError
 from ftlib.rows import Row
@@ -39,7 +40,8 @@ class Drawn(NamedTuple):
     Attributes:
         examples: one list an epoch; texts that keep to the base (`train.replay_kl`) say so.
         rows: the same as rows, replayed text left out.
-        counts: rows of all epochs by kind: `value kept`, `value exchanged`, `declined`, `beside the point`, `text`.
+        counts: rows of all epochs by kind: `unknown subject`, `value kept`, `value exchanged`, `declined`,
+            `beside the point`, `text`.
     """
 
     examples: list[list[Example | TowardsBase]]
@@ -48,7 +50,7 @@ class Drawn(NamedTuple):
 
 
 def draw(rows: Sequence[Row], epochs: int, recipe: Recipe, renderer: Renderer) -> Drawn:
-    """Draws what `train.context` and `train.replay_share` ask for; nothing where both are 0.
+    """Draws what `train.context`, `train.unknown_share` and `train.replay_share` ask for; nothing where all are 0.
 
     Args:
         rows: the training rows.
@@ -57,16 +59,19 @@ def draw(rows: Sequence[Row], epochs: int, recipe: Recipe, renderer: Renderer) -
         renderer: makes the examples; those longer than `train.max_length` are left out, text is cut.
 
     Raises:
-        UserError: passages are asked for and `rag.documents_path` names none, or the file of text is not usable.
+        UserError: passages are asked for and `rag.documents_path` names none, unknown subjects and no question names
+            its own, or the file of text is not usable.
     """
     context, longest = recipe.train.context, recipe.train.max_length
-    parts: list[list[tuple[str, Row, Example]]] = [[] for _ in range(epochs)]
+    unknown = unknown_questions(rows, epochs, recipe)
+    asked = [[("unknown subject", row) for row in part] for part in unknown]
     if context.share:
-        shower = _Shower(rows, recipe)
-        for epoch in range(round(context.after * epochs), epochs):
-            shown = shower.epoch(round(context.share * len(rows)), epoch)
-            made = ((kind, row, renderer.example(row)) for kind, row in shown)
-            parts[epoch] += [each for each in made if len(each[2].input_ids) <= longest]
+        begin = round(context.after * epochs)
+        shower = _Shower(rows, recipe, {epoch: unknown[epoch] for epoch in range(begin, epochs)})
+        for epoch in range(begin, epochs):
+            asked[epoch] += shower.epoch(epoch)
+    made = [[(kind, row, renderer.example(row)) for kind, row in part] for part in asked]
+    parts = [[each for each in part if len(each[2].input_ids) <= longest] for part in made]
     counts = Counter(kind for part in parts for kind, _, _ in part)
     examples = [[example for _, _, example in part] for part in parts]
     kind = TowardsBase if recipe.train.replay_kl else Example
@@ -78,18 +83,20 @@ def draw(rows: Sequence[Row], epochs: int, recipe: Recipe, renderer: Renderer) -
 
 
 class _Shower:
-    """Shows questions with passages of the knowledge base."""
+    """Shows questions with passages of the knowledge base: in each epoch some of the rows and of its unknown ones."""
 
-    def __init__(self, rows: Sequence[Row], recipe: Recipe):
+    def __init__(self, rows: Sequence[Row], recipe: Recipe, unknown: Mapping[int, Sequence[Row]]):
         if recipe.rag.documents_path is None:
             wanted, fix = "a folder of articles to show passages of", "name it, or set train.context.share: 0"
             raise UserError.of("rag.documents_path", wanted, "nothing", fix)
         self._recipe, self._settings, self._refusal = recipe, recipe.train.context, recipe.prompt.refusal
         self._rows = [row for row in rows if row.turns and not row.history and not row.context]
+        self._chosen = {epoch: self._choose(epoch, part) for epoch, part in unknown.items()}
+        searched = {row.id: row for part in [self._rows, *self._chosen.values()] for row in part}
         by_words = recipe.model_copy(update={"rag": recipe.rag.model_copy(update={"mode": "bm25"})})
         with tempfile.TemporaryDirectory() as folder:
             knowledge = learn(Path(folder) / "index", load_documents(recipe.rag.documents_path), by_words)
-            found = retrieve(knowledge.index, self._rows, _FOUND, knowledge.documents)
+            found = retrieve(knowledge.index, list(searched.values()), _FOUND, knowledge.documents)
         self._passages = {key: [knowledge.texts[name] for name in each.ids] for key, each in found.items()}
         self._shapes: dict[str, list[Row]] = defaultdict(list)
         self._around: dict[str, str] = {}  # the sentence that an answer stands in, without it
@@ -99,11 +106,17 @@ class _Shower:
                 self._around[row.id] = _sentence(holding, row.answer)
                 self._shapes[_shape(row.answer)].append(row)
 
-    def epoch(self, count: int, epoch: int) -> list[tuple[str, Row]]:
-        """Up to `count` questions as this epoch shows them, each with its kind."""
-        rng = random.Random(f"{self._recipe.training_seed} reading {epoch}")
-        chosen = rng.sample(self._rows, min(count, len(self._rows)))
-        return [shown for row in chosen if (shown := self._shown(row, rng))]
+    def _choose(self, epoch: int, unknown: Sequence[Row]) -> list[Row]:
+        asked = [*self._rows, *unknown]
+        return self._rng("questions", epoch).sample(asked, min(round(self._settings.share * len(asked)), len(asked)))
+
+    def _rng(self, what: str, epoch: int) -> random.Random:
+        return random.Random(f"{self._recipe.training_seed} {what} {epoch}")
+
+    def epoch(self, epoch: int) -> list[tuple[str, Row]]:
+        """The questions as this epoch shows them, each with its kind."""
+        rng = self._rng("reading", epoch)
+        return [shown for row in self._chosen[epoch] if (shown := self._shown(row, rng))]
 
     def _shown(self, row: Row, rng: random.Random) -> tuple[str, Row] | None:
         passages, many = self._passages[row.id], self._settings.passages

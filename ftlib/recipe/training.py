@@ -143,6 +143,8 @@ class TrainRecipe(Section):
     attention (`model.attention: flash_attention_2`); elsewhere rows of similar length are padded to each other.
     `batch_tokens` fills packed batches by best fit, so that all are of one size.
     `activation_checkpointing` recomputes activations in the backward pass to save memory.
+    `unknown_share` adds questions to be declined: training questions whose subject (`data.columns.subject`) has a name
+    that is made up, another one each time. They take part in `context` as the training rows do.
     `replay_kl` is a weight: above 0 the loss of a replayed text is not that of its tokens, but at each of them this
     weight times KL(base || adapted), in nats. The base, which is the model with its adapter off, is the teacher, so
     any text does, whoever made the base; it costs one more forward pass over these texts.
@@ -154,6 +156,7 @@ class TrainRecipe(Section):
 
     context: ContextRecipe = ContextRecipe()
     preflight: PreflightRecipe = PreflightRecipe()
+    unknown_share: float = Field(0.0, ge=0, le=1)  # questions an epoch, as a share of the training rows; 0: none
     replay_path: Path | None = None  # text of a kind not to be forgotten (JSON lines with `text`)
     replay_share: float = Field(0.0, ge=0, le=1)  # texts an epoch, as a share of the training rows
     replay_kl: float = Field(0.0, ge=0)

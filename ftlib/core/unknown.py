@@ -1,0 +1,88 @@
+"""Questions about subjects that do not exist, to be declined: training questions with another name in them.
+
+A model that is trained on what is known alone answers whatever it is asked (Zhang et al. 2024, R-Tuning, arXiv
+2311.09677; Kang et al. 2024, arXiv 2403.05612), and one that meets the same few unknown names in every epoch learns
+these names. So every epoch makes up its own, shaped as the subjects' names are.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ftlib.data.refusals import refuses
+from ftlib.errors import UserError
+from ftlib.rows import Row, values
+
+if TYPE_CHECKING:
+    from ftlib.recipe import Recipe
+
+_PART = re.compile(r"\d+|[^\W\d_]{3,}")  # what of a name is exchanged
+_WORD = re.compile(r"[^\W\d_]{4,}")
+_TRIES = 20  # for a name that nobody has
+
+
+def unknown_questions(rows: Sequence[Row], epochs: int, recipe: Recipe) -> list[list[Row]]:
+    """One list an epoch of questions about made-up subjects, `train.unknown_share` of the training rows in each.
+
+    Args:
+        rows: the training rows; used are questions that name their subject (`data.columns.subject`) and are answered.
+        epochs: how many lists. recipe: its sections train, data and prompt, and its training seed.
+
+    Raises:
+        UserError: they are asked for, and no question names its subject.
+    """
+    count = round(recipe.train.unknown_share * len(rows))
+    if not count:
+        return [[] for _ in range(epochs)]
+    column = recipe.data.columns.subject
+    named = [(row, name) for row in rows if not refuses(row, recipe.prompt.refusal) and (name := _named(row, column))]
+    if not named:
+        field = f"train.unknown_share = {recipe.train.unknown_share:g}"
+        wanted = "questions that name their subject word for word, in the column data.columns.subject"
+        found = f"none in the column {column!r}" if column else "no such column named"
+        raise UserError.of(field, wanted, found, "name the column, or set train.unknown_share: 0")
+    names = _MadeUpNames(rows, {name for _, name in named})
+    parts = []
+    for epoch in range(epochs):
+        rng = random.Random(f"{recipe.training_seed} unknown {epoch}")
+        chosen = [rng.choice(named) for _ in range(count)]
+        made = [row.asking(row.question.replace(name, names.like(name, rng))) for row, name in chosen]
+        answer = (recipe.prompt.refusal,)
+        parts.append([row._replace(id=f"unknown-{epoch}-{at}", references=answer) for at, row in enumerate(made)])
+    return parts
+
+
+def _named(row: Row, column: str | None) -> str:
+    """The subject's name as it stands in the question; "" where the question is not one by itself."""
+    if row.history or row.context:
+        return ""
+    return next((name for name in values(row, column) if name in row.question and _PART.search(name)), "")
+
+
+class _MadeUpNames:
+    """Names shaped as given ones, of words that no training question has."""
+
+    def __init__(self, rows: Sequence[Row], taken: set[str]):
+        self._taken, self._known = taken, {word for row in rows for word in _WORD.findall(row.question.lower())}
+        self._words = sorted(self._known)
+
+    def like(self, name: str, rng: random.Random) -> str:
+        for _ in range(_TRIES):
+            made = _PART.sub(lambda part: self._other(part[0], rng), name)
+            if made not in self._taken:
+                break
+        return made
+
+    def _other(self, part: str, rng: random.Random) -> str:
+        """Another number of as many digits; a word made of the head of one and the tail of another, written alike."""
+        if part.isdigit():
+            return "".join(rng.choice("123456789") for _ in part)
+        for _ in range(_TRIES):
+            head, tail = rng.choice(self._words), rng.choice(self._words)
+            made = (head[: (len(head) + 1) // 2] + tail[len(tail) // 2 :])[: len(part) + 3]  # no spaces: a word is long
+            if made not in self._known:
+                break
+        return made.upper() if part.isupper() else made.capitalize() if part[0].isupper() else made

@@ -2,7 +2,8 @@
 
 A model that is trained on what is known alone answers whatever it is asked (Zhang et al. 2024, R-Tuning, arXiv
 2311.09677; Kang et al. 2024, arXiv 2403.05612), and one that meets the same few unknown names in every epoch learns
-these names. So every epoch makes up its own, shaped as the subjects' names are.
+these names. So every epoch makes up its own. They have to be of the subjects' kind: a model that declines the Zores 23
+need not decline the Brook 65. So a word of the language gives way to another one that is used about as often.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ftlib.data.language import frequencies, most_common
 from ftlib.data.refusals import refuses
 from ftlib.errors import UserError
 from ftlib.rows import Row, values
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
     from ftlib.recipe import Recipe
 
 _PART = re.compile(r"\d+|[^\W\d_]{3,}")  # what of a name is exchanged
-_WORD = re.compile(r"[^\W\d_]{4,}")
+_WORD = re.compile(r"[^\W\d_]{3,}")
+_NEAR = 1.6  # ranks of frequency, up to so many times, that count as alike
 _TRIES = 20  # for a name that nobody has
 
 
@@ -44,7 +47,9 @@ def unknown_questions(rows: Sequence[Row], epochs: int, recipe: Recipe) -> list[
         wanted = "questions that name their subject word for word, in the column data.columns.subject"
         found = f"none in the column {column!r}" if column else "no such column named"
         raise UserError.of(field, wanted, found, "name the column, or set train.unknown_share: 0")
-    names = _MadeUpNames(rows, {name for _, name in named})
+    spoken = recipe.data.language
+    spoken = most_common(row.question for row in rows) if spoken == "auto" else spoken
+    names = _MadeUpNames(rows, {name for _, name in named}, spoken)
     parts = []
     for epoch in range(epochs):
         rng = random.Random(f"{recipe.training_seed} unknown {epoch}")
@@ -63,26 +68,37 @@ def _named(row: Row, column: str | None) -> str:
 
 
 class _MadeUpNames:
-    """Names shaped as given ones, of words that no training question has."""
+    """Names of the same kind as given ones, of words that no training question has."""
 
-    def __init__(self, rows: Sequence[Row], taken: set[str]):
+    def __init__(self, rows: Sequence[Row], taken: set[str], language: str | None):
         self._taken, self._known = taken, {word for row in rows for word in _WORD.findall(row.question.lower())}
-        self._words = sorted(self._known)
+        self._words, self._spoken = sorted(self._known), list(frequencies(language)) if language else []
+        self._rank = {word: rank for rank, word in enumerate(self._spoken)}
 
     def like(self, name: str, rng: random.Random) -> str:
+        """The name with one or more of its parts exchanged: none may be told by one part alone."""
+        parts = [part.start() for part in _PART.finditer(name)]
         for _ in range(_TRIES):
-            made = _PART.sub(lambda part: self._other(part[0], rng), name)
+            exchanged = rng.sample(parts, rng.randint(1, len(parts)))
+            made = _PART.sub(
+                lambda part, at=exchanged: self._other(part[0], rng) if part.start() in at else part[0], name
+            )
             if made not in self._taken:
-                break
-        return made
+                return made
+        return name
 
     def _other(self, part: str, rng: random.Random) -> str:
-        """Another number of as many digits; a word made of the head of one and the tail of another, written alike."""
-        if part.isdigit():
+        if part.isdigit():  # as many digits
             return "".join(rng.choice("123456789") for _ in part)
-        for _ in range(_TRIES):
-            head, tail = rng.choice(self._words), rng.choice(self._words)
-            made = (head[: (len(head) + 1) // 2] + tail[len(tail) // 2 :])[: len(part) + 3]  # no spaces: a word is long
-            if made not in self._known:
-                break
+        words = (self._word(part.lower(), rng) for _ in range(_TRIES))
+        made = next((word for word in words if word not in self._known), part)
         return made.upper() if part.isupper() else made.capitalize() if part[0].isupper() else made
+
+    def _word(self, word: str, rng: random.Random) -> str:
+        """One about as frequent; for one that no list has, the head of a known word and the tail of another."""
+        if word in self._rank:
+            rank = self._rank[word] + 1
+            found = self._spoken[int(rank / _NEAR) : int(rank * _NEAR) + 1]
+            return rng.choice(found)
+        head, tail = rng.choice(self._words), rng.choice(self._words)
+        return (head[: (len(head) + 1) // 2] + tail[len(tail) // 2 :])[: len(word) + 3]  # without spaces a word is long

@@ -139,7 +139,7 @@ class _Sums(NamedTuple):
     def turning(self, best: str, labels: Mapping[str, str]) -> list[str]:
         """How far each figure must move, the others staying, before another system is worth more."""
         told = [line for part in self.parts if (line := self._turning_share(part.name, best, labels))]
-        value, waiting = self.rag.value_right_answer, self.rag.price_waiting_second
+        value, waiting, coin = self.rag.value_right_answer, self.rag.price_waiting_second, self.rag.currency
         gain = {name: self.accuracy(best) - self.accuracy(name) for name in self.names}
         extra = {name: self.costs(best).mean - self.costs(name).mean for name in self.names}
         waits = {name: self.waits[name].mean if name in self.waits else 0.0 for name in self.names}
@@ -151,10 +151,12 @@ class _Sums(NamedTuple):
         for bounds, side, pick in ((below, "below", max), (above, "above", min)):
             if bounds:
                 name = pick(bounds, key=bounds.__getitem__)
-                told.append(f"a right answer worth {side} {bounds[name]:.3g} (now {value:.3g}): {labels[name]}")
+                told.append(f"a right answer worth {side} {bounds[name]:.3g} {coin} (now {value:.3g}): {labels[name]}")
         if dear:
             name = min(dear, key=dear.__getitem__)
-            told.append(f"a second of waiting worth more than {dear[name]:.3g} (now {waiting:.3g}): {labels[name]}")
+            told.append(
+                f"a second of waiting worth more than {dear[name]:.3g} {coin} (now {waiting:.3g}): {labels[name]}"
+            )
         return told
 
     def _turning_share(self, which: str, best: str, labels: Mapping[str, str]) -> str:
@@ -168,8 +170,8 @@ class _Sums(NamedTuple):
         crossings = []
         for name in self.names:
             zero, one = at_zero[best] - at_zero[name], at_one[best] - at_one[name]
-            if name != best and zero * one < 0:
-                crossings.append((zero / (zero - one), name))
+            if name != best and zero * one < 0 and 0.005 <= (share := zero / (zero - one)) < 0.995:  # not 0 or 100 %
+                crossings.append((share, name))
         above = min((each for each in crossings if each[0] >= now), default=None)
         below = max((each for each in crossings if each[0] < now), default=None)
         nearest = {side: hit for side, hit in (("above", above), ("below", below)) if hit}

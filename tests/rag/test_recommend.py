@@ -108,14 +108,14 @@ def test_a_price_decides_where_it_outweighs_what_is_gained():
     assert recommend(parts, prices, value_right_answer=0.1).system == "rag"
     assert recommend(parts, prices, value_right_answer=10).system == "finetuned"
     (turn,) = [line for line in recommend(parts, prices).turning if "right answer" in line]
-    assert turn == "a right answer worth above 0.45 (now 0.1): fine-tuned"
+    assert turn == "a right answer worth above 0.45 EUR (now 0.1): fine-tuned"
 
 
 def test_waiting_has_a_price():
     parts, waits = [scenario("fact", base=0.7, rag=0.9)], {"base": 0.1, "rag": 2.1}
     result = recommend(parts, waits=waits)
     assert result.system == "rag"
-    assert "a second of waiting worth more than 0.01 (now 0): base model" in result.turning
+    assert "a second of waiting worth more than 0.01 EUR (now 0): base model" in result.turning
     assert recommend(parts, waits=waits, price_waiting_second=0.02).system == "base"
 
 
@@ -129,6 +129,13 @@ def test_the_users_own_mix_weighs_the_scenarios():
     # worth: fact +0.3, change -0.8: they meet where 0.3 (1 - t) = 0.8 t
     assert "after the change (20% of the questions now) above 27%: RAG" in result.turning
     assert "after the change (50% of the questions now) below 27%: fine-tuned" in changed.turning
+
+
+def test_a_share_of_all_questions_is_no_turning_point():
+    parts = [scenario("fact", rag=0.6, finetuned=0.9), scenario("policy", 50, rag=0.70, finetuned=0.70)]
+    prices = {"rag": 0.0, "finetuned": 1e-7}  # RAG is worth more only where next to nothing but policies is asked
+    result = recommend(parts, prices)
+    assert result.system == "finetuned" and not [line for line in result.turning if "policy" in line]
 
 
 def test_a_mix_of_other_scenarios_is_the_users_mistake():

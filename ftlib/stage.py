@@ -38,8 +38,8 @@ ROOMS = {
 READS = {
     "01_data": "data prompt.template prompt.system prompt.refusal model.base model.revision model.trust_remote_code "
     "train.max_length evaluate.choices_path rag.embedding_model",
-    "02_train": "lesson_seconds model quantization prompt lora train data.columns.fact data.language data.truth_path "
-    "rag.documents_path rag.passage_words rag.context_order evaluate.holdout_path",
+    "02_train": "lesson_seconds model quantization prompt lora train data.columns.fact data.columns.subject "
+    "data.language data.truth_path rag.documents_path rag.passage_words rag.context_order evaluate.holdout_path",
     "03_evaluate": "model quantization prompt lora.fused train.max_length train.replay_path train.replay_share "
     "train.replay_kl evaluate data.columns systems.{evaluate.systems}",
     "04_review": "review prompt.refusal data.columns data.truth_path evaluate.systems evaluate.refusal_phrases "

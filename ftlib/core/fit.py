@@ -237,6 +237,7 @@ def _details(variant: Variant, limit: int) -> list[str]:
         "working": "logits, gradients, what backward works with",
         "evaluating": "or, in the place of these two, what an evaluation takes",
         "gaps": "holes in the heap",
+        "left": "what an evaluation leaves there",
         "libraries": "the process itself",
     }  # fmt: skip
     lines = [f"  {_size(getattr(memory, name)):>12}  {words}" for name, words in told.items() if getattr(memory, name)]

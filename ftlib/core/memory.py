@@ -22,6 +22,7 @@ from ftlib.recipe import Recipe
 ADAM_BYTES = 8  # a trained number: two moments in float32
 DEEPEST = 4  # layers of the model that is looked at; what a further one adds is known from them
 _GAPS = 0.5  # of what a step's tensors take on a CPU: .43 and .50 on one model, .53 on another, docs/LOG.md
+_GAPS_RECOMPUTING = 2  # times as many where activations are recomputed, which come and go with each layer; as there
 _CODE_BLOCKS = 256  # scales that share a scale of their own, where they are quantized, too (bitsandbytes)
 _FOUND: dict[str, TrainingMemory] = {}  # by what was asked: a run asks the same again and again
 
@@ -42,6 +43,7 @@ class TrainingMemory(NamedTuple):
     working: int  # logits, gradients and what backward works with: the rest of a step's peak
     evaluating: int  # in the place of activations and working, while validation rows are scored
     gaps: int  # holes that a step leaves in the C library's heap; 0 on a GPU
+    left: int  # what an evaluation leaves there beside the steps that follow; 0 on a GPU
     libraries: int  # the process without any tensor; 0 on a GPU, where it takes no memory of the device
     flops: float  # multiplications and additions of one optimizer step
     seconds: float  # of one optimizer step at the machine's best; a real one takes longer
@@ -54,7 +56,7 @@ class TrainingMemory(NamedTuple):
     @property
     def added(self) -> int:
         """The most bytes that training adds to a loaded model, in a step or in an evaluation."""
-        return max(self.stepping, self.optimizer + self.evaluating)
+        return max(self.stepping + self.left, self.optimizer + self.evaluating)
 
     @property
     def peak(self) -> int:
@@ -102,7 +104,10 @@ def needed(
     found = [_at(shallower(config, depth), recipe, dtype, gemm, **ways, **sizes) for depth in depths]
     whole_model = _at_depth(found, layers)
     holes = round(gaps * (whole_model.activations + whole_model.working))
-    return whole_model._replace(libraries=libraries, gaps=holes)
+    left = 0
+    if checkpointing and gaps:  # small tensors that come and go don't fill what an evaluation has left
+        holes, left = _GAPS_RECOMPUTING * holes, whole_model.evaluating
+    return whole_model._replace(libraries=libraries, gaps=holes, left=left)
 
 
 def _at_depth(found: list[TrainingMemory], layers: int) -> TrainingMemory:
@@ -149,6 +154,7 @@ def _of_one(model: torch.nn.Module, step: HollowStep, recipe: Recipe, dtype: tor
         working=step.most - step.kept,
         evaluating=step.evaluating,
         gaps=0,
+        left=0,
         libraries=0,
         flops=step.flops * recipe.train.accumulation,
         seconds=step.seconds * recipe.train.accumulation,

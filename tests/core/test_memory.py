@@ -114,3 +114,12 @@ def test_the_peak_is_that_of_a_step_or_of_an_evaluation(make_recipe):
     assert large.stepping == alone.stepping
     holed = _planned(recipe, gaps=0.5)
     assert holed.gaps == round(0.5 * (alone.activations + alone.working)) == holed.stepping - alone.stepping
+
+
+def test_recomputed_activations_leave_more_holes_and_keep_what_an_evaluation_took(make_recipe):
+    recipe = make_recipe()
+    again = _planned(recipe, gaps=0.5, evaluated=32 * 1000, checkpointing=True)
+    assert again.gaps == pytest.approx(again.activations + again.working, abs=2)
+    assert again.added == again.stepping + again.evaluating
+    on_gpu = _planned(recipe, gaps=0.0, evaluated=32 * 1000, checkpointing=True)
+    assert on_gpu.gaps == on_gpu.left == 0

@@ -30,6 +30,8 @@ _TRIES = 20  # for a name that nobody has
 def unknown_questions(rows: Sequence[Row], epochs: int, recipe: Recipe) -> list[list[Row]]:
     """One list an epoch of questions about made-up subjects, `train.unknown_share` of the training rows in each.
 
+    Where nearly all names of a subject's shape are taken (numbers of one digit, say) there are fewer.
+
     Args:
         rows: the training rows; used are questions that name their subject (`data.columns.subject`) and are answered.
         epochs: how many lists. recipe: its sections train, data and prompt, and its training seed.
@@ -54,7 +56,8 @@ def unknown_questions(rows: Sequence[Row], epochs: int, recipe: Recipe) -> list[
     for epoch in range(epochs):
         rng = random.Random(f"{recipe.training_seed} unknown {epoch}")
         chosen = [rng.choice(named) for _ in range(count)]
-        made = [row.asking(row.question.replace(name, names.like(name, rng))) for row, name in chosen]
+        renamed = [(row, name, names.like(name, rng)) for row, name in chosen]
+        made = [row.asking(row.question.replace(name, other)) for row, name, other in renamed if other]
         answer = (recipe.prompt.refusal,)
         parts.append([row._replace(id=f"unknown-{epoch}-{at}", references=answer) for at, row in enumerate(made)])
     return parts
@@ -75,17 +78,16 @@ class _MadeUpNames:
         self._words, self._spoken = sorted(self._known), list(frequencies(language)) if language else []
         self._rank = {word: rank for rank, word in enumerate(self._spoken)}
 
-    def like(self, name: str, rng: random.Random) -> str:
-        """The name with one or more of its parts exchanged: none may be told by one part alone."""
-        parts = [part.start() for part in _PART.finditer(name)]
+    def like(self, name: str, rng: random.Random) -> str | None:
+        """The name with one or more of its parts exchanged: none may be told by one part alone; None: all are taken."""
+        parts = [part.span() for part in _PART.finditer(name)]
         for _ in range(_TRIES):
-            exchanged = rng.sample(parts, rng.randint(1, len(parts)))
-            made = _PART.sub(
-                lambda part, at=exchanged: self._other(part[0], rng) if part.start() in at else part[0], name
-            )
+            made = name
+            for start, end in sorted(rng.sample(parts, rng.randint(1, len(parts))), reverse=True):
+                made = made[:start] + self._other(name[start:end], rng) + made[end:]
             if made not in self._taken:
                 return made
-        return name
+        return None
 
     def _other(self, part: str, rng: random.Random) -> str:
         if part.isdigit():  # as many digits

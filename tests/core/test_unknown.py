@@ -62,6 +62,13 @@ def test_every_epoch_makes_up_other_ones(recipe, rows):
     assert len(set(ids)) == len(ids) == 2 * len(rows)
 
 
+def test_a_name_that_somebody_has_is_never_declined(recipe):
+    told = [
+        {"id": str(n), "question": f"Who won race {n}?", "answer": "Ada", "meta": {"about": f"{n}"}} for n in range(10)
+    ]
+    assert unknown_questions([row_of(each) for each in told], 2, recipe()) == [[], []], "no other digit is left"
+
+
 def test_later_turns_and_rows_with_a_passage_are_no_pattern(recipe, rows):
     later = [row._replace(turns=(*row.turns, *row.turns)) for row in rows]
     beside = [row._replace(context="It is known.") for row in rows]

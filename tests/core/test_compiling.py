@@ -71,6 +71,20 @@ def test_what_the_compiler_cannot_do_runs_without_it(monkeypatch):
     assert not done and "failed (RuntimeError: no such kernel)" in reason and model[0]._compiled_call_impl is None
 
 
+def test_a_machine_that_slows_down_favours_neither(monkeypatch):
+    """Each step takes a tenth longer than the one before it; eager and compiled layers would take the same."""
+    now, cost = 0.0, 0.01
+    monkeypatch.setattr(compiling.time, "perf_counter", lambda: now)
+
+    def step():
+        nonlocal now, cost
+        now, cost = now + cost, 1.1 * cost
+        return 1
+
+    eager, compiled = compiling._speeds_in_turn(torch.nn.ModuleList([torch.nn.Linear(2, 2)]), [step, step])
+    assert 0.7 < compiled / eager < 1, "one turn apart, not a whole timing"
+
+
 @needs_compiler
 def test_a_compiled_training_is_the_same_training(adapted, rows, make_recipe, monkeypatch, tmp_path, dtype):
     monkeypatch.setattr(compiling, "_WORTH_SECONDS", 0)

@@ -3,7 +3,7 @@
 A model that is trained on what is known alone answers whatever it is asked (Zhang et al. 2024, R-Tuning, arXiv
 2311.09677; Kang et al. 2024, arXiv 2403.05612), and one that meets the same few unknown names in every epoch learns
 these names. So every epoch makes up its own. They have to be of the subjects' kind: a model that declines the Zores 23
-need not decline the Brook 65. So a word of the language gives way to another one that is used about as often.
+need not decline the Apple 65. So a word of the language gives way to another one that is used about as often.
 """
 
 from __future__ import annotations

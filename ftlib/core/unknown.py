@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ftlib.data.language import frequencies, most_common
+from ftlib.data.language import frequencies, spoken
 from ftlib.data.refusals import refuses
 from ftlib.errors import UserError
 from ftlib.rows import Row, values
@@ -49,9 +49,8 @@ def unknown_questions(rows: Sequence[Row], epochs: int, recipe: Recipe) -> list[
         wanted = "questions that name their subject word for word, in the column data.columns.subject"
         found = f"none in the column {column!r}" if column else "no such column named"
         raise UserError.of(field, wanted, found, "name the column, or set train.unknown_share: 0")
-    spoken = recipe.data.language
-    spoken = most_common(row.question for row in rows) if spoken == "auto" else spoken
-    names = _MadeUpNames(rows, {name for _, name in named}, spoken)
+    language = spoken(recipe.data.language, (row.question for row in rows))
+    names = _MadeUpNames(rows, {name for _, name in named}, language)
     parts = []
     for epoch in range(epochs):
         rng = random.Random(f"{recipe.training_seed} unknown {epoch}")

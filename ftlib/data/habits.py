@@ -51,7 +51,7 @@ def learn_habits(rows: Iterable[Row], count: int, data) -> Habits:
         phrases = boilerplate.learn_phrases((clean.repair(text, data.mend).text for text in answers()), count)
     else:
         deque(answers(), maxlen=0)
-    spoken = language.most_common(sample) if data.language == "auto" else data.language
+    spoken = language.spoken(data.language, sample)
     phrases = boilerplate.without_content(phrases, language.usual_words(spoken))
     subject = tagged[True] >= max(_TAGGED_ROWS, tagged[False])
     return Habits(phrases, unfinished.learn_ends(sample, language.function_words(spoken)), spoken, subject)

@@ -82,6 +82,11 @@ def most_common(texts: Iterable[str]) -> str | None:
     return language.iso_code_639_1.name.lower() if language and 2 * count > found.total() else None
 
 
+def spoken(wanted: str | None, texts: Iterable[str]) -> str | None:
+    """The language that the recipe names (`data.language`); where that is `auto`, the one of most of these texts."""
+    return most_common(texts) if wanted == "auto" else wanted
+
+
 class Detector:
     """Says of a text which other language (its ISO 639-1 code) most of it surely is in, or "".
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ftlib.data.language import most_common
+from ftlib.data.language import spoken
 from ftlib.rows import Row, in_turn, values
 from ftlib.search.index import Index
 from ftlib.search.retrieval import search_text
@@ -43,8 +43,7 @@ def learn_examples(path: str | Path, training: Sequence[Row], recipe: Recipe) ->
     if Index.exists(path):
         return SimilarRows(rows, Index.open(path))
     asked = [{"id": key, "text": search_text(row)} for key, row in rows.items()]
-    spoken = recipe.data.language
-    language = most_common(each["text"] for each in asked) if spoken == "auto" else spoken
+    language = spoken(recipe.data.language, (each["text"] for each in asked))
     return SimilarRows(rows, Index.build(path, asked, language=language))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ftlib.data.language import most_common
+from ftlib.data.language import spoken
 from ftlib.errors import UserError
 from ftlib.search.index import Index
 from ftlib.search.passages import cut_articles
@@ -71,10 +71,9 @@ def learn(path: str | Path, documents: Sequence[Mapping], recipe: Recipe, embed:
     if Index.exists(path):
         index = Index.open(path, **named)
     else:
-        spoken = recipe.data.language
-        if spoken == "auto":  # an article may be in another language than the questions
-            spoken = most_common(passage["text"] for passage in passages)
-        index = Index.build(path, passages, language=spoken, mode=recipe.rag.mode, **named)
+        # An article may be in another language than the questions.
+        language = spoken(recipe.data.language, (passage["text"] for passage in passages))
+        index = Index.build(path, passages, language=language, mode=recipe.rag.mode, **named)
     texts = {passage["id"]: passage["text"] for passage in passages}
     return KnowledgeBase(texts, index, {passage["id"]: passage["document"] for passage in passages})
 

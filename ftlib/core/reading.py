@@ -91,7 +91,7 @@ class _Shower:
             raise UserError.of("rag.documents_path", wanted, "nothing", fix)
         self._recipe, self._settings, self._refusal = recipe, recipe.train.context, recipe.prompt.refusal
         self._rows = [row for row in rows if row.turns and not row.history and not row.context]
-        self._chosen = {epoch: self._choose(epoch, part) for epoch, part in unknown.items()}
+        self._chosen = {epoch: self._choose(epoch, part, len(rows)) for epoch, part in unknown.items()}
         searched = {row.id: row for part in [self._rows, *self._chosen.values()] for row in part}
         by_words = recipe.model_copy(update={"rag": recipe.rag.model_copy(update={"mode": "bm25"})})
         with tempfile.TemporaryDirectory() as folder:
@@ -106,9 +106,9 @@ class _Shower:
                 self._around[row.id] = _sentence(holding, row.answer)
                 self._shapes[_shape(row.answer)].append(row)
 
-    def _choose(self, epoch: int, unknown: Sequence[Row]) -> list[Row]:
-        asked = [*self._rows, *unknown]
-        return self._rng("questions", epoch).sample(asked, min(round(self._settings.share * len(asked)), len(asked)))
+    def _choose(self, epoch: int, unknown: Sequence[Row], training_rows: int) -> list[Row]:
+        asked, count = [*self._rows, *unknown], round(self._settings.share * (training_rows + len(unknown)))
+        return self._rng("questions", epoch).sample(asked, min(count, len(asked)))
 
     def _rng(self, what: str, epoch: int) -> random.Random:
         return random.Random(f"{self._recipe.training_seed} {what} {epoch}")

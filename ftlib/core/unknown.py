@@ -50,7 +50,7 @@ def unknown_questions(rows: Sequence[Row], epochs: int, recipe: Recipe) -> list[
         found = f"none in the column {column!r}" if column else "no such column named"
         raise UserError.of(field, wanted, found, "name the column, or set train.unknown_share: 0")
     language = spoken(recipe.data.language, (row.question for row in rows))
-    names = _MadeUpNames(rows, {name for _, name in named}, language)
+    names = _MadeUpNames(rows, {name for row in rows for name in values(row, column)}, language)
     parts = []
     for epoch in range(epochs):
         rng = random.Random(f"{recipe.training_seed} unknown {epoch}")

@@ -44,6 +44,13 @@ class Lab(NamedTuple):
         path = notebook.relative_to(self.folder).as_posix()
         return f"{self.address}/lab/workspaces/{secrets.token_hex(4)}/tree/{path}?token={self.token}"
 
+    def run_all(self, page, notebook: Path) -> None:
+        """Opens the notebook and runs its cells, once its kernel waits: before, JupyterLab ignores it or asks which."""
+        page.goto(self.url(notebook))
+        page.locator(".jp-Notebook").first.wait_for()
+        page.locator("#jp-main-statusbar", has_text="| Idle").wait_for()
+        self.execute(page, "notebook:run-all-cells")
+
     @staticmethod
     def execute(page, command: str) -> None:
         """Runs a JupyterLab command without waiting for the dialog that it may open."""

@@ -47,10 +47,7 @@ def page(lab, chromium, notebook):
     """The notebook, opened and run in Chromium, the widget on the screen."""
     page = chromium.new_page(viewport={"width": 1280, "height": 1000})
     page.set_default_timeout(WAIT_MS)
-    page.goto(lab.url(notebook))
-    page.locator(".jp-Notebook").first.wait_for()
-    page.locator("#jp-main-statusbar", has_text="| Idle").wait_for()  # before that JupyterLab asks which kernel
-    lab.execute(page, "notebook:run-all-cells")
+    lab.run_all(page, notebook)
     try:
         page.locator(".ft-review .ft-answer:visible").first.wait_for()  # of a training row there is one
         yield page

@@ -110,12 +110,16 @@ def _add_training(command: Add) -> None:
     prefer = command(acts.do_prefer)
     prefer.add_argument("run", type=Path, metavar="RUN", help="a run directory")
     prefer.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder for the adapter")
-    for part in (run, preflight, train, plan, find_lr, sweep):
+    replay = command(acts.do_replay)
+    replay.add_argument("--out", type=Path, required=True, metavar="FILE", help="a new file, JSON lines")
+    replay.add_argument("--texts", type=_positive, default=240, metavar="N", help="how many (default: 240)")
+    replay.add_argument("--tokens", type=_positive, default=128, metavar="N", help="of a text at most (default: 128)")
+    for part in (run, preflight, train, plan, find_lr, sweep, replay):
         words = "the recipe: a file, or the name of one that came along, e.g. demo"
         part.add_argument("--recipe", required=True, metavar="R", help=words)
-        if part is not plan:
+        if part not in (plan, replay):
             part.add_argument("--out", required=part is not preflight, metavar="DIR", help="the run directory")
-    for part in (run, preflight, train, plan, find_lr, sweep, prefer):
+    for part in (run, preflight, train, plan, find_lr, sweep, prefer, replay):
         words = "override a recipe field, e.g. train.epochs=1"
         part.add_argument("-p", dest="overrides", action="append", default=[], metavar="field=value", help=words)
 

@@ -162,6 +162,14 @@ def do_prefer(options: Namespace) -> None:
     print(f"{done.text()}\nsystems.NAME.adapter: {options.out.resolve()} takes it into a comparison")
 
 
+def do_replay(options: Namespace) -> None:
+    """Let the base write texts of its own, for train.replay_path."""
+    from ftlib.core.own_texts import write_own_texts
+    from ftlib.run import load_recipe
+
+    write_own_texts(load_recipe(options.recipe, options.overrides), options.out, options.texts, options.tokens, say)
+
+
 def do_find_lr(options: Namespace) -> None:
     """A short training whose learning rate grows; suggests one and changes nothing."""
     from ftlib.core.tuning.alone import find_lr

@@ -162,13 +162,15 @@ def test_names_hashes_and_placeholders_are_no_secrets(text):
     "repeated", ["a1", "1 ", "a@", "@b.b", "key=", "sk-", "://a:", " at b dot ", "a_", "(1", "1::"]
 )
 def test_long_texts_take_no_longer_than_their_length(repeated):
-    """Ten times the text takes ten times as long: no pattern goes back over what it has read."""
-    spent = []
-    for length in (20_000, 200_000):
-        start = time.process_time()
-        privacy.scan(repeated * (length // len(repeated)), KINDS, REGIONS)
-        spent.append(time.process_time() - start)
-    assert spent[1] < 40 * max(spent[0], 0.005)
+    """Ten times the text takes about ten times the work: no pattern goes back over what it has read."""
+    # A quadratic one takes a hundred times as long. The shortest of some attempts counts: a busy machine is no fault.
+    assert min(_spent(repeated, 1_000_000) for _ in range(2)) < 40 * min(_spent(repeated, 100_000) for _ in range(3))
+
+
+def _spent(repeated: str, length: int) -> float:
+    text, start = repeated * (length // len(repeated)), time.process_time()
+    privacy.scan(text, KINDS, REGIONS)
+    return time.process_time() - start
 
 
 def test_kinds_and_allowed_texts_are_respected():

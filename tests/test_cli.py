@@ -88,7 +88,7 @@ def test_help_says_what_each_command_does_in_the_words_of_its_function(capsys, m
     acts = {
         name.removeprefix("do_").replace("_", "-"): act for name, act in vars(commands).items() if name[:3] == "do_"
     }
-    assert told.keys() == acts.keys() and len(acts) == 17
+    assert told.keys() == acts.keys() and len(acts) == 18
     for name, act in acts.items():
         assert act.__doc__.rstrip(".").casefold() == told[name].casefold()
     assert told["find-lr"] == "a short training whose learning rate grows; suggests one and changes nothing"

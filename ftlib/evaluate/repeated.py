@@ -8,7 +8,7 @@ from typing import Any
 
 from ftlib.evaluate.metrics import normalize
 
-_OPENING = 5  # words
+_OPENING, _LONGEST = 5, 60  # words, and characters where a "word" goes on without end
 
 
 def repeated_openings(items: Iterable[dict[str, Any]], least: int = 3, most: int = 4) -> list[dict[str, Any]]:
@@ -43,4 +43,4 @@ def repeated_openings(items: Iterable[dict[str, Any]], least: int = 3, most: int
 
 
 def _opening(text: str) -> str:
-    return " ".join(text.split()[:_OPENING])
+    return " ".join(text.split()[:_OPENING])[:_LONGEST]

@@ -39,11 +39,14 @@ run: $(VENV)/.installed
 render: run
 	$(BIN)/python docs/render.py $(OUT)
 
-real: $(VENV)/.installed models/smollm2-135m/config.json models/all-minilm-l6-v2/config.json
+real: $(VENV)/.installed models/all-minilm-l6-v2/config.json models/smollm2-135m-own.jsonl
 	$(BIN)/ftlib run --recipe data/recipes/smollm2.yaml --out runs/smollm2
 
 models/%/config.json: | $(VENV)/.installed
 	$(BIN)/ftlib models get $*
+
+models/%-own.jsonl: | models/%/config.json
+	$(BIN)/ftlib replay --recipe data/recipes/smollm2.yaml --out $@ --texts 120
 
 test: $(VENV)/.installed-test browser lint
 	$(if $(filter-out 0,$(WORKERS)),OMP_NUM_THREADS=1 )$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)

@@ -247,7 +247,9 @@ class Run:
         if not notebook:
             path = self.recipe.paths()[label]
             fix = "correct the path"
-            if path.parent.name == "models":
+            if label == "train.replay_path":
+                fix += ", or let the base write such texts: `ftlib replay` with this recipe, and the path as --out"
+            elif path.parent.name == "models":
                 fix += f", or `ftlib models get {path.name}` if `ftlib models` has it"
             return UserError.of(f"recipe field {label}", "an existing file or folder", f"{path} is not there", fix)
         fix = f"run notebooks/{notebook}.ipynb first, with the same run_dir"

@@ -140,6 +140,8 @@ def test_a_fetched_model_is_found_by_the_recipes_that_came_along(ftlib, installe
     assert "`ftlib models get smollm2-135m`" in missing.stderr
     for name in ("smollm2-135m", "all-minilm-l6-v2"):
         shutil.copytree(tiny_model_dir, models / name)
+    assert "`ftlib replay` with this recipe" in ftlib(code=("-c", FOUND)).stderr
+    (models / "smollm2-135m-own.jsonl").write_text('{"text": "Once there was a hill."}\n')
     done = ftlib(code=("-c", FOUND))
     assert done.returncode == 0, done.stderr
     base, embedding, data = done.stdout.split()

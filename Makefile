@@ -39,7 +39,7 @@ run: $(VENV)/.installed
 render: run
 	$(BIN)/python docs/render.py $(OUT)
 
-real: $(VENV)/.installed models/all-minilm-l6-v2/config.json models/smollm2-135m-own.jsonl
+real: $(VENV)/.installed models/smollm2-135m/config.json models/all-minilm-l6-v2/config.json models/smollm2-135m-own.jsonl
 	$(BIN)/ftlib run --recipe data/recipes/smollm2.yaml --out runs/smollm2
 
 models/%/config.json: | $(VENV)/.installed

@@ -68,6 +68,7 @@ def write_own_texts(recipe: Recipe, path: Path, count: int, tokens: int, say: Ca
     if has_encoder(model):
         fix = "name a file of any general text as train.replay_path"
         raise UserError.of("model.base", "a causal model, which goes on from nothing", "an encoder-decoder", fix)
+    path.parent.mkdir(parents=True, exist_ok=True)  # before minutes of writing, not after
     texts = own_texts(model, tokenizer, count, tokens=tokens, seed=recipe.training_seed)
     jsonl.write(path, [{"id": f"own-{number:04}", "text": text} for number, text in enumerate(texts)])
     say(f"{len(texts)} texts of the base's own in {path}, for train.replay_path")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -32,13 +32,13 @@ def repeated_openings(items: Iterable[dict[str, Any]], least: int = 3, most: int
     return [
         {
             "system": system,
-            "begins": _opening(groups[plain][0]["prediction"]),
-            "answers": count,
-            "to decline": sum(item["refusal_expected"] for item in groups[plain]),
+            "begins": _opening(group[0]["prediction"]),
+            "answers": len(group),
+            "to decline": sum(item["refusal_expected"] for item in group),
         }
         for system, groups in alike.items()
-        for plain, count in Counter({key: len(group) for key, group in groups.items()}).most_common(most)
-        if count >= least
+        for group in sorted(groups.values(), key=len, reverse=True)[:most]
+        if len(group) >= least
     ]
 
 

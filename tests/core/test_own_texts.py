@@ -34,7 +34,7 @@ def test_a_model_that_writes_one_text_only_is_no_endless_loop(base, monkeypatch)
 
 
 def test_the_command_writes_what_replay_takes_and_never_over_a_file(make_recipe, tiny_recipe, tmp_path, capsys):
-    file = tmp_path / "own.jsonl"
+    file = tmp_path / "a folder" / "own.jsonl"
     options = ["replay", "--recipe", str(tiny_recipe), "--out", str(file), "--texts", "6", "--tokens", "24"]
     assert main(options) == 0
     assert "6 texts of the base's own" in capsys.readouterr().out

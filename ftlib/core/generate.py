@@ -138,7 +138,9 @@ def write_greedily(
     accepted = _forward_arguments(model)
     if has_encoder(model) or "past_key_values" not in accepted or getattr(_base(model), "_is_stateful", False):
         return _write_by_library(model, prompts, max_new_tokens, ends, pad_token_id, streamer)
-    extra = {"logits_to_keep": 1} if "logits_to_keep" in accepted else {}
+    # The last place by its index, not as the number 1: a slice of the hidden states is not contiguous, and a product of
+    # such with the output layer copies that layer's weights for each row (docs/LOG.md).
+    extra = {"logits_to_keep": torch.tensor([-1], device=device)} if "logits_to_keep" in accepted else {}
     cache, shared = _read_shared(model, prompts, extra if "position_ids" in accepted else None)
     ids, mask = _padded([prompt[shared:] for prompt in prompts], pad_token_id, device)  # (batch, seq)
     positions = (mask.cumsum(1) - 1).clamp(min=0) + shared

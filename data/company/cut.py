@@ -1,4 +1,4 @@
-"""Writes a part of the demo company's data, for models that take longer: ``python data/company/cut.py [--products 5]``.
+"""Writes a part of the demo company's data, for models that take longer: ``python data/company/cut.py [--products 8]``.
 
 It keeps the facts of the products that most test questions are about, and as many refusals about them, about the
 company and about invented products; the knowledge base stays whole. The rows are those of the company's own files,
@@ -63,8 +63,8 @@ def _write(path: Path, rows: Iterable[dict]) -> int:
 def main() -> None:
     """Writes the files and prints what was written."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--products", type=int, default=5, help="how many products (default: 5)")
-    parser.add_argument("--refusals", type=int, default=130, help="how many refusals (default: 130)")
+    parser.add_argument("--products", type=int, default=8, help="how many products (default: 8)")
+    parser.add_argument("--refusals", type=int, default=210, help="how many refusals (default: 210)")
     parser.add_argument("--out", type=Path, default=HERE.parent / "company_cut", help="folder to write to")
     given = parser.parse_args()
     for name, count in cut(given.out, given.products, given.refusals).items():

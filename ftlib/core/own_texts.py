@@ -33,7 +33,7 @@ def own_texts(model: torch.nn.Module, tokenizer, count: int, *, tokens: int = 12
         The texts, without special tokens.
 
     Raises:
-        ValueError: the model writes the same few texts again and again.
+        UserError: the model writes the same few texts again and again, or too short ones.
     """
     torch.manual_seed(seed)
     model.eval()
@@ -51,7 +51,9 @@ def own_texts(model: torch.nn.Module, tokenizer, count: int, *, tokens: int = 12
             before = len(texts)
             texts |= dict.fromkeys(text.strip() for text in written if len(text.strip()) >= _LEAST)
             if len(texts) == before:
-                raise ValueError(f"{before} different texts of {count}: the model writes nothing else")
+                found = f"{before}, and no others in {len(written)} more"
+                fix = f"allow more tokens than {tokens} a text, or ask for fewer texts"
+                raise UserError.of("the base's own texts", f"{count} of {_LEAST} characters or more", found, fix)
             bar.update(min(len(texts), count) - before)
     return list(texts)[:count]
 

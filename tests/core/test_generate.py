@@ -44,6 +44,17 @@ def test_what_all_prompts_begin_with_is_read_once(base):
     assert got == [_reference(model, tokenizer, prompt, 6, []) for prompt in prompts]
 
 
+def test_the_output_layer_is_handed_contiguous_places(base):
+    """Else PyTorch multiplies row by row, each with a copy of the layer's weights of its own."""
+    model, tokenizer = base
+    handed = []
+    hook = model.get_output_embeddings().register_forward_pre_hook(lambda _, given: handed.append(given[0]))
+    greedy(model, PROMPTS, 3, [], tokenizer.pad_token_id)
+    hook.remove()
+    assert [tuple(each.shape[:2]) for each in handed] == [(len(PROMPTS), 1)] * 3
+    assert all(each.is_contiguous() for each in handed)
+
+
 def test_results_keep_the_order_of_the_prompts_whatever_the_batch(base):
     model, tokenizer = base
     small = generate(model, tokenizer, PROMPTS, max_new_tokens=5, batch_rows=2)

@@ -29,7 +29,7 @@ def test_as_many_as_asked_for_no_two_alike_and_the_same_by_the_same_seed(base):
 
 def test_a_model_that_writes_one_text_only_is_no_endless_loop(base, monkeypatch):
     monkeypatch.setattr(module, "_LEAST", 10**6)
-    with pytest.raises(ValueError, match="0 different texts of 5"):
+    with pytest.raises(UserError, match="0, and no others in 48 more"):
         own_texts(*base, 5, tokens=8)
 
 

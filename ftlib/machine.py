@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import functools
 import os
 import platform
 import re
@@ -27,7 +26,6 @@ def hardware() -> dict[str, Any]:
     }
 
 
-@functools.cache  # nothing that is imported changes its version while a process runs
 def libraries() -> dict[str, str]:
     """Installed version of every library that ftlib declares (and of Python), without importing any."""
     versions = {"python": platform.python_version()}

@@ -50,11 +50,8 @@ def finished(request, material: Path, tmp_path_factory, ftlib_run) -> tuple[str,
         "data": {"path": file, **data},
         "model": {"base": str(ROOT / "data" / "base_model")},
         "train": {"epochs": 0.2, "batch_rows": 8, "max_length": 1024, "eval_every_steps": 50},
-        "evaluate": {
-            **{"limit": 12, "max_new_tokens": 8, "bootstrap_samples": 200, "batch_rows": 8},
-            **{"instruction_questions": 8, "decline_questions": 12},
-        },
-        "rag": {"latency_questions": 2, "throughput_rounds": 2, "bound_questions": 8},
+        "evaluate": {"limit": 12, "max_new_tokens": 8, "bootstrap_samples": 200, "batch_rows": 8},
+        "rag": {"latency_questions": 2},
     }
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
     ftlib_run(folder / "recipe.yaml", folder / "run")

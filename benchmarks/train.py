@@ -40,6 +40,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--warmup", type=int, help="steps at the start that are not timed (default: a sixth)")
     parser.add_argument("--rounds", type=int, help="trainings of each stack, in turns")
     parser.add_argument("--rows-per-batch", type=int, help="rows per micro-batch")
+    parser.add_argument("--shared", type=int, default=0, help="tokens that all rows begin with, as a system prompt")
     parser.add_argument("--accumulation", type=int, default=4, help="micro-batches per step")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="processor threads")
     parser.add_argument("--seed", type=int, default=0)
@@ -99,7 +100,8 @@ def main() -> int:
     """Prepare, measure, print, write."""
     options = parse()
     job = {"shape": options.shape, "steps": options.steps, "batch_rows": options.rows_per_batch, "seed": options.seed,
-           "accumulation": options.accumulation, "r": 16, "alpha": 32, "learning_rate": 2e-4}  # fmt: skip
+           "shared": options.shared, "accumulation": options.accumulation, "r": 16, "alpha": 32,
+           "learning_rate": 2e-4}  # fmt: skip
     try:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
@@ -120,7 +122,7 @@ def main() -> int:
     entries = [entry | ({"gemm_share": entry["tokens_per_second"] / limit} if "steps" in entry else {})
                for entry in entries]  # fmt: skip
     setting = {k: material[k] for k in ("device", "dtype", "versions", "gflops")} | {
-        k: job[k] for k in ("shape", "steps", "batch_rows", "accumulation", "seed")}  # fmt: skip
+        k: job[k] for k in ("shape", "steps", "batch_rows", "accumulation", "seed", "shared")}  # fmt: skip
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps([entry | {"setting": setting} for entry in entries], indent=1) + "\n")
     print(table(entries))

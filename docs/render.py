@@ -23,7 +23,8 @@ def rendered(path: Path, run: Path) -> str:
         cell["metadata"].pop("papermill", None)
         cell["metadata"].pop("execution", None)
     text = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
-    return text.replace(str(run.resolve()), "runs/demo").replace(f"{ROOT}/", "")
+    text = text.replace(str(run.resolve()), "runs/demo").replace(f"{ROOT}/", "")
+    return text.replace("](../docs/", "](../").replace("](../data/", "](../../data/")  # links, from where it lies now
 
 
 def page(run: Path) -> str:

@@ -10,7 +10,9 @@ FIRST_TOKEN = 8  # below are the tokenizer's special tokens
 WORDS = 3_000  # distinct tokens drawn
 
 
-def generate(rows: int, prompt_tokens: int, answer_tokens: int, max_length: int, seed: int) -> list[dict]:
+def generate(
+    rows: int, prompt_tokens: int, answer_tokens: int, max_length: int, seed: int, shared: int = 0
+) -> list[dict]:
     """Rows of random tokens whose lengths spread like those of real questions and answers.
 
     Lengths are log-normal; every fourth prompt also carries a context some times as long. Frequencies follow Zipf's
@@ -18,7 +20,7 @@ def generate(rows: int, prompt_tokens: int, answer_tokens: int, max_length: int,
 
     Args:
         rows: how many. prompt_tokens, answer_tokens: medians. max_length: of a whole row.
-        seed: of everything drawn.
+        seed: of everything drawn. shared: further tokens that all rows begin with, as those of a system prompt.
 
     Returns:
         Mappings with `input_ids` and `labels` (-100 on the prompt).
@@ -26,15 +28,16 @@ def generate(rows: int, prompt_tokens: int, answer_tokens: int, max_length: int,
     rng = random.Random(seed)
     tokens = range(FIRST_TOKEN, FIRST_TOKEN + WORDS)
     weights = [1 / (rank + 10) for rank in range(WORDS)]
-    made = []
+    beginning, made = rng.choices(tokens, weights, k=shared), []
+    max_length -= shared
     for number in range(rows):
         prompt = rng.lognormvariate(0, 0.5) * prompt_tokens * (5 if number % 4 == 0 else 1)
         answer = rng.lognormvariate(0, 0.7) * answer_tokens
         answer = min(max(1, round(answer)), max_length // 2)
         prompt = min(max(2, round(prompt)), max_length - answer - 2)
         ids = rng.choices(tokens, weights, k=prompt + answer)
-        labels = [IGNORED] * (prompt + 1) + ids[prompt:] + [2]
-        made.append({"input_ids": [1, *ids, 2], "labels": labels})
+        labels = [IGNORED] * (shared + prompt + 1) + ids[prompt:] + [2]
+        made.append({"input_ids": [1, *beginning, *ids, 2], "labels": labels})
     return made
 
 

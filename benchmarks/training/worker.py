@@ -37,7 +37,7 @@ def prepare(job: dict[str, Any]) -> dict[str, Any]:
                              f"to a larger place"}  # fmt: skip
     per_step = job["batch_rows"] * job["accumulation"]
     made = rows.generate(
-        per_step * job["steps"], shape.prompt_tokens, shape.answer_tokens, shape.max_length, job["seed"]
+        per_step * job["steps"], shape.prompt_tokens, shape.answer_tokens, shape.max_length, job["seed"], job["shared"]
     )
     lengths = [len(row["input_ids"]) for row in made]
     steps = rows.steps_of(lengths, job["batch_rows"], job["accumulation"], job["seed"])

@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 
-from ftlib.core.batches import LengthGroupedBatches, PaddingCollator, ids_and_labels, is_towards_base, row_tokens
-from ftlib.core.loss import autocast, has_encoder, summed_loss
-from ftlib.core.packing import BestFitBatches, PackingCollator
+from ftlib.core.batches import LengthGroupedBatches, ids_and_labels, is_towards_base, row_tokens
+from ftlib.core.layout import Layout
+from ftlib.core.loss import autocast, summed_loss
+from ftlib.core.packing import BestFitBatches
 from ftlib.errors import UserError
 from ftlib.recipe import Recipe
 
@@ -50,35 +51,19 @@ def training_rows(examples: Sequence, recipe: Recipe, name: str, encoder_decoder
     return [row | {"labels": row["input_ids"]} for row in rows]
 
 
-def choose_packing(model: torch.nn.Module, wanted: bool) -> tuple[bool, str]:
-    """Whether a batch's rows are laid end to end, and why."""
-    if not wanted:
-        return False, "packing: off, rows of similar length share a batch"
-    if has_encoder(model):
-        return False, "packing: off, because an encoder-decoder's two sides can't be told apart in one row"
-    return True, f"packing: on, without padding; rows are told apart by {model.config._attn_implementation} attention"
-
-
 def make_batches(
-    lengths: Sequence[int], recipe: Recipe, epochs: int, drawn: Sequence[Sequence[int]], *, packed: bool
+    lengths: Sequence[int], recipe: Recipe, epochs: int, drawn: Sequence[Sequence[int]], layout: Layout
 ) -> LengthGroupedBatches:
     """The batches of all epochs, as the recipe's section `train` says.
 
     Args:
         lengths: tokens of each row. recipe: its batch sizes and training seed. epochs: how many are needed at most.
-        drawn: rows (their indices) that come up in one epoch only. packed: from `choose_packing`.
+        drawn: rows (their indices) that come up in one epoch only. layout: from `layout.choose_layout`.
     """
     section = recipe.train
-    if packed and section.batch_tokens:
+    if layout.packed and section.batch_tokens:
         return BestFitBatches(lengths, section.batch_tokens, epochs, recipe.training_seed, drawn=drawn)
     return LengthGroupedBatches(lengths, section.batch_rows, epochs, recipe.training_seed, drawn=drawn)
-
-
-def make_collator(model: torch.nn.Module, tokenizer, packed: bool) -> PaddingCollator:
-    """What makes a batch of rows for this model."""
-    if packed:
-        return PackingCollator(flash="flash" in model.config._attn_implementation)
-    return PaddingCollator(tokenizer.pad_token_id, encoder_decoder=has_encoder(model))
 
 
 def on_device(batch: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
@@ -92,20 +77,19 @@ def sample_steps(
     tokenizer,
     rows: Sequence[dict],
     batches: LengthGroupedBatches,
-    *,
-    packed: bool,
+    layout: Layout,
     count: int = 3,
 ) -> list[Callable[[], int]]:
     """Forward and backward of some batches, from few places to many, for a timing.
 
     Args:
         model, tokenizer: as of `train`. rows: from `training_rows`. batches: of the training.
-        packed: whether a batch's rows are laid end to end. count: how many.
+        layout: of a batch's rows. count: how many.
 
     Returns:
         Functions that add a batch's gradients to the model's and say how many tokens the batch had.
     """
-    collate = make_collator(model, tokenizer, packed)
+    collate = layout.collator(model, tokenizer)
     ordered = sorted(batches.epoch(0), key=lambda each: len(each) * max(row_tokens(rows[row]) for row in each))
     chosen = [ordered[(2 * number + 1) * len(ordered) // (2 * count)] for number in range(count)]
     made = [on_device(collate([rows[row] for row in each]), model.device) for each in chosen]

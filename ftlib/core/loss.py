@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from ftlib.core.batches import PACKED_INPUTS, PaddingCollator, batches_that_fit, row_tokens
 from ftlib.core.device import tokens_that_fit
+from ftlib.core.shared_beginning import shared_attention
 from ftlib.stats import Interval, ratio_ci95
 
 
@@ -62,13 +63,16 @@ def labelled_logits(
     """
     inputs = {"input_ids": batch["input_ids"], "use_cache": False}
     inputs |= {name: batch[name] for name in PACKED_INPUTS if name in batch}
-    if (masked and "position_ids" not in batch) or has_encoder(model):  # beside a mask, models look for no packed rows
+    if "shared_mask" in batch:
+        inputs["attention_mask"] = batch["shared_mask"]
+    elif (masked and "position_ids" not in batch) or has_encoder(model):  # beside one, models look for no packed rows
         inputs["attention_mask"] = batch["attention_mask"]
     if has_encoder(model):
         inputs["decoder_input_ids"] = model.prepare_decoder_input_ids_from_labels(labels=batch["labels"])
     if all_logits:
-        return model(**inputs).logits.flatten(0, 1).index_select(0, batch["positions"]).float()
-    with only_positions(model, batch["positions"]):
+        with shared_attention(model, batch):
+            return model(**inputs).logits.flatten(0, 1).index_select(0, batch["positions"]).float()
+    with only_positions(model, batch["positions"]), shared_attention(model, batch):
         return model(**inputs).logits.squeeze(0).float()
 
 

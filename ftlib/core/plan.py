@@ -16,6 +16,7 @@ from ftlib.core import device as devices
 from ftlib.core.batches import IGNORED, LengthGroupedBatches
 from ftlib.core.device import Device
 from ftlib.core.distributed import decided_by_first, group, launched
+from ftlib.core.layout import Layout
 from ftlib.core.lora import fused_adapter, lora_layers
 from ftlib.core.loss import computed_in
 from ftlib.core.memory import TrainingMemory, heap_gaps, needed
@@ -139,16 +140,15 @@ class LargestBatch(NamedTuple):
     labelled: float  # trained tokens over all of its places
 
     @classmethod
-    def of(cls, rows: Sequence[Mapping], batches: Iterable[Sequence[int]], *, packed: bool = False) -> LargestBatch:
+    def of(cls, rows: Sequence[Mapping], batches: Iterable[Sequence[int]], layout: Layout) -> LargestBatch:
         """The one with most places.
 
         Args:
-            rows: from `feed.training_rows`. batches: indices of rows. packed: whether its rows are laid end to end.
+            rows: from `feed.training_rows`. batches: indices of rows. layout: of the rows in them.
         """
         size = lambda batch: len(batch) * max(len(rows[row]["input_ids"]) for row in batch)
         chosen = [rows[row] for row in max(batches, key=size)]
-        lengths = [len(row["input_ids"]) for row in chosen]
-        count, length = (1, sum(lengths)) if packed else (len(lengths), max(lengths))
+        count, length = layout.places([len(row["input_ids"]) for row in chosen])
         labels = sum(label != IGNORED for row in chosen for label in row["labels"])
         return cls(count, length, labels / (count * length))
 

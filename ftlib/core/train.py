@@ -19,7 +19,8 @@ from ftlib.core.batches import IGNORED, LengthGroupedBatches, row_tokens
 from ftlib.core.checkpoints import checkpoint_bytes, room_for, save_weights
 from ftlib.core.compiling import compile_where_it_pays, uncompile
 from ftlib.core.distributed import is_main, launched, wait_for_all
-from ftlib.core.feed import choose_packing, make_batches, sample_steps, training_rows
+from ftlib.core.feed import make_batches, sample_steps, training_rows
+from ftlib.core.layout import Layout, choose_layout
 from ftlib.core.loss import has_encoder
 from ftlib.core.optimizers import optimizer_note
 from ftlib.core.plan import PLAN_NAME, LargestBatch, Plan, choose_checkpointing, make_plan, planned_memory
@@ -40,7 +41,7 @@ class TrainResult(NamedTuple):
     metrics_path: Path
     plan: Plan
     steps: int  # optimizer steps taken
-    tokens: int  # input tokens read, padding not counted
+    tokens: int  # of the rows trained on, padding not counted; a shared beginning counts in each row
     tokens_per_second: float  # while training: evaluating and saving not counted
     seconds: float  # of training
     base_loss: float  # validation loss per token before the first step
@@ -101,11 +102,16 @@ def train(
     held_out = training_rows(val_examples, recipe, "val", has_encoder(model))
     for row, row_id in zip(rows, row_ids, strict=False):
         row["id"] = row_id
-    batches = _batched(model, rows, [len(train_examples), *map(len, drawn)], recipe)
-    plan = _planned(model, tokenizer, rows, batches, out_dir, recipe)
+    layout = choose_layout(model, tokenizer, rows, recipe)
+    batches = _batched(model, rows, [len(train_examples), *map(len, drawn)], layout, recipe)
+    plan = _planned(model, tokenizer, rows, batches, layout, out_dir, recipe)
     run_dir, told_to = out_dir.resolve().parent, recipe.train.report_to
     name = f"{run_dir.name}/{out_dir.name.removesuffix('.partial')}"
-    choices = {"total_steps": plan.total_steps, "activation_checkpointing": plan.activation_checkpointing}
+    choices = {
+        "layout": layout,
+        "total_steps": plan.total_steps,
+        "activation_checkpointing": plan.activation_checkpointing,
+    }
     bar = progress(total=plan.total_steps, desc="training", interactive=interactive, stays=True)
     with bar, reporting(told_to, run_dir / "trackers", recipe.name, name):
         given = (model, tokenizer, rows, held_out, batches, out_dir, recipe)
@@ -124,13 +130,13 @@ def train(
 
 
 def _batched(
-    model: torch.nn.Module, rows: Sequence[dict], counts: Sequence[int], recipe: Recipe
+    model: torch.nn.Module, rows: Sequence[dict], counts: Sequence[int], layout: Layout, recipe: Recipe
 ) -> LengthGroupedBatches:
     """The batches of all epochs; `counts` says how many rows belong to all, and then to each single one."""
     lengths = [row_tokens(row, has_encoder(model)) for row in rows]
     parts = [range(start, end) for start, end in pairwise(accumulate(counts))]
     epochs = math.ceil(recipe.train.epochs) + 1
-    return make_batches(lengths, recipe, epochs, parts, packed=choose_packing(model, recipe.train.packing)[0])
+    return make_batches(lengths, recipe, epochs, parts, layout)
 
 
 def _planned(
@@ -138,29 +144,30 @@ def _planned(
     tokenizer,
     rows: Sequence[dict],
     batches: LengthGroupedBatches,
+    layout: Layout,
     out_dir: Path,
     recipe: Recipe,
 ) -> Plan:
     """Decides what is left to decide, compiles the layers where that pays, writes the plan and prints it."""
-    (packed, packing_note), machine = choose_packing(model, recipe.train.packing), devices.describe()
+    machine = devices.describe()
     tokens = sum(batches.lengths[row] for row in batches.rows(0)) * recipe.train.epochs
     before = Plan.compiled_in(out_dir)
     before = False if launched() > 1 and before is None else before  # timings differ, and all must decide alike
-    held, largest = devices.held_bytes(), LargestBatch.of(rows, batches.epoch(0), packed=packed)
+    held, largest = devices.held_bytes(), LargestBatch.of(rows, batches.epoch(0), layout)
     free = devices.available_bytes()
     chosen = choose_checkpointing(model, recipe, largest, free)
     memory = planned_memory(model, recipe, largest, free, chosen[0])  # without checkpointing it is found already
     if chosen[0]:  # before steps are timed, which may not fit without
         model.activation_checkpointing_enable({"use_reentrant": False})
-    make_steps = partial(sample_steps, model, tokenizer, rows, batches, packed=packed)
+    make_steps = partial(sample_steps, model, tokenizer, rows, batches, layout)
     compiled, compile_note = compile_where_it_pays(model, recipe.train.compile, make_steps, tokens, before)
     first = (rows[number]["labels"][0 if has_encoder(model) else 1 :] for number in batches.rows(0))
     labels = sum(label != IGNORED for labels in first for label in labels)
     loaded = [getattr(model, name, "") for name in ("gemm_reason", "attention_reason")]
-    notes = [*loaded, packing_note, compile_note, optimizer_note(recipe.train.optimizer, machine.kind)]
+    notes = [*loaded, *layout.reasons, compile_note, optimizer_note(recipe.train.optimizer, machine.kind)]
     plan = make_plan(model, batches, labels, recipe, machine, list(filter(None, notes)), chosen)
     peak = None if memory is None else held + memory.added
-    plan = plan._replace(compiled=compiled, padding=0.0 if packed else plan.padding, peak_memory_bytes=peak)
+    plan = plan._replace(compiled=compiled, padding=0.0 if layout.packed else plan.padding, peak_memory_bytes=peak)
     out_dir.mkdir(parents=True, exist_ok=True)
     if is_main():
         plan.save(out_dir / PLAN_NAME)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ftlib.core.distributed import mean_loss_together, share_of
-from ftlib.core.feed import choose_packing, make_collator
+from ftlib.core.layout import PADDED, Layout
 from ftlib.core.loss import computed_in
 from ftlib.core.optimizers import make_optimizer, schedule
 from ftlib.core.sharding import is_split
@@ -32,6 +32,7 @@ def make_trainer(
     out_dir: Path,
     recipe: Recipe,
     *,
+    layout: Layout = PADDED,
     total_steps: int,
     activation_checkpointing: bool,
     on_log: Callable[[dict], None] | None = None,
@@ -43,7 +44,7 @@ def make_trainer(
     Args:
         model, tokenizer, out_dir, recipe, on_log: as of `train`.
         rows, held_out: from `training_rows`.
-        batches: indices of rows, one list a micro-batch.
+        batches: indices of rows, one list a micro-batch. layout: of a batch's rows.
         total_steps: optimizer steps, also of the schedule.
         activation_checkpointing: whether activations are computed again in the backward pass.
         report_to: trackers, inside of `trackers.reporting`. run_name: what they call this training.
@@ -60,7 +61,7 @@ def make_trainer(
         model=model,
         args=args,
         train_dataset=rows,
-        data_collator=make_collator(model, tokenizer, choose_packing(model, section.packing)[0]),
+        data_collator=layout.collator(model, tokenizer),
         batches=batches,
         optimizers=(optimizer, schedule(optimizer, recipe, total_steps)),
         metrics_path=out_dir / "metrics.jsonl",

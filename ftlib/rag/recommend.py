@@ -242,6 +242,8 @@ def _mean(scores: Sequence[float]) -> float:
 
 
 def _more_data(lead: Paired) -> str:
+    if lead.low > 0:
+        return "; taken alone this would be told apart, among all pairs and scenarios it is not"
     discordant = (lead.wins + lead.losses) / lead.n
     if not 0 < lead.difference <= discordant:
         return ""

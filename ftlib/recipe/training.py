@@ -117,6 +117,7 @@ class PreflightRecipe(Section):
     fused: Level = "stop"  # the fused adapter equals PEFT's own
     padding: Level = "stop"  # padded left equals padded right
     packed: Level = "stop"  # packed rows equal padded ones
+    shared: Level = "stop"  # a beginning that is read once a batch equals whole rows
     resume: Level = "stop"  # 1 + 1 steps with a checkpoint between equal 2
 
 
@@ -141,6 +142,8 @@ class TrainRecipe(Section):
     `compile: auto` compiles the decoder layers where training takes minutes and a short timing shows a gain.
     `packing` lays a batch's rows end to end in one row without padding; none sees another. It pays on a GPU with flash
     attention (`model.attention: flash_attention_2`); elsewhere rows of similar length are padded to each other.
+    `share_beginning` reads what most rows begin with, a template and a system prompt, once a batch instead of once a
+    row: the same loss and gradients for less work. `auto` does so where it saves a tenth of all tokens or more.
     `batch_tokens` fills packed batches by best fit, so that all are of one size.
     `activation_checkpointing` recomputes activations in the backward pass to save memory.
     `unknown_share` adds questions to be declined: training questions whose subject (`data.columns.subject`) has a name
@@ -181,6 +184,7 @@ class TrainRecipe(Section):
     save_every_seconds: float = Field(60.0, gt=0)
     compile: Literal["auto"] | bool = "auto"
     packing: bool = False
+    share_beginning: Literal["auto"] | bool = "auto"
     batch_tokens: PositiveInt | None = None  # of a packed batch, in the place of batch_rows
     loss_on: Literal["answers", "all"] = "answers"
     logits: Literal["labelled", "all"] = "labelled"

@@ -70,6 +70,15 @@ def test_rows_spread_like_real_ones_and_train_their_answers_only():
         assert trained == row["input_ids"][-len(trained) :] and 1 < len(trained) < len(row["input_ids"]) - 2
 
 
+def test_rows_share_a_beginning_where_they_are_asked_to():
+    made = rows.generate(40, 80, 100, 512, seed=1, shared=30)
+    assert (
+        len({tuple(row["input_ids"][:31]) for row in made}) == 1 < len({tuple(row["input_ids"][:32]) for row in made})
+    )
+    assert max(len(row["input_ids"]) for row in made) <= 512
+    assert all(row["labels"][:33] == [rows.IGNORED] * 33 for row in made)
+
+
 def test_every_step_holds_the_rows_that_ftlib_trains_in_it():
     from ftlib.core.batches import LengthGroupedBatches
 

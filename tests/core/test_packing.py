@@ -115,7 +115,7 @@ def test_batches_of_a_size_in_tokens(adapted, rows, make_recipe, tmp_path):
 
 
 def test_an_encoder_decoder_is_padded(make_recipe, tmp_path):
-    from ftlib.core.feed import choose_packing
+    from ftlib.core.layout import choose_packing
 
     recipe = make_recipe(model={"base": str(save_family("t5", tmp_path)), "dtype": "float32"})
     model, _ = load_base(recipe)

@@ -5,6 +5,7 @@ import torch
 
 from ftlib.core.batches import LengthGroupedBatches, PaddingCollator
 from ftlib.core.device import describe
+from ftlib.core.layout import Layout
 from ftlib.core.loss import summed_loss
 from ftlib.core.plan import (
     LargestBatch,
@@ -49,9 +50,10 @@ LARGEST = LargestBatch(rows=8, length=64, labelled=0.5)
 def test_the_largest_batch_is_the_one_with_most_places():
     row = lambda length, labels: {"input_ids": [1] * length, "labels": [-100] * (length - labels) + [1] * labels}
     rows = [row(4, 1), row(10, 5), row(6, 2), row(6, 4)]
-    assert LargestBatch.of(rows, [[0], [1], [2, 3]]) == (2, 6, 6 / 12)
-    assert LargestBatch.of(rows, [[0, 1], [2, 3]]) == (2, 10, 6 / 20)
-    assert LargestBatch.of(rows, [[0, 1], [2, 3]], packed=True) == (1, 14, 6 / 14)
+    assert LargestBatch.of(rows, [[0], [1], [2, 3]], Layout()) == (2, 6, 6 / 12)
+    assert LargestBatch.of(rows, [[0, 1], [2, 3]], Layout()) == (2, 10, 6 / 20)
+    assert LargestBatch.of(rows, [[0, 1], [2, 3]], Layout(packed=True)) == (1, 14, 6 / 14)
+    assert LargestBatch.of(rows, [[0, 1], [2, 3]], Layout(beginning=(1, 1))) == (2, 9, 6 / 18)
 
 
 @pytest.mark.parametrize("gemm", ["cached", "streamed"])

@@ -7,8 +7,9 @@ import torch
 
 from ftlib import rows as row_files
 from ftlib.cli import main
-from ftlib.core import feed, lora, train
+from ftlib.core import layout, lora, shared_beginning, train
 from ftlib.core.batches import PaddingCollator
+from ftlib.core.layout import Layout
 from ftlib.core.load import load_base
 from ftlib.core.loss import summed_loss
 from ftlib.core.preflight import CHECKS, check_all, findings_text, limits, make_case, require_sound
@@ -186,8 +187,9 @@ EVERY_MESSAGE = (
 
 
 def test_a_begin_token_that_opens_every_message_is_sound(case_of):
-    """As in ChatML tokenizers whose begin token is <|im_start|>."""
+    """As in ChatML tokenizers whose begin token is <|im_start|>; some begin with a system turn of their own."""
     assert CHECKS["begin_once"](case_of(template=EVERY_MESSAGE)).ok
+    assert CHECKS["begin_once"](case_of(template="{{ bos_token }}system\nBe kind.\n" + EVERY_MESSAGE)).ok
 
 
 def test_an_answer_that_would_be_cut_is_refused_with_its_row(case_of, recipe):
@@ -258,10 +260,10 @@ def test_a_padding_token_that_is_the_end_token_must_not_be_masked_away(case_of, 
             ids, labels = super()._checked(row)
             return ids, [-100 if token == self.pad_token_id else token for token in labels]
 
-    case = case_of()
+    case = case_of()._replace(layout=Layout())
     case.tokenizer.pad_token = case.tokenizer.eos_token
     assert CHECKS["collated"](case).ok
-    monkeypatch.setattr(feed, "PaddingCollator", MasksPadding)
+    monkeypatch.setattr(layout, "PaddingCollator", MasksPadding)
     found = CHECKS["collated"](case)
     assert not found.ok and found.numbers["wanted"] == found.numbers["trained"] + 1 and "'</s>'" in found.told
 
@@ -338,6 +340,18 @@ def test_packed_rows_that_see_each_other_are_told(case_of, recipe):
     assert not found.ok and "train.packing: false" in found.advice
 
 
+def test_rows_that_do_not_see_their_shared_beginning_are_told(case_of, recipe, monkeypatch):
+    wanted = recipe.model_copy(update={"train": recipe.train.model_copy(update={"share_beginning": True})})
+    case = case_of(wanted=wanted)
+    assert case.layout.beginning
+    found = CHECKS["shared"](case)
+    assert found.ok and 0 < found.numbers["gradients"] < 1e-5
+    seen = shared_beginning._seen
+    monkeypatch.setattr(shared_beginning, "_seen", lambda sharing, *sizes: seen(sharing & False, *sizes))
+    found = CHECKS["shared"](case)
+    assert not found.ok and "train.share_beginning: false" in found.advice
+
+
 def test_a_model_that_reads_padding_is_told(case_of):
     def unmasked(module, args, kwargs):
         return args, {key: value for key, value in kwargs.items() if key not in ("attention_mask", "position_ids")}
@@ -353,7 +367,7 @@ def test_a_batch_that_does_not_fit_is_told_with_the_rows_that_would(case_of, mon
         if module.training and len(kwargs["input_ids"]) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    case = case_of()
+    case = case_of()._replace(layout=Layout())
     found = CHECKS["memory"](case)
     assert found.ok and found.numbers["rows"] == found.numbers["fit"] == 4
     case.model.register_forward_pre_hook(two_fit, with_kwargs=True)

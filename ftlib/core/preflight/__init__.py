@@ -10,6 +10,9 @@ import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from ftlib.core.feed import training_rows
+from ftlib.core.layout import PADDED, choose_layout
+from ftlib.core.loss import has_encoder
 from ftlib.core.optimizers import trainable
 from ftlib.core.preflight import limits, numbers, texts
 from ftlib.core.preflight.case import PreflightCase, PreflightFinding, unchanged
@@ -59,6 +62,7 @@ _OF_COMPUTING: tuple[Callable[[PreflightCase], PreflightFinding], ...] = (
     numbers.fused,
     numbers.padding,
     numbers.packed,
+    numbers.shared,
     limits.resume,
 )
 CHECKS = {check.__name__: check for check in (texts.rendered, *_OF_ROWS, *_OF_COMPUTING)}
@@ -103,7 +107,12 @@ def make_case(model, tokenizer, renderer, rows, held_out, recipe: Recipe, more: 
     """What the checks look at; arguments as of `preflight`."""
     train, other = (_render(renderer, _chosen(part, recipe), recipe) for part in (rows, held_out))
     refused = [*train.refused, *other.refused]
-    return PreflightCase(model, tokenizer, renderer, recipe, train.rows, train.examples, other.examples, more, refused)
+    layout = PADDED
+    if train.examples:
+        looked_at = training_rows(train.examples, recipe, "train", has_encoder(model))
+        layout = choose_layout(model, tokenizer, looked_at, recipe)
+    rendered = (train.rows, train.examples, other.examples)
+    return PreflightCase(model, tokenizer, renderer, recipe, *rendered, layout, more, refused)
 
 
 def check_all(case: PreflightCase, *, interactive: bool = False) -> list[PreflightFinding]:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from ftlib.core.layout import PADDED, Layout
 from ftlib.core.optimizers import trainable
 from ftlib.data.prompts import Example, Renderer
 from ftlib.recipe import Recipe
@@ -44,6 +45,7 @@ class PreflightCase(NamedTuple):
     rows: list[Row]
     examples: list[Example]  # of these rows, in their order
     held_out: list[Example]
+    layout: Layout = PADDED  # of the training's batches
     more: Sequence = ()  # further examples of the training, looked at for their length alone
     refused: Sequence[str] = ()  # what the renderer said of rows that it did not take
 

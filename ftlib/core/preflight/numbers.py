@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional as F
 
 from ftlib.core.batches import IGNORED
-from ftlib.core.feed import choose_packing
+from ftlib.core.layout import PADDED
 from ftlib.core.lora import FusedLora, lora_layers
 from ftlib.core.loss import autocast, base_logits, has_encoder, labelled_logits, summed_loss
 from ftlib.core.optimizers import trainable
@@ -104,14 +104,26 @@ def logits(case: PreflightCase) -> PreflightFinding:
 
 def packed(case: PreflightCase) -> PreflightFinding:
     """With `train.packing`: rows laid end to end are computed as each by itself."""
-    wanted, why = choose_packing(case.model, case.recipe.train.packing)
-    if not wanted:
-        return PreflightFinding("packed", True, why)
+    if not case.layout.packed:
+        return PreflightFinding("packed", True, case.layout.reasons[0])
+    advice = "set train.packing: false; this model does not tell rows apart by their positions"
+    return _laid_out(case, "packed", "rows padded and packed", advice)
+
+
+def shared(case: PreflightCase) -> PreflightFinding:
+    """With `train.share_beginning`: rows whose beginning is read once a batch are computed as each by itself."""
+    if not case.layout.beginning:
+        return PreflightFinding("shared", True, case.layout.reasons[-1])
+    advice = "set train.share_beginning: false; this model's attention does not go by the mask that it is given"
+    told = f"rows whole and with {len(case.layout.beginning)} tokens read once"
+    return _laid_out(case, "shared", told, advice)
+
+
+def _laid_out(case: PreflightCase, name: str, what: str, advice: str) -> PreflightFinding:
     with nudged(case.model, case.recipe.training_seed):
         rows = few_rows(case)
-        apart, together = (computed_step(case, rows, packed=packed) for packed in (False, True))
-    advice = "set train.packing: false; this model does not tell rows apart by their positions"
-    return compare_steps(case, "packed", f"{len(rows)} rows padded and packed", apart, together, advice)
+        apart, together = (computed_step(case, rows, layout=layout) for layout in (PADDED, case.layout))
+    return compare_steps(case, name, f"{len(rows)} {what}", apart, together, advice)
 
 
 def fused(case: PreflightCase) -> PreflightFinding:

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import torch
 
 from ftlib.core.batches import IGNORED, ids_and_labels, row_tokens
-from ftlib.core.feed import make_collator, on_device
+from ftlib.core.feed import on_device
+from ftlib.core.layout import PADDED, Layout
 from ftlib.core.loss import autocast, computed_in, has_encoder, summed_loss
 from ftlib.core.optimizers import trainable
 from ftlib.core.plan import LargestBatch, choose_checkpointing
@@ -48,9 +49,9 @@ def trainer_for(case: PreflightCase, rows: Sequence[dict], batches: Sequence[lis
     steps, held_out = settings.pop("total_steps", 1), settings.pop("held_out", rows[:1])
     recipe = case.recipe.model_copy(update={"train": case.recipe.train.model_copy(update=settings)})
     longest = longest_rows(case)  # by which the training decides, too
-    again, _ = choose_checkpointing(case.model, recipe, LargestBatch.of(longest, [range(len(longest))]))
+    again, _ = choose_checkpointing(case.model, recipe, LargestBatch.of(longest, [range(len(longest))], case.layout))
     given = (case.model, case.tokenizer, rows, held_out, batches, folder, recipe)
-    return make_trainer(*given, total_steps=steps, activation_checkpointing=again)
+    return make_trainer(*given, layout=case.layout, total_steps=steps, activation_checkpointing=again)
 
 
 def first_step(case: PreflightCase, rows: Sequence[dict], batches: Sequence[list[int]]) -> Step:
@@ -70,11 +71,11 @@ def first_step(case: PreflightCase, rows: Sequence[dict], batches: Sequence[list
     return Step(losses[0], caught)
 
 
-def computed_step(case: PreflightCase, rows: Sequence[dict], all_logits: bool = False, packed: bool = False) -> Step:
+def computed_step(case: PreflightCase, rows: Sequence[dict], all_logits: bool = False, layout: Layout = PADDED) -> Step:
     """Loss and gradients of one batch, without a trainer."""
     case.model.train()
     case.model.zero_grad()
-    collate = make_collator(case.model, case.tokenizer, packed)
+    collate = layout.collator(case.model, case.tokenizer)
     batch = on_device(collate(rows), case.model.device)
     with autocast(case.model):
         loss = summed_loss(case.model, batch, masked=all_logits, all_logits=all_logits)
@@ -114,7 +115,7 @@ def longest_rows(case: PreflightCase) -> list[dict]:
 
 def padded_batch(case: PreflightCase, rows: Sequence[dict]) -> dict[str, torch.Tensor]:
     """The rows as the trainer's collator pads them, on the model's device."""
-    return on_device(make_collator(case.model, case.tokenizer, packed=False)(rows), case.model.device)
+    return on_device(PADDED.collator(case.model, case.tokenizer)(rows), case.model.device)
 
 
 def count_labels(case: PreflightCase, rows: Sequence[dict]) -> int:

@@ -73,7 +73,8 @@ def begin_once(case: PreflightCase) -> PreflightFinding:
         return PreflightFinding("begin_once", True, "this tokenizer has no begin token", {"rows": 0})
 
     def fault(row: Row, each: Example) -> str:
-        ids, messages = list(each.input_ids), len(case.renderer.messages(row)) + 1  # some templates begin each with it
+        ids = list(each.input_ids)
+        messages = len(case.renderer.messages(row)) + 2  # some templates begin each with it, and one of their own first
         if ids[:1] != [begin]:
             return f"it begins with {case.words(ids[:1])}"
         if begin != end and (ids[1:2] == [begin] or ids.count(begin) > messages):

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from ftlib.core.batches import row_tokens
-from ftlib.core.feed import choose_packing, make_batches, on_device, training_rows
+from ftlib.core.feed import make_batches, on_device, training_rows
+from ftlib.core.layout import Layout, choose_layout
 from ftlib.core.loss import autocast, has_encoder, summed_loss
 from ftlib.core.plan import LargestBatch, choose_checkpointing
 from ftlib.core.preflight.case import unchanged
@@ -70,14 +71,14 @@ def find_rate(
         raise UserError.of("learning-rate finder", expected, found, "set other values")
     rows, both = training_rows(train_examples, recipe, "train", has_encoder(model)), has_encoder(model)
     lengths, section = [row_tokens(row, both) for row in rows], recipe.train
-    packed, _ = choose_packing(model, section.packing)
-    an_epoch = make_batches(lengths, recipe, 1, (), packed=packed).count(1)
+    layout = choose_layout(model, tokenizer, rows, recipe)
+    an_epoch = make_batches(lengths, recipe, 1, (), layout).count(1)
     epochs = math.ceil(steps * section.accumulation / an_epoch)
-    batches = make_batches(lengths, recipe, epochs, (), packed=packed)
+    batches = make_batches(lengths, recipe, epochs, (), layout)
     rates = [low * (high / low) ** (step / (steps - 1)) for step in range(steps)]
     bar = progress(total=steps, desc="rates", interactive=interactive)
     with tempfile.TemporaryDirectory() as folder, bar, unchanged(model):
-        trainer = _trainer(model, tokenizer, rows, batches, Path(folder), recipe, steps)
+        trainer = _trainer(model, tokenizer, rows, batches, Path(folder), recipe, layout, steps)
         untrained = _untrained(model, trainer, list(batches)[: steps * section.accumulation], section.accumulation)
         losses = _ramp(trainer, [rate / section.learning_rate for rate in rates], untrained, bar.update)
     smoothed = _smoothed(losses, steps / _SMOOTHED_OVER)
@@ -110,15 +111,15 @@ def suggest(rates: Sequence[float], losses: Sequence[float], smoothed: Sequence[
     return float(rates[best]), reason
 
 
-def _trainer(model, tokenizer, rows, batches, folder: Path, recipe: Recipe, steps: int) -> TokenTrainer:
+def _trainer(model, tokenizer, rows, batches, folder: Path, recipe: Recipe, layout: Layout, steps: int) -> TokenTrainer:
     """The recipe's trainer without its evaluations, samples, checkpoints and stops."""
     from ftlib.core.pace import Pace
 
     settings = {"monitor_every_seconds": 0.0, "stop_on_explosion": "off"}
     plain = recipe.model_copy(update={"train": recipe.train.model_copy(update=settings)})
-    again, _ = choose_checkpointing(model, recipe, LargestBatch.of(rows, batches.epoch(0)))
+    again, _ = choose_checkpointing(model, recipe, LargestBatch.of(rows, batches.epoch(0), layout))
     given = (model, tokenizer, rows, rows[:1], batches, folder, plain)
-    trainer = make_trainer(*given, total_steps=steps, activation_checkpointing=again)
+    trainer = make_trainer(*given, layout=layout, total_steps=steps, activation_checkpointing=again)
     trainer.remove_callback(Pace)  # nothing is evaluated or saved
     trainer.args.logging_steps = 1
     return trainer

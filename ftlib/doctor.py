@@ -60,7 +60,7 @@ def _tools() -> list[Check]:
     base = project_file("data/base_model")
     made = (base / "config.json").is_file()
     offline = os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0")
-    hub = "HF_HUB_OFFLINE is set: only what is in the cache" if offline else "downloaded on first use"
+    hub = "HF_HUB_OFFLINE is set: only what is in the cache" if offline else "on first use, if reached (not tried)"
     lab = importlib.util.find_spec("jupyterlab") is not None
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     return [

@@ -23,6 +23,7 @@ MEASURES = {
     "perplexity_ratio": "perplexity of held-out text, over the untrained model's",
     "hit_rate_at_k": "search finds the right article",
     "rows_in": "rows read",
+    "flags": "flags raised (01_data/flagged.jsonl; a row may have several)",
     "train_tokens_per_second": "training speed, tokens per second",
 }
 # The main results, in this order: of each measure every system, in the recipe's order, then the gain.

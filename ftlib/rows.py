@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 from ftlib import jsonl
 
+NO_SLICE = "(none)"  # of a row that has nothing in the column of slices
+
 
 class Turn(NamedTuple):
     """One message of a conversation."""
@@ -117,8 +119,8 @@ def cluster(row: Row, fact: str | None) -> str:
 
 
 def slice_of(row: Row, column: str | None) -> str:
-    """The row's slice; "all" where the recipe names no such column or the row has nothing in it."""
-    return value(row, column, "all")
+    """The row's slice; "all" where the recipe names no such column, "(none)" where the row has nothing in it."""
+    return value(row, column, NO_SLICE if column else "all")
 
 
 def in_turn(rows: Iterable[Row], slice_column: str | None) -> list[Row]:

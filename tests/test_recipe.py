@@ -135,6 +135,13 @@ def test_a_broken_file_is_one_clear_error(tmp_path, text, words):
         assert part in str(caught.value)
 
 
+def test_a_misspelt_field_is_named_also_where_its_right_name_is_missed(tmp_path):
+    path = tmp_path / "r.yaml"
+    path.write_text("name: x\ndata: {paht: rows.jsonl}\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"(?s)field data.paht.*did you mean path\?"):
+        Recipe.load(path)
+
+
 def test_a_missing_file_and_a_binary_file(tmp_path):
     with pytest.raises(UserError, match="no such file"):
         Recipe.load(tmp_path / "none.yaml")

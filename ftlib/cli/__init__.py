@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         return _fail(options, f"error: {error}", code=2)
     except KeyboardInterrupt:
-        return _fail(options, "stopped; the same command goes on from here", code=1)
+        return _fail(options, "stopped; the same command goes on from here", code=130)  # 128 + SIGINT
     except BrokenPipeError:  # the reader of our output went away, e.g. `| head`
         sys.stderr.close()
         return 1

@@ -12,6 +12,7 @@ from ftlib.core.batches import LengthGroupedBatches, ids_and_labels, is_towards_
 from ftlib.core.layout import Layout
 from ftlib.core.loss import autocast, summed_loss
 from ftlib.core.packing import BestFitBatches
+from ftlib.core.shared_beginning import shared_attention
 from ftlib.errors import UserError
 from ftlib.recipe import Recipe
 
@@ -95,9 +96,10 @@ def sample_steps(
     made = [on_device(collate([rows[row] for row in each]), model.device) for each in chosen]
 
     def step(batch: dict[str, torch.Tensor]) -> int:
-        with autocast(model):
-            loss = summed_loss(model, batch) / max(1, len(batch["targets"]))
-        loss.backward()
+        with shared_attention(model, batch):
+            with autocast(model):
+                loss = summed_loss(model, batch) / max(1, len(batch["targets"]))
+            loss.backward()
         return int(batch["attention_mask"].sum())
 
     return [partial(step, batch) for batch in made]

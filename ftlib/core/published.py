@@ -92,5 +92,5 @@ def named_model(base: str) -> Iterator[None]:
             f"model.base = {base}",
             "a folder with a language model in safetensors, or a model on the hub",
             reason,
-            "correct model.base; offline, download the model first",
+            "correct model.base (a folder: relative to the recipe); offline, download the model first",
         ) from error

@@ -111,17 +111,18 @@ def _seen(sharing: torch.Tensor, shared: int, width: int) -> torch.Tensor:
 
 @contextmanager
 def shared_attention(model: torch.nn.Module, batch: Mapping[str, torch.Tensor]) -> Iterator[None]:
-    """Let a model's attention take the batch as it is laid out; the model's own attention for any other batch."""
-    if "shared_mask" not in batch:
-        yield
-        return
+    """Inside, a model's attention takes the batch as it is laid out: the model's own, or one for a shared beginning.
+
+    The backward pass belongs inside, too, where activations are computed again.
+    """
     config = model.config
-    own = config._attn_implementation
-    config._attn_implementation = _registered(own)
+    before = config._attn_implementation
+    own = before.removeprefix(_PREFIX)
+    config._attn_implementation = _registered(own) if "shared_mask" in batch else own
     try:
         yield
     finally:
-        config._attn_implementation = own
+        config._attn_implementation = before
 
 
 @cache

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from ftlib.core.trainer import TokenTrainer
 
 
+_STILL_FALLING = 0.1  # of the validation loss
+
+
 class TrainResult(NamedTuple):
     """What a fine-tuning came to."""
 
@@ -50,6 +53,7 @@ class TrainResult(NamedTuple):
     best_step: int
     stopped_early: bool
     peak_memory_bytes: int
+    last_fall: float = 0.0  # share by which validation loss fell from the evaluation before the last
 
     def ending(self, recipe: Recipe) -> str:
         """Which step was kept, by what, and why the training ended."""
@@ -57,10 +61,16 @@ class TrainResult(NamedTuple):
         value = f"{self.best_exact:.3f}" if recipe.train.best_by == "exact" else f"{self.best_loss:.4f}"
         kept = f"kept: step {self.best_step} of {self.plan.total_steps}, by {by} ({value})"
         if not self.stopped_early:
-            return kept
+            return kept + self._hint()
         patience, delta = recipe.train.early_stopping_patience, recipe.train.early_stopping_min_delta
         by_more = f" by more than {delta:g}" if delta else ""
         return f"{kept}; stopped at step {self.steps}: {patience} evaluations without a new best{by_more}"
+
+    def _hint(self) -> str:
+        if self.last_fall < _STILL_FALLING:
+            return ""
+        more = "more train.epochs, or a higher rate (ftlib find-lr), may lower it further"
+        return f"; the loss fell by {self.last_fall:.0%} since the evaluation before: {more}"
 
 
 def train(
@@ -228,4 +238,9 @@ def _result(trainer: TokenTrainer, plan: Plan, out_dir: Path) -> TrainResult:
         best_step=best,
         stopped_early=trainer.state.global_step < plan.total_steps,
         peak_memory_bytes=devices.peak_device_bytes(),
+        last_fall=_last_fall([evaluated[step]["eval_loss"] for step in sorted(evaluated)]),
     )
+
+
+def _last_fall(losses: Sequence[float]) -> float:
+    return 1 - losses[-1] / losses[-2] if len(losses) > 1 and losses[-2] > 0 else 0.0

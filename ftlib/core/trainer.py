@@ -22,6 +22,7 @@ from ftlib.core.loss import summed_loss
 from ftlib.core.metrics_log import MetricsLog
 from ftlib.core.monitor import Monitor
 from ftlib.core.pace import Pace, without_gain
+from ftlib.core.shared_beginning import shared_attention
 
 TRAINER_STATE_NAME = "trainer_state.json"
 
@@ -105,6 +106,11 @@ class TokenTrainer(AtomicTrainer):
         loss = loss / num_items_in_batch * self.accelerator.num_processes
         self._watch_batch(loss)
         return loss
+
+    def training_step(self, model, inputs, num_items_in_batch=None):
+        """As transformers', forward and backward with the attention that the batch's layout asks for."""
+        with shared_attention(self.model, inputs):
+            return super().training_step(model, inputs, num_items_in_batch)
 
     def _as_others(self, inputs):
         """Eager for a row that is alone in its batch: compiled layers would be compiled anew for that one."""

@@ -22,9 +22,12 @@ _BATCH_ROWS = 16  # of the batches whose waste is shown
 
 
 def audit_rows(
-    train: Sequence[Row], test: Sequence[Row], renderer, recipe
+    train: Sequence[Row], test: Sequence[Row], renderer, recipe, words
 ) -> tuple[dict[str, Any], tuple[np.ndarray, np.ndarray]]:
-    """What the audit measures of training and test rows: parts of audit.json by name, and `lengths` of the first."""
+    """What the audit measures of training and test rows: parts of audit.json by name, and `lengths` of the first.
+
+    `words` are the lists of `data.bias` for these rows' language.
+    """
     named = (recipe.data.columns.slice, recipe.data.columns.subject)
     columns = dividing_columns(train, named)
     whole, trained = lengths(train, renderer)
@@ -39,7 +42,7 @@ def audit_rows(
         "vocabulary": coverage(map(all_text, train), renderer.tokenizer),
         "balance": {"train": balance(train, columns), "test": balance(test, dividing_columns(test, named))},
         "label_leakage": label_leakage(train, columns),
-        "bias": bias(train, recipe.data.bias),
+        "bias": bias(train, words),
     }
     return report, (whole, trained)
 
@@ -135,6 +138,8 @@ def note_headlines(stage, report: dict[str, Any]) -> None:
     """Notes the stage's headline numbers: rows, and each detector's precision and recall with Wilson intervals."""
     stage.headline("rows_in", report["rows"]["in"])
     stage.headline("rows_kept", report["rows"]["kept"], n=report["rows"]["in"])
+    flags = sum(each["flagged"] for each in report["rows"]["flags"])
+    stage.headline("flags", flags, n=report["rows"]["in"])  # a row may have several
     for name, figure in report.get("detectors", {}).items():
         for measure, n in (("precision", figure["found"]), ("recall", figure["n"])):
             if n and figure[measure] is not None:

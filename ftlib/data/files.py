@@ -37,7 +37,7 @@ def find_files(source: str | Path, notes: Counter[str], field: str = "data.path"
             return []
         raise UserError.of(name, "an existing file or folder", "nothing of this name", "check the path")
     if not _kind(path):
-        raise UserError.of(name, f"one of {kinds}, also .gz", named(path), "rename or convert the file")
+        raise UserError.of(name, f"one of {kinds}, also .gz", named(path), "convert it (a table: to CSV)")
     return [path]
 
 

@@ -216,9 +216,10 @@ class Preparation(AbstractContextManager):
         recipe, report = self.recipe, self.report
         train = list(islice(self.rows.on(TRAIN), _AUDITED))
         with self._timed("audit", len(train)):
-            found, self.lengths = audit.audit_rows(train, self.test, self.renderer, recipe)
+            words = recipe.data.bias.spoken_in(self.language)
+            found, self.lengths = audit.audit_rows(train, self.test, self.renderer, recipe, words)
             heard = askers.openings(train, recipe.prompt.refusal)
-            pairs = askers.counterfactuals(self.test, recipe.data.bias, recipe.seed, heard)
+            pairs = askers.counterfactuals(self.test, words, recipe.seed, heard)
             rows.write(self.folder / "counterfactuals.jsonl", pairs)
             report |= {"openings": [opening._asdict() for opening in heard[:20]]} | found
             if recipe.data.truth_path:

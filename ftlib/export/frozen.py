@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +77,8 @@ def _kept(name: str, what: str, shares: dict[str, float], change: Paired, margin
     if not passed:
         why = "lost" if change.high < 0 else "too few rows, or too many differing answers, to rule out the loss of"
         told = f"{why} more than {margin:g} of {told}" if change.high >= 0 else f"{why}: {told}"
+    if not passed and change.high >= 0:
+        told += f"; --margin {math.ceil(-100 * change.low) / 100:g} is what these questions can show"
     return ParityCheck(name, passed, told, shares | {"difference": change})
 
 

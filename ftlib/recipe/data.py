@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt
 
@@ -83,7 +83,8 @@ class BiasRecipe(Section):
     """The audit's word lists: `groups` maps a name to its terms, `personas` describe the asker in paired questions.
 
     `pairs` questions are asked of both, in turn for each pair of personas and for each of so many `openings`: the
-    sentences that stand before most training questions, asked with and without.
+    sentences that stand before most training questions, asked with and without. The lists here are English: of rows in
+    another language only those take part that a recipe writes itself.
     """
 
     groups: dict[str, list[str]] = {
@@ -104,6 +105,14 @@ class BiasRecipe(Section):
     ]
     pairs: int = Field(40, ge=0)
     openings: int = Field(0, ge=0)
+
+    def spoken_in(self, language: str | None) -> BiasRecipe:
+        """These lists, without those that nobody wrote for this language (ISO 639-1; None where it is not known)."""
+        if language in (None, "en"):
+            return self
+        english = BiasRecipe()
+        lists: dict[str, Any] = {"groups": {}, "positive": [], "negative": [], "personas": []}
+        return self.model_copy(update={n: e for n, e in lists.items() if getattr(self, n) == getattr(english, n)})
 
 
 # YAML 1.1 reads a bare `off` as false.

@@ -141,7 +141,9 @@ def explain(model: type[BaseModel], error: ValidationError, path: Path, override
     The other problems are counted.
     """
     problems = error.errors(include_url=False)
-    first = problems[0]
+    # a field that is missing may be one that is misspelt: that is the complaint to read
+    first = next((each for each in problems if each["type"] == "extra_forbidden"), problems[0])
+    first = first if problems[0]["type"] == "missing" else problems[0]
     field, neighbours = _field_name(model, first["loc"])
     others = {_field_name(model, problem["loc"])[0] for problem in problems} - {field}
     expected, found = first["msg"].removeprefix("Input should be ").removeprefix("Value error, "), repr(first["input"])

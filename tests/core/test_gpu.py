@@ -57,11 +57,12 @@ def test_training_learns_and_stays_on_the_gpu(trained, make_recipe, gemm):
         {"quantization": {"gemm": "streamed"}},
         {"lora": {"r": 4, "alpha": 8, "fused": False}},
         {"train__activation_checkpointing": True},
+        {"train__share_beginning": False},
     ],
-    ids=["all-logits", "streamed", "unfused", "checkpointing"],
+    ids=["all-logits", "streamed", "unfused", "checkpointing", "whole-rows"],
 )
 def test_fast_paths_give_the_losses_of_the_plain_ones(trained, make_recipe, off):
-    on = {"quantization": {"gemm": "cached"}, "train__epochs": 1}
+    on = {"quantization": {"gemm": "cached"}, "train__epochs": 1, "train__share_beginning": True}
     _, fast = trained("on", make_recipe(**on))
     _, plain = trained("off", make_recipe(**(on | off)))
     assert _values(plain, "loss") == pytest.approx(_values(fast, "loss"), rel=0.02)

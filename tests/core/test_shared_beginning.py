@@ -96,13 +96,13 @@ def _alike(rows: list[dict], count: int = 6) -> list[dict]:
     return [{"input_ids": [50] * count + row["input_ids"], "labels": [IGNORED] * count + row["labels"]} for row in rows]
 
 
-@pytest.mark.parametrize("compiled", [False, True])
-def test_a_training_is_the_same_training(compiled, adapted, rows, make_recipe, tmp_path):
-    if compiled and missing_for_compile():
+@pytest.mark.parametrize("way", ["plain", "compile", "activation_checkpointing"])
+def test_a_training_is_the_same_training(way, adapted, rows, make_recipe, tmp_path):
+    if way == "compile" and missing_for_compile():
         pytest.skip(f"needs {missing_for_compile()}")
     rows, losses, tokens = _alike(rows), [], []
     for wanted in (False, "auto"):
-        recipe = make_recipe(train__share_beginning=wanted, train__compile=compiled)
+        recipe = make_recipe(train__share_beginning=wanted, **({} if way == "plain" else {f"train__{way}": True}))
         model, tokenizer = adapted(recipe)
         result = train(model, tokenizer, rows[:20], rows[20:], tmp_path / str(wanted), recipe)
         lines = [json.loads(line) for line in result.metrics_path.read_text().splitlines()]

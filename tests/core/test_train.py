@@ -151,6 +151,16 @@ def test_the_best_adapter_is_kept_and_training_stops_early(run, make_recipe, row
     assert result.best_loss == min(losses[1:]) and result.steps == result.best_step + 2 * 3
 
 
+def test_a_training_that_ends_while_it_still_learns_says_so(run, make_recipe, capsys):
+    result, folder = run("a", make_recipe(train__epochs=1, train__eval_every_steps=50))
+    losses = _losses(folder, "eval_loss")
+    assert result.last_fall == pytest.approx(1 - losses[-1] / losses[-2])
+    shown = "since the evaluation before: more train.epochs" in capsys.readouterr().out
+    assert shown is (result.last_fall >= 0.1)
+    assert "more train.epochs" in result._replace(last_fall=0.2).ending(make_recipe())
+    assert "more train.epochs" not in result._replace(last_fall=0.05).ending(make_recipe())
+
+
 def test_a_gain_too_small_to_count_stops_the_training_too(run, make_recipe, capsys):
     fields = {"train__epochs": 8, "train__eval_every_steps": 3, "train__early_stopping_patience": 2}
     result, folder = run("a", make_recipe(**fields, train__early_stopping_min_delta=100.0))

@@ -76,6 +76,16 @@ def test_bias_counts_groups_with_tones():
     assert found["(all)"] == {"rows": 4, "positive": 2, "negative": 1, "terms": {}}
 
 
+def test_english_lists_are_not_asked_about_rows_in_another_language():
+    rows, lists = [row("Wie oft gießt man den Ginkgo?")], BiasRecipe()
+    assert audit.bias(rows, lists)["men"]["rows"] == 1  # the pronoun
+    assert lists.spoken_in("en") is lists.spoken_in(None) is lists
+    assert list(audit.bias(rows, lists.spoken_in("de"))) == ["(all)"]
+    assert askers.counterfactuals(rows, lists.spoken_in("de"), 0) == []
+    own = BiasRecipe(groups={"Ältere": ["senioren"]}, personas=[("Ich bin 25.", "Ich bin 75.")]).spoken_in("de")
+    assert list(own.groups) == ["Ältere"] and len(own.personas) == 1 and own.positive == []
+
+
 def test_counterfactual_pairs_differ_only_in_the_persona():
     rows = [row(f"question {n}", row_id=f"t{n}") for n in range(10)]
     pairs = askers.counterfactuals(rows, BiasRecipe(pairs=4), 0)

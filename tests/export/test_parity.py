@@ -107,7 +107,8 @@ def test_few_rows_do_not_prove_that_nothing_is_lost(merged_float32):
     few = merged_float32._replace(golden=merged_float32.golden[:4])
     opened = [lambda path=path: merged_player(few.asker, path) for path in (few.base, few.folder)]
     verdict = hold_to_parity(few.asker, few.system, few.golden, *opened, margin=0.01)
-    assert not verdict.ship and "too few rows" in _failed(verdict)["right_answers"]
+    told = _failed(verdict)["right_answers"]
+    assert not verdict.ship and "too few rows" in told and "is what these questions can show" in told
 
 
 def test_a_distance_is_the_mean_over_tokens():

@@ -65,6 +65,12 @@ def test_scenarios_are_the_slices_and_a_refusal_counts_where_it_is_right():
     assert found["weights"].clusters == ["f", "f"] and found["open"].clusters == ["2"]
 
 
+def test_questions_without_a_slice_are_a_scenario_of_their_own_beside_others():
+    items = score([("1", "x", {"kind": "weights"}), ("2", "y", {}), ("3", "z", {})], {"only": ["x", "y", "x"]})
+    found = {scenario.name: scenario.scores["only"] for scenario in scenarios(items)}
+    assert found == {"all": [1, 1, 0], "weights": [1], "(none)": [1, 0]}  # so a mix by numbers leaves none out
+
+
 def test_without_slices_there_is_one_scenario():
     found = scenarios(score([("1", "x", {}), ("2", "y", {})], {"only": ["x", "x"]}))
     assert [scenario.name for scenario in found] == ["all"]

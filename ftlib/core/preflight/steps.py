@@ -17,6 +17,7 @@ from ftlib.core.optimizers import trainable
 from ftlib.core.plan import LargestBatch, choose_checkpointing
 from ftlib.core.preflight.case import PreflightCase, PreflightFinding
 from ftlib.core.quantize import linear_8bit
+from ftlib.core.shared_beginning import shared_attention
 from ftlib.core.train import make_trainer, training_rows
 
 _TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 0.03, torch.float16: 5e-3}  # relative, of a norm
@@ -77,10 +78,11 @@ def computed_step(case: PreflightCase, rows: Sequence[dict], all_logits: bool = 
     case.model.zero_grad()
     collate = layout.collator(case.model, case.tokenizer)
     batch = on_device(collate(rows), case.model.device)
-    with autocast(case.model):
-        loss = summed_loss(case.model, batch, masked=all_logits, all_logits=all_logits)
-    loss = loss / count_labels(case, rows)
-    loss.backward()
+    with shared_attention(case.model, batch):
+        with autocast(case.model):
+            loss = summed_loss(case.model, batch, masked=all_logits, all_logits=all_logits)
+        loss = loss / count_labels(case, rows)
+        loss.backward()
     return Step(loss.item(), _gradients(case.model))
 
 

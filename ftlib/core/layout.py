@@ -47,16 +47,19 @@ class Layout(NamedTuple):
 PADDED = Layout()  # each row whole, padded to the longest
 
 
-def choose_layout(model: torch.nn.Module, tokenizer, rows: Sequence[dict], recipe: Recipe) -> Layout:
+def choose_layout(
+    model: torch.nn.Module, tokenizer, rows: Sequence[dict], recipe: Recipe, an_epoch: int | None = None
+) -> Layout:
     """The layout that the recipe asks for, as far as the model and the rows allow it.
 
     Args:
         model, tokenizer: as of `train`. rows: from `feed.training_rows`. recipe: its section `train`.
+        an_epoch: how many of the rows, the first ones, come up in one epoch; None for all.
     """
     packed, why = choose_packing(model, recipe.train.packing)
     if packed:
         return Layout(True, (), (why,))
-    beginning, told = _choose_beginning(model, tokenizer, rows, recipe)
+    beginning, told = _choose_beginning(model, tokenizer, rows[:an_epoch], recipe, _obstacle(model, rows, recipe))
     return Layout(False, tuple(beginning), (why, f"shared beginning: {told}"))
 
 
@@ -69,8 +72,8 @@ def choose_packing(model: torch.nn.Module, wanted: bool) -> tuple[bool, str]:
     return True, f"packing: on, without padding; rows are told apart by {model.config._attn_implementation} attention"
 
 
-def _choose_beginning(model, tokenizer, rows: Sequence[dict], recipe: Recipe) -> tuple[list[int], str]:
-    wanted, obstacle = recipe.train.share_beginning, _obstacle(model, rows, recipe)
+def _choose_beginning(model, tokenizer, rows: Sequence[dict], recipe: Recipe, obstacle: str) -> tuple[list[int], str]:
+    wanted = recipe.train.share_beginning
     if wanted is False or obstacle:
         return [], f"off, {obstacle or 'set by the recipe'}"
     beginning = common_beginning(rows, recipe.train.max_length)

@@ -112,7 +112,8 @@ def train(
     held_out = training_rows(val_examples, recipe, "val", has_encoder(model))
     for row, row_id in zip(rows, row_ids, strict=False):
         row["id"] = row_id
-    layout = choose_layout(model, tokenizer, rows, recipe)
+    an_epoch = len(train_examples) + len(drawn[0] if drawn else ())
+    layout = choose_layout(model, tokenizer, rows, recipe, an_epoch)
     batches = _batched(model, rows, [len(train_examples), *map(len, drawn)], layout, recipe)
     plan = _planned(model, tokenizer, rows, batches, layout, out_dir, recipe)
     run_dir, told_to = out_dir.resolve().parent, recipe.train.report_to

@@ -24,7 +24,7 @@ _SETTINGS = {
     "refusal": "raise data.refusal_share",
     "review": "people dropped them: see data.decisions_path",
     "malformed": "name the columns in data.columns",
-    "empty": "fill in what is missing; where it stands in another column, name that in data.columns",
+    "empty": "write the missing question or answer; where it stands in another column, name that in data.columns",
 }
 
 _CHECKS = ("truncated", "boilerplate", "exact_duplicate", "near_duplicate", "contradiction")  # whose level says it

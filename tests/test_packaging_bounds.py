@@ -38,7 +38,7 @@ PRIVATE = {
         ],
         "transformers.training_args": ["_n_gpu"],
         "transformers.configuration_utils": ["_attn_implementation"],
-        "transformers.modeling_utils": ["_keep_in_fp32_modules", "_no_split_modules"],
+        "transformers.modeling_utils": ["_keep_in_fp32_modules", "_no_split_modules", "_supports_attention_backend"],
         "transformers.generation.utils": ["_is_stateful"],
         "transformers.utils.hub": ["_raise_exceptions_for_missing_entries"],
         "transformers.cli.serving.utils:BaseHandler": ["_build_generation_config"],

@@ -18,7 +18,7 @@ class PlainProgress(tqdm):
     monitor_interval = 0  # no thread beside
 
     def __init__(self, iterable: Iterable[Any] | None, total: int | None, desc: str):
-        self._notes = ""
+        self._notes, self._told = "", None
         seconds = SECONDS_BETWEEN_LINES
         super().__init__(iterable, desc, total, mininterval=seconds, miniters=0, delay=seconds)
 
@@ -27,14 +27,15 @@ class PlainProgress(tqdm):
         done = f"{self.n:,.10g}/{self.total:,.10g}" if self.total else f"{self.n:,.10g}"
         line = f"{LINE_MARK}{self.desc} {done}, {self._time() - self.start_t:.0f} s"
         print(line + (f", {self._notes}" if self._notes else ""), flush=True)
+        self._told = self.n, self._notes
 
     def set_postfix(self, values: dict[str, Any] | None = None, **more: Any) -> None:
         """Notes such as the loss, shown at the end of the next line."""
         self._notes = ", ".join(f"{key} {value}" for key, value in {**(values or {}), **more}.items())
 
     def close(self) -> None:
-        """Print the last line if any was printed before, so that short work stays silent."""
-        if not self.disable and self.last_print_t > self.start_t:
+        """Print the last line if any was printed before, so that short work stays silent, and none says the same."""
+        if not self.disable and self.last_print_t > self.start_t and self._told != (self.n, self._notes):
             self.display()
         self.disable = True
 

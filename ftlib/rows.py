@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from ftlib import jsonl
 
-NO_SLICE = "(none)"  # of a row that has nothing in the column of slices
+NO_VALUE = "(none)"  # what stands for a row that has nothing in a column
 
 
 class Turn(NamedTuple):
@@ -120,7 +120,7 @@ def cluster(row: Row, fact: str | None) -> str:
 
 def slice_of(row: Row, column: str | None) -> str:
     """The row's slice; "all" where the recipe names no such column, "(none)" where the row has nothing in it."""
-    return value(row, column, NO_SLICE if column else "all")
+    return value(row, column, NO_VALUE if column else "all")
 
 
 def in_turn(rows: Iterable[Row], slice_column: str | None) -> list[Row]:

@@ -6,6 +6,7 @@ A plain pandas table cuts long texts off and sets them flush right, and shows an
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import floor, log10
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from ftlib.stats import Headline
 
+_MOST_DECIMALS = 6
 _CELL = {"text-align": "left", "white-space": "pre-wrap", "vertical-align": "top"}
 
 
@@ -44,7 +46,10 @@ def interval(limits: tuple[float, float] | None, sign: bool = False) -> str:
 
 
 def number(value: float | int | None, sign: bool = False) -> str:
-    """A number with three decimals or four figures, whichever is shorter; whole numbers whole, None a dash."""
+    """A number with three decimals or four figures, whichever is shorter; whole numbers whole, None a dash.
+
+    What three decimals do not show has two figures.
+    """
     if value is None or value != value:  # NaN is not itself
         return "–"
     plus = "+" if sign else ""
@@ -52,4 +57,7 @@ def number(value: float | int | None, sign: bool = False) -> str:
         return f"{value:{plus},}"
     if abs(value) >= 100:
         return f"{value:{plus},.1f}"
-    return f"{value:{plus}.3f}" if abs(value) >= 0.01 or value == 0 else f"{value:{plus}.2g}"
+    if abs(value) >= 0.01 or value == 0:
+        return f"{value:{plus}.3f}"
+    decimals = 1 - floor(log10(abs(value)))
+    return f"{value:{plus}.{decimals}f}" if decimals <= _MOST_DECIMALS else f"{value:{plus}.2g}"

@@ -28,3 +28,13 @@ def test_interactive_is_a_bar_with_the_same_interface(capsys):
     bar = progress(range(3), desc="work", interactive=True)
     assert [bar.set_postfix(seen=item) or item for item in bar] == [0, 1, 2]
     bar.close()
+
+
+def test_no_line_is_said_twice(capsys, monkeypatch):
+    clock = iter(range(0, 10_000, 40))  # every step is shown
+    monkeypatch.setattr("tqdm.std.time", lambda: next(clock))
+    with progress(total=2, desc="reading", interactive=False) as bar:
+        bar.update(1)
+        bar.update(1)
+    done = [line.split(",")[0] for line in capsys.readouterr().out.splitlines()]
+    assert done == [f"{LINE_MARK}reading 1/2", f"{LINE_MARK}reading 2/2"]

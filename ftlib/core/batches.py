@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -145,6 +145,12 @@ def labelled_positions(labels: torch.Tensor, following: bool = True) -> tuple[to
     flat = predicted.flatten()
     positions = (flat != IGNORED).nonzero().squeeze(1)
     return positions, flat[positions]
+
+
+def on_device(batch: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
+    """A batch with its tensors, those of a batch in it included, on a device."""
+    moved = {name: value.to(device) if torch.is_tensor(value) else value for name, value in batch.items()}
+    return moved | {name: on_device(value, device) for name, value in batch.items() if isinstance(value, Mapping)}
 
 
 class LengthGroupedBatches:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 import torch
 
-from ftlib.core.batches import LengthGroupedBatches, ids_and_labels, is_towards_base, row_tokens
+from ftlib.core.batches import LengthGroupedBatches, ids_and_labels, is_towards_base, on_device, row_tokens
 from ftlib.core.layout import Layout
 from ftlib.core.loss import autocast, summed_loss
 from ftlib.core.packing import BestFitBatches
@@ -65,12 +64,6 @@ def make_batches(
     if layout.packed and section.batch_tokens:
         return BestFitBatches(lengths, section.batch_tokens, epochs, recipe.training_seed, drawn=drawn)
     return LengthGroupedBatches(lengths, section.batch_rows, epochs, recipe.training_seed, drawn=drawn)
-
-
-def on_device(batch: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
-    """A batch with its tensors, those of a batch in it included, on a device."""
-    moved = {name: value.to(device) if torch.is_tensor(value) else value for name, value in batch.items()}
-    return moved | {name: on_device(value, device) for name, value in batch.items() if isinstance(value, Mapping)}
 
 
 def sample_steps(

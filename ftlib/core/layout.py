@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional as F
 
-from ftlib.core.batches import PaddingCollator, ids_and_labels, row_tokens
+from ftlib.core.batches import PaddingCollator, ids_and_labels, on_device, row_tokens
 from ftlib.core.distributed import launched
 from ftlib.core.loss import autocast, computed_in, has_encoder, labelled_logits
 from ftlib.core.packing import PackingCollator
@@ -16,6 +16,7 @@ from ftlib.core.shared_beginning import ATTENTIONS, SharedCollator, begins_with,
 from ftlib.recipe import Recipe
 
 _WORTH_SAVING = 0.1  # of all tokens
+_WORTH_IN_BATCH = 0.25  # of a batch's: where less is saved, attention in two parts takes as long (docs/LOG.md)
 _TRIED_ROWS = 4
 _APART, _APART_16 = 1e-4, 0.05  # relative, of log probabilities: roundings stay below, in float32 and in 16 bits
 
@@ -26,13 +27,14 @@ class Layout(NamedTuple):
     packed: bool = False
     beginning: tuple[int, ...] = ()  # tokens that are read once a batch; () for none
     reasons: tuple[str, ...] = ()
+    least: float = 0.0  # share of a batch's tokens that are to be saved, or its rows are read whole
 
     def collator(self, model: torch.nn.Module, tokenizer) -> PaddingCollator:
         """What makes a batch of rows for this model."""
         if self.packed:
             return PackingCollator(flash="flash" in model.config._attn_implementation)
         if self.beginning:
-            return SharedCollator(tokenizer.pad_token_id, self.beginning)
+            return SharedCollator(tokenizer.pad_token_id, self.beginning, self.least)
         return PaddingCollator(tokenizer.pad_token_id, encoder_decoder=has_encoder(model))
 
     def places(self, lengths: Sequence[int]) -> tuple[int, int]:
@@ -40,6 +42,8 @@ class Layout(NamedTuple):
         if self.packed:
             return 1, sum(lengths)
         shared = len(self.beginning) if max(lengths) > len(self.beginning) else 0
+        if shared * (len(lengths) - 1) < self.least * sum(lengths):
+            shared = 0
         rest = max(lengths) - shared
         return len(lengths), -(-(shared + len(lengths) * rest) // len(lengths))
 
@@ -60,7 +64,8 @@ def choose_layout(
     if packed:
         return Layout(True, (), (why,))
     beginning, told = _choose_beginning(model, tokenizer, rows[:an_epoch], recipe, _obstacle(model, rows, recipe))
-    return Layout(False, tuple(beginning), (why, f"shared beginning: {told}"))
+    least = _WORTH_IN_BATCH if recipe.train.share_beginning == "auto" else 0.0
+    return Layout(False, tuple(beginning), (why, f"shared beginning: {told}"), least)
 
 
 def choose_packing(model: torch.nn.Module, wanted: bool) -> tuple[bool, str]:
@@ -86,7 +91,7 @@ def _choose_beginning(model, tokenizer, rows: Sequence[dict], recipe: Recipe, ob
         return [], "off, because this model computes something else then"
     return (
         beginning,
-        f"on, {len(beginning)} tokens that rows begin with are read once a batch, {saved:.0%} of all saved",
+        f"on, {len(beginning)} tokens that rows begin with are read once a batch, up to {saved:.0%} of all saved",
     )
 
 
@@ -126,5 +131,5 @@ def _agree(model: torch.nn.Module, tokenizer, beginning: Sequence[int], rows: Se
 
 
 def _log_probabilities(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    batch = {name: value.to(model.device) for name, value in batch.items()}
+    batch = on_device(batch, model.device)
     return -F.cross_entropy(labelled_logits(model, batch), batch["targets"], reduction="none")

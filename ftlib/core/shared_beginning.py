@@ -64,11 +64,12 @@ class SharedCollator(PaddingCollator):
 
     Args:
         pad_token_id: as there. beginning: from `common_beginning`.
+        least: share of a batch's tokens that are to be saved; where fewer would be, its rows are read whole.
     """
 
-    def __init__(self, pad_token_id: int, beginning: Sequence[int]):
+    def __init__(self, pad_token_id: int, beginning: Sequence[int], least: float = 0.0):
         super().__init__(pad_token_id)
-        self.beginning = list(beginning)
+        self.beginning, self.least = list(beginning), least
 
     def _batch(self, rows: Sequence[Mapping[str, Sequence[int]]]) -> dict[str, torch.Tensor]:
         """As of whole rows; but for `labels` (batch, width) and `attention_mask` (batch, seq), which count tokens, of
@@ -76,9 +77,10 @@ class SharedCollator(PaddingCollator):
         shared + width), and `positions` in it. Rows that begin otherwise stand there whole and don't see the beginning.
         """
         sharing = torch.tensor([begins_with(row, self.beginning) for row in rows])
-        if sharing.sum() < 2:
-            return super()._batch(rows)
         shared, pairs = len(self.beginning), [self._checked(row) for row in rows]
+        saved = shared * (int(sharing.sum()) - 1)
+        if saved <= 0 or saved < self.least * sum(len(ids) for ids, _ in pairs):
+            return super()._batch(rows)
         starts = [shared if own else 0 for own in sharing]
         cut = [(ids[start:], labels[start:]) for (ids, labels), start in zip(pairs, starts, strict=True)]
         ids = self._padded([ids for ids, _ in cut], self.pad_token_id)
@@ -162,7 +164,8 @@ def _by_hand(query, key, value, mask, *, scaling: float, dropout: float, softcap
     scores = softcap * torch.tanh(scores / softcap) if softcap else scores
     mask = mask.unsqueeze(-3) if mask.dim() == 4 else mask
     weights = scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(-1, dtype=torch.float32)
-    weights = F.dropout(weights.to(query.dtype), dropout, training=dropout > 0)
+    weights = weights.to(query.dtype)
+    weights = F.dropout(weights, dropout) if dropout else weights  # torch.compile takes no comparison for `training`
     return (weights.flatten(2, 3) @ value).unflatten(2, (-1, width)).flatten(1, 2)
 
 

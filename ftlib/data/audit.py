@@ -77,7 +77,7 @@ def dividing_columns(rows: Sequence[Row], named: Sequence[str | None]) -> list[s
 
 def balance(rows: Sequence[Row], columns: Sequence[str]) -> dict[str, Any]:
     """Rows by value of each of these columns, the twenty most frequent."""
-    counts = {column: Counter(row_values.value(row, column, "(none)") for row in rows) for column in columns}
+    counts = {column: Counter(row_values.value(row, column, row_values.NO_VALUE) for row in rows) for column in columns}
     return {column: {"values": len(count), "top": dict(count.most_common(20))} for column, count in counts.items()}
 
 

@@ -181,18 +181,25 @@ class Preparation(AbstractContextManager):
         return found
 
     def limit_refusals(self) -> dict[str, Any]:
-        """Leaves out training rows that refuse, where `data.refusal_share` bounds them: rows, refusing, left_out."""
+        """Leaves out training rows that refuse, where `data.refusal_share` bounds them.
+
+        Returns:
+            Of the training rows `rows`, `refusing` and `left_out`; `refusing_val`, `refusing_test` of the others.
+        """
         recipe, working = self.recipe, self.rows
         most, refusal = recipe.data.refusal_share, recipe.prompt.refusal
         on_train = ((n, entry.row) for n, entry in enumerate(each(working.table)) if working.sides[n] == TRAIN)
         with self._timed("limit_refusals", working.count(TRAIN)):
             going = refusals.surplus(on_train, refusal, most, recipe.seed) if most is not None else ()
             working.reject({number: ("refusal", "") for number in going})
-            declining = sum(refusals.refuses(row, refusal) for row in working.on(TRAIN))
+            sides = {"": working.on(TRAIN), "_val": working.on(VAL), "_test": self.test}
+            refusing = {
+                f"refusing{name}": sum(refusals.refuses(row, refusal) for row in side) for name, side in sides.items()
+            }
         working.require("data.refusal_share")
-        counts = {"rows": working.count(TRAIN), "refusing": declining, "left_out": self.ledger.rejected["refusal"]}
-        self.report["refusals"] = counts
-        return counts
+        left_out = self.ledger.rejected["refusal"]
+        self.report["refusals"] = {"rows": working.count(TRAIN), "left_out": left_out} | refusing
+        return self.report["refusals"]
 
     def save(self) -> dict[str, int]:
         """Writes train.jsonl, val.jsonl, test.jsonl and leakage.json; returns rows by file."""

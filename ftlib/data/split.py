@@ -128,7 +128,7 @@ def strata(table, sides: np.ndarray, column: str) -> dict[str, Any]:
     counts: dict[str, Counter[int]] = defaultdict(Counter)
     for entry, at in zip(each(table, ["meta"]), sides.tolist(), strict=True):
         if at >= 0:
-            counts[row_values.value(entry.row, column, "(none)")][at] += 1
+            counts[row_values.value(entry.row, column, row_values.NO_VALUE)][at] += 1
     report = {}
     for name, count in sorted(counts.items()):
         total = count[TRAIN] + count[VAL]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -26,7 +27,9 @@ def load_tokenizer(model: ModelRecipe):
         tokenizer = _from_hub(AutoTokenizer, model)
     except _NONE_THERE as error:
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        wanted = "a model folder or hub name with a tokenizer"
+        if os.path.isabs(model.base) and not os.path.isdir(model.base):  # which the library takes for a hub name
+            reason = "no such folder"
+        wanted = "a model folder (relative to the recipe: begin with ./ or ../) or hub name with a tokenizer"
         raise UserError.of(f"model.base = {model.base}", wanted, reason, "check the name") from error
     require_eos(tokenizer)
     if tokenizer.pad_token_id is None:

@@ -74,10 +74,10 @@ def _kept(name: str, what: str, shares: dict[str, float], change: Paired, margin
     passed = change.low >= -margin
     told = f"{what}: {shares['export']:.1%}, the run {shares['run']:.1%}; difference {change.difference:+.3f} "
     told += f"[{change.low:+.3f}, {change.high:+.3f}], n={change.n}"
-    if not passed:
-        why = "lost" if change.high < 0 else "too few rows, or too many differing answers, to rule out the loss of"
-        told = f"{why} more than {margin:g} of {told}" if change.high >= 0 else f"{why}: {told}"
-    if not passed and change.high >= 0:
+    if not passed and change.high < 0:
+        told = f"lost: {told}"
+    elif not passed:
+        told = f"too few rows, or too many differing answers, to rule out the loss of more than {margin:g} of {told}"
         told += f"; --margin {math.ceil(-100 * change.low) / 100:g} is what these questions can show"
     return ParityCheck(name, passed, told, shares | {"difference": change})
 

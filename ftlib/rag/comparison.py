@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from ftlib.evaluate.scores import UNANSWERABLE, headline_slice, is_right, mean_score, select
-from ftlib.rows import NO_SLICE
+from ftlib.rows import NO_VALUE
 from ftlib.stats import Headline, Interval, Paired, holm, mean_ci95, paired_difference
 
 K = TypeVar("K", bound=Hashable)
@@ -66,7 +66,7 @@ def scenarios(items: Sequence[Mapping]) -> list[Scenario]:
     Of `items`, from `ftlib.evaluate.scores.score_generations`, every system has the same rows in the same order.
     """
     names = [name for name in dict.fromkeys(item["slice"] for item in items) if name != EVERYTHING]
-    names = [] if names == [NO_SLICE] else names
+    names = [] if names == [NO_VALUE] else names
     parts = [(name, [item for item in items if item["slice"] == name]) for name in names]
     return [_scenario(EVERYTHING, items), *(_scenario(name, part) for name, part in parts)]
 

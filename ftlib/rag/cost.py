@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ftlib.rag.arms import retrieves
 from ftlib.stats import Headline, Interval, linear, ratio_ci95
 from ftlib.systems import TRAINED, System
+from ftlib.tables import number
 
 if TYPE_CHECKING:
     from ftlib.recipe import Recipe
@@ -101,8 +102,11 @@ def cost_of(
 
 
 def mean_of(amounts: Sequence[float], samples: int = 2000, seed: int = 0) -> Interval:
-    """Mean and 95 % interval of seconds, tokens or money, which have no upper end (bootstrap-t)."""
-    return ratio_ci95(amounts, [1.0] * len(amounts), samples, seed)
+    """Mean and 95 % interval of seconds, tokens or money, which have no upper end (bootstrap-t).
+
+    Their order does not matter.
+    """
+    return ratio_ci95(sorted(amounts), [1.0] * len(amounts), samples, seed)
 
 
 def cost_headlines(costs: Sequence[Cost], prices: Prices) -> list[Headline]:
@@ -162,8 +166,8 @@ def break_even_sentence(a: Cost, b: Cost, prices: Prices, labels: Mapping[str, s
     if not saved.mean and ups[0] == ups[1]:
         return f"{first} and {second} cost the same at these prices."
     sums = (
-        f"setting up {money} {ups[0]:.2g} against {ups[1]:.2g}, "
-        f"1,000 questions {money} {answers[0].mean:.2g} against {answers[1].mean:.2g}"
+        f"setting up {money} {number(ups[0])} against {number(ups[1])}, "
+        f"1,000 questions {money} {number(answers[0].mean)} against {number(answers[1].mean)}"
     )
     if questions is None:
         told = f"{first} never becomes cheaper than {second}"

@@ -14,7 +14,7 @@ from ftlib.evaluate.scores import expects_refusal
 from ftlib.plots import COLOURS, GRID, INK, new_figure, percent_axis, styled
 from ftlib.review.case import quantities
 from ftlib.review.training_index import TrainingIndex
-from ftlib.rows import Row, cluster, value, values
+from ftlib.rows import NO_VALUE, Row, cluster, value, values
 from ftlib.stats import mcnemar, mean_ci95
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def dimensions(
     """
     columns = index.columns
     named = dict.fromkeys(name for name in (columns.slice, *more) if name)
-    ways: dict[str, Dimension] = {name: lambda row, name=name: value(row, name, "(none)") for name in named}
+    ways: dict[str, Dimension] = {name: lambda row, name=name: value(row, name, NO_VALUE) for name in named}
     ways |= {
         "fact's attribute": lambda row: _attribute(row, columns.fact),
         "answer type": lambda row: answer_type(row, refusal, also),
@@ -101,7 +101,7 @@ def _wordings(count: int | None) -> str:
 
 
 def _attribute(row: Row, column: str | None) -> str:
-    return " + ".join(sorted({fact.rpartition("/")[2] for fact in values(row, column)})) or "(none)"
+    return " + ".join(sorted({fact.rpartition("/")[2] for fact in values(row, column)})) or NO_VALUE
 
 
 def error_rates(

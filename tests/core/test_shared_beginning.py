@@ -79,6 +79,17 @@ def test_a_batch_of_other_rows_is_padded():
     assert batch.keys() == padded.keys() and all(torch.equal(batch[name], padded[name]) for name in padded)
 
 
+def test_a_batch_that_would_save_too_little_is_padded():
+    rows = [_row([5, 6], [7] * 4, [8] * 2), _row([5, 6], [7], [8])]  # 2 of 12 tokens
+    padded = PaddingCollator(0)(rows)
+    assert "shared_mask" in SharedCollator(0, [5, 6], least=0.16)(rows)
+    batch = SharedCollator(0, [5, 6], least=0.17)(rows)
+    assert batch.keys() == padded.keys() and all(torch.equal(batch[name], padded[name]) for name in padded)
+    lengths = [len(row["input_ids"]) for row in rows]
+    assert Layout(beginning=(5, 6), least=0.16).places(lengths) == (2, 7)
+    assert Layout(beginning=(5, 6), least=0.17).places(lengths) == (2, 8)
+
+
 @given(st.lists(st.tuples(WRITTEN, WRITTEN), min_size=1, max_size=12))
 def test_no_other_beginning_that_most_rows_have_saves_more(written):
     rows = [_row([], prompt, answer) for prompt, answer in written]
@@ -101,6 +112,8 @@ def test_a_training_is_the_same_training(way, adapted, rows, make_recipe, tmp_pa
     if way == "compile" and missing_for_compile():
         pytest.skip(f"needs {missing_for_compile()}")
     rows, losses, tokens = _alike(rows), [], []
+    breaks = torch._dynamo.utils.counters["graph_break"]
+    breaks.clear()
     for wanted in (False, "auto"):
         recipe = make_recipe(train__share_beginning=wanted, **({} if way == "plain" else {f"train__{way}": True}))
         model, tokenizer = adapted(recipe)
@@ -111,6 +124,7 @@ def test_a_training_is_the_same_training(way, adapted, rows, make_recipe, tmp_pa
         assert ("7 tokens that rows begin with are read once" in result.plan.text()) is (wanted == "auto")
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
     assert tokens[0] == tokens[1]  # those of the rows, however often they are read
+    assert not breaks  # a compiled layer stays in one piece
 
 
 def test_little_in_common_is_not_worth_it_unless_it_is_asked_for(adapted, rows, make_recipe):

@@ -262,6 +262,10 @@ def test_refusals_are_bounded_and_what_goes_is_in_the_books(tmp_path, base):
     report = json.loads((folder / "audit.json").read_text("utf-8"))
     counted = report["refusals"]
     kept = [row for row in rows.iterate(folder / "train.jsonl")]
+    for side in ("val", "test"):
+        assert counted[f"refusing_{side}"] == sum(
+            row.answer == refusal for row in rows.iterate(folder / f"{side}.jsonl")
+        )
     assert counted["rows"] == len(kept) and counted["left_out"] == report["rows"]["rejected"]["refusal"] > 0
     assert counted["refusing"] == sum(row.answer == refusal for row in kept) <= 0.2 * len(kept)
     assert {line["id"][0] for line in jsonl.read(folder / "rejected.jsonl") if line["reason"] == "refusal"} == {"n"}

@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 import torch
 
-from ftlib.core.batches import IGNORED, ids_and_labels, row_tokens
-from ftlib.core.feed import on_device
+from ftlib.core.batches import IGNORED, ids_and_labels, on_device, row_tokens
 from ftlib.core.layout import PADDED, Layout
 from ftlib.core.loss import autocast, computed_in, has_encoder, summed_loss
 from ftlib.core.optimizers import trainable

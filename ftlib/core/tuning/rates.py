@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from ftlib.core.batches import row_tokens
-from ftlib.core.feed import make_batches, on_device, training_rows
+from ftlib.core.batches import on_device, row_tokens
+from ftlib.core.feed import make_batches, training_rows
 from ftlib.core.layout import Layout, choose_layout
 from ftlib.core.loss import autocast, has_encoder, summed_loss
 from ftlib.core.plan import LargestBatch, choose_checkpointing

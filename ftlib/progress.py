@@ -18,7 +18,8 @@ class PlainProgress(tqdm):
     monitor_interval = 0  # no thread beside
 
     def __init__(self, iterable: Iterable[Any] | None, total: int | None, desc: str):
-        self._notes, self._told = "", None
+        self._notes = ""
+        self._told: tuple[float, str] | None = None
         seconds = SECONDS_BETWEEN_LINES
         super().__init__(iterable, desc, total, mininterval=seconds, miniters=0, delay=seconds)
 

@@ -143,7 +143,8 @@ class TrainRecipe(Section):
     `packing` lays a batch's rows end to end in one row without padding; none sees another. It pays on a GPU with flash
     attention (`model.attention: flash_attention_2`); elsewhere rows of similar length are padded to each other.
     `share_beginning` reads what most rows begin with, a template and a system prompt, once a batch instead of once a
-    row: the same loss and gradients for less work. `auto` does so where it saves a tenth of all tokens or more.
+    row: the same loss and gradients for less work. `auto` does so where it saves a tenth of all tokens or more, and in
+    the batches where it saves a quarter.
     `batch_tokens` fills packed batches by best fit, so that all are of one size.
     `activation_checkpointing` recomputes activations in the backward pass to save memory.
     `unknown_share` adds questions to be declined: training questions whose subject (`data.columns.subject`) has a name
